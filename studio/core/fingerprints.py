@@ -1,0 +1,36 @@
+"""Content hashes. Every hash in the project is made here, from one canonical form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+BLOCK = 1 << 20
+"""Bytes read at a time when hashing a file."""
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no white space: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical form, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    hashed = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        while block := stream.read(BLOCK):
+            hashed.update(block)
+    return hashed.hexdigest()
+
+
+def folder_digest(files: Mapping[str, Path]) -> str:
+    """One digest of several files, by relative name and content; the order of the mapping does not matter."""
+    return digest({name: file_digest(path) for name, path in files.items()})

@@ -1,0 +1,287 @@
+"""The job spec: the hinge between kinds, which compile to it, and backends, which run it.
+
+A job reads nothing but its spec and the inputs named in it. It writes ``events.jsonl``, its outputs and, last and
+atomically, ``result.json``. Locations are relative to ``project_dir`` unless absolute, so the same spec runs wherever
+the project's files are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SPEC_VERSION = 1
+SEED = 42
+"""Seed of sampling and splitting (guide, Training Constants: TRAINING_DATASET_SEED)."""
+
+
+class Record(BaseModel):
+    """Base of everything that crosses the process border as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class DatasetInput(Record):
+    """Rows to read. ``digest`` is the content the plan saw; a job refuses other content."""
+
+    name: str
+    type: str
+    location: str = ""
+    huggingface_name: str = ""
+    revision: str = ""
+    subset: str = ""
+    features: tuple[str, ...] = ()
+    digest: str = ""
+
+
+class ModelInput(Record):
+    """A base model: a folder, or a hub name at a revision."""
+
+    name: str
+    type: str
+    location: str = ""
+    huggingface_name: str = ""
+    revision: str = ""
+    trust_remote_code: bool = False
+    digest: str = ""
+
+
+class AdapterInput(Record):
+    """A PEFT adapter: a folder, or a hub name at a revision."""
+
+    name: str
+    type: str
+    location: str = ""
+    huggingface_name: str = ""
+    revision: str = ""
+    digest: str = ""
+
+
+class Templates(Record):
+    """A prompt's three templates; ``core.templates`` fills them."""
+
+    prompt: str
+    input: str = ""
+    completion: str = ""
+
+
+class Split(Record):
+    """How rows become training and held-out rows: sample ``fraction``, then keep ``train`` of it for training."""
+
+    fraction: float = 1.0
+    train: float = 0.9
+    seed: int = SEED
+
+
+class SeenRows(Record):
+    """Rows a training job saw: its dataset and its split. Evaluation leaves them out."""
+
+    dataset_digest: str
+    split: Split
+
+
+class TrainingWork(Record):
+    """Train a LoRA adapter."""
+
+    task: Literal["training"] = "training"
+    framework: Literal["legacy", "axolotl"] = "legacy"
+    model: ModelInput
+    dataset: DatasetInput
+    templates: Templates
+    adapter_name: str
+    split: Split = Split()
+    loss: Literal["completion", "full"] = "completion"
+    epochs: float
+    learning_rate: float
+    training_arguments: dict[str, Any] = Field(default_factory=dict)
+    lora: dict[str, Any] = Field(default_factory=dict)
+    model_quantization: dict[str, Any] | None = None
+    adapter_quantization: dict[str, Any] | None = None
+    axolotl: dict[str, Any] | None = None
+    user_script: str = ""
+    user_config: dict[str, Any] | None = None
+
+
+class Combination(Record):
+    """A base model, alone or with an adapter. The first combination of an evaluation is its baseline."""
+
+    model: ModelInput
+    adapter: AdapterInput | None = None
+
+
+class EvaluationWork(Record):
+    """Generate answers for rows that training did not see, and score them."""
+
+    task: Literal["evaluation"] = "evaluation"
+    combinations: tuple[Combination, ...]
+    dataset: DatasetInput
+    templates: Templates
+    metrics: tuple[str, ...]
+    fraction: float = 1.0
+    seen: tuple[SeenRows, ...] = ()
+    selected_features: tuple[str, ...] = ()
+    generation: dict[str, Any] = Field(default_factory=dict)
+    model_quantization: dict[str, Any] | None = None
+    adapter_quantization: dict[str, Any] | None = None
+
+
+class ExportWork(Record):
+    """Register a model in MLflow's registry."""
+
+    task: Literal["export"] = "export"
+    model: ModelInput
+    adapter: AdapterInput | None = None
+    model_name: str
+    description: str = ""
+    weights: Literal["merged", "adapter", "reference"] = "merged"
+    inference_task: str = "text-generation"
+    generation: dict[str, Any] = Field(default_factory=dict)
+    input_example: str = "Hello"
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+Work = Annotated[TrainingWork | EvaluationWork | ExportWork, Field(discriminator="task")]
+
+
+class Resources(Record):
+    """What a job asks for. ``memory`` is in GB, as in the guide; ``dist_*`` are per distributed worker."""
+
+    cpu: int = 1
+    gpu: int = 0
+    memory: int = 1
+    workers: int = 1
+    gpu_label: int | None = None
+    dist_cpu: int | None = None
+    dist_gpu: int | None = None
+    dist_memory: int | None = None
+
+
+class Tracking(Record):
+    """Where a job logs to. ``artifact_location`` is used when the experiment does not exist yet."""
+
+    tracking_uri: str
+    experiment: str
+    artifact_location: str = ""
+
+
+class JobSpec(Record):
+    """A self-contained, fully resolved description of one job."""
+
+    version: Literal[1] = SPEC_VERSION
+    key: str
+    """Deterministic: kind, name and fingerprint. Names the job on the backend."""
+    attempt: int = 1
+    """Counts retries of the same key; a later attempt may resume what an earlier one left."""
+    kind: str
+    name: str
+    fingerprint: str
+    environment: str
+    project_dir: str
+    run_dir: str
+    """Folder for events, result and outputs, relative to ``project_dir``."""
+    work: Work
+    resources: Resources = Resources()
+    tracking: Tracking
+    secrets: dict[str, str] = Field(default_factory=dict)
+    """Purpose to environment variable name, such as ``{"hf_token": "HUGGINGFACE_ACCESS_TOKEN"}``; never a value."""
+
+    def path(self, location: str) -> Path:
+        """A location of this spec as an absolute path."""
+        return Path(self.project_dir, location)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder as an absolute path."""
+        return self.path(self.run_dir)
+
+
+class TrainingOutput(Record):
+    """``adapter`` is a location; losses are mean per token in nats."""
+
+    task: Literal["training"] = "training"
+    adapter: str
+    digest: str
+    metrics: dict[str, float]
+    train_rows: int
+    held_out_rows: int
+    curve: str = ""
+    model_family: str = ""
+
+
+class CombinationOutput(Record):
+    """One row of the comparison table."""
+
+    model: str
+    adapter: str = ""
+    metrics: dict[str, float]
+    predictions: str = ""
+    mlflow_run_id: str = ""
+
+
+class EvaluationOutput(Record):
+    """Combinations in the order of the manifest; the first is the baseline."""
+
+    task: Literal["evaluation"] = "evaluation"
+    combinations: tuple[CombinationOutput, ...]
+    rows: int
+    chart: str = ""
+
+
+class ExportOutput(Record):
+    """``uri`` loads with ``mlflow.pyfunc.load_model``."""
+
+    task: Literal["export"] = "export"
+    model_name: str
+    model_version: str
+    uri: str
+    digest: str = ""
+
+
+Output = Annotated[TrainingOutput | EvaluationOutput | ExportOutput, Field(discriminator="task")]
+
+
+class Failure(Record):
+    """Why a job failed, in the words a user can act on; ``bug`` when studio itself is at fault."""
+
+    message: str
+    hint: str = ""
+    bug: bool = False
+
+
+class JobResult(Record):
+    """What a job leaves behind, written last and atomically."""
+
+    version: Literal[1] = SPEC_VERSION
+    key: str
+    attempt: int
+    fingerprint: str
+    output: Output | None = None
+    failure: Failure | None = None
+    mlflow_run_id: str = ""
+    mlflow_experiment_id: str = ""
+    started_at: str
+    finished_at: str
+    seconds: float
+
+
+class Event(Record):
+    """One line of ``events.jsonl``. ``phase`` names the stage; the rest is present where it has a meaning."""
+
+    time: float
+    """Seconds since the epoch."""
+    phase: str
+    message: str = ""
+    step: int | None = None
+    total: int | None = None
+    loss: float | None = None
+    learning_rate: float | None = None
+    tokens_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+SPEC_FILE = "spec.json"
+EVENTS_FILE = "events.jsonl"
+RESULT_FILE = "result.json"
+LOG_FILE = "log.txt"

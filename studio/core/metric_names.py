@@ -1,0 +1,16 @@
+"""Names of the evaluation metrics, for rules and schemas that must not import an ML library."""
+
+from __future__ import annotations
+
+HIGHER_IS_BETTER: dict[str, bool] = {
+    "exact_match": True,
+    "rouge1": True,
+    "rouge2": True,
+    "rougeL": True,
+    "rougeLsum": True,
+    "latency": False,
+    "perplexity": False,
+}
+"""Metric to direction. Scores are means in [0, 1]; latency is seconds per row; perplexity is per expected token."""
+
+EVALUATION_METRICS: tuple[str, ...] = tuple(HIGHER_IS_BETTER)

@@ -1,0 +1,24 @@
+"""The identity of a resource: its kind and its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """A resource's identity, printed and parsed as ``Kind/name``."""
+
+    kind: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        """Read ``Kind/name``; raises ValueError when the slash is missing or a side is empty."""
+        kind, slash, name = text.partition("/")
+        if not (kind and slash and name):
+            raise ValueError(f"{text!r} is not of the form Kind/name")
+        return cls(kind, name)
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"

@@ -1,0 +1,141 @@
+"""References to a graph: which resources feed which, in what order, and what does not resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from studio.core.references import Ref
+from studio.resources.adapter import Adapter
+from studio.resources.base import Effect, Reference, Resource, references
+from studio.resources.fine_tuning_job import FineTuningJob
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``reference`` of a resource, resolved to ``target``."""
+
+    reference: Reference
+    target: Ref
+
+
+@dataclass(slots=True)
+class Graph:
+    """Resources by identity; edges run from what is needed to what needs it."""
+
+    resources: dict[Ref, Resource]
+    edges: dict[Ref, tuple[Edge, ...]] = field(default_factory=dict)
+    unresolved: dict[Ref, tuple[Reference, ...]] = field(default_factory=dict)
+    producers: dict[str, tuple[Ref, ...]] = field(default_factory=dict)
+    """Adapter name to the jobs that produce it."""
+    cycles: list[tuple[Ref, ...]] = field(default_factory=list)
+    _dag: nx.DiGraph[Ref] = field(default_factory=nx.DiGraph)
+
+    def order(self) -> list[Ref]:
+        """Every resource after all it needs; ties by kind and name. Only for a graph without cycles."""
+        return list(nx.lexicographical_topological_sort(self._dag))
+
+    def upstream(self, ref: Ref) -> tuple[Ref, ...]:
+        """What ``ref`` needs directly, sorted and without repetition."""
+        return tuple(sorted({edge.target for edge in self.edges.get(ref, ())}))
+
+    def outcome_upstream(self, ref: Ref) -> tuple[Ref, ...]:
+        """What determines ``ref``'s outcome directly."""
+        strong = {edge.target for edge in self.edges.get(ref, ()) if edge.reference.effect is Effect.OUTCOME}
+        return tuple(sorted(strong))
+
+    def downstream(self, ref: Ref) -> set[Ref]:
+        """Everything that needs ``ref``, directly or not."""
+        return set(nx.descendants(self._dag, ref)) if ref in self._dag else set()
+
+    def target(self, ref: Ref, *path: str | int) -> Ref | None:
+        """What the reference at ``path`` of ``ref`` resolves to."""
+        return next((edge.target for edge in self.edges.get(ref, ()) if edge.reference.path == path), None)
+
+    def names(self, kind: str) -> list[str]:
+        """Names that a reference to ``kind`` may use."""
+        known = {ref.name for ref in self.resources if ref.kind == kind}
+        return sorted(known | set(self.producers) if kind == "Adapter" else known)
+
+
+def build(resources: Mapping[Ref, Resource], defaults: Mapping[Ref, Resource]) -> Graph:
+    """The graph of a project. Shipped defaults join it only where something names them."""
+    graph = Graph(dict(resources))
+    graph.producers = _producers(resources.values())
+    pending = list(resources.values())
+    while pending:
+        resource = pending.pop()
+        found, lost = _resolve(graph, resource, defaults)
+        graph.edges[resource.ref] = tuple(found)
+        if lost:
+            graph.unresolved[resource.ref] = tuple(lost)
+        for edge in found:
+            if edge.target not in graph.resources:
+                graph.resources[edge.target] = defaults[edge.target]
+                pending.append(defaults[edge.target])
+    _connect(graph)
+    return graph
+
+
+def _producers(resources: Iterable[Resource]) -> dict[str, tuple[Ref, ...]]:
+    found: dict[str, tuple[Ref, ...]] = {}
+    for resource in resources:
+        if isinstance(resource, FineTuningJob) and resource.spec.adapter_name:
+            name = resource.spec.adapter_name
+            found[name] = (*found.get(name, ()), resource.ref)
+    return found
+
+
+def _resolve(
+    graph: Graph, resource: Resource, defaults: Mapping[Ref, Resource]
+) -> tuple[list[Edge], list[Reference]]:
+    found, lost = [], []
+    for reference in references(resource.spec):
+        target = _target(graph, reference, defaults)
+        if target is None:
+            lost.append(reference)
+        else:
+            found.append(Edge(reference, target))
+    return found, lost
+
+
+def _target(graph: Graph, reference: Reference, defaults: Mapping[Ref, Resource]) -> Ref | None:
+    ref = Ref(reference.kind, reference.name)
+    if ref in graph.resources or ref in defaults:
+        return ref
+    if reference.kind == "Adapter":  # an adapter that a job produces needs no manifest of its own
+        return next(iter(graph.producers.get(reference.name, ())), None)
+    return None
+
+
+def _connect(graph: Graph) -> None:
+    dag = graph._dag
+    dag.add_nodes_from(graph.resources)
+    for ref, edges in graph.edges.items():
+        dag.add_edges_from((edge.target, ref) for edge in edges)
+    for component in nx.strongly_connected_components(dag):
+        if len(component) > 1 or dag.has_edge(first := next(iter(component)), first):
+            graph.cycles.append(_cycle(dag.subgraph(component)))
+    graph.cycles.sort()
+
+
+def _cycle(component: nx.DiGraph[Ref]) -> tuple[Ref, ...]:
+    """One cycle as a path from its smallest member back to it, each followed by what it needs."""
+    start = min(component)
+    walk = [edge[0] for edge in nx.find_cycle(component.reverse(), start)]
+    turn = walk.index(min(walk))
+    return (*walk[turn:], *walk[:turn], walk[turn])
+
+
+def producer(graph: Graph, adapter: Ref) -> Ref | None:
+    """The job that makes an adapter: the reference itself, or the one its manifest names."""
+    if adapter.kind == "FineTuningJob":
+        return adapter
+    resource = graph.resources.get(adapter)
+    if isinstance(resource, Adapter) and resource.spec.fine_tuning_job:
+        return graph.target(adapter, "spec", "fine_tuning_job")
+    return None
+
+

@@ -1,0 +1,49 @@
+"""Observing adapters: digest, rank, target modules, and the base model named inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from studio.core.fingerprints import folder_digest
+from studio.load import files
+from studio.load.models import PICKLES
+from studio.load.observation import Defect, Unusable, folder_files, missing, outside, unreadable
+from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
+
+
+def observe(spec: AdapterSpec, root: Path) -> AdapterFacts | Unusable | None:
+    """Facts of an adapter in the project; None for one on the network or still to be trained."""
+    if spec.type != AdapterType.PROJECT or not spec.location:
+        return None
+    path = files.inside(root, spec.location)
+    if path is None:
+        return outside(spec.location)
+    if not path.is_dir():
+        return missing(spec.location, "the adapter folder")
+    try:
+        return _folder(spec.location, folder_files(path))
+    except OSError as error:
+        return unreadable(spec.location, error)
+
+
+def _folder(location: str, content: dict[str, Path]) -> AdapterFacts | Unusable:
+    if "adapter_model.safetensors" not in content and any(name.endswith(PICKLES) for name in content):
+        hint = "a pickle can run code when it is read; save the adapter with save_pretrained (safetensors)"
+        return Unusable(Defect.PICKLE, f"{location!r} holds pickled weights only", hint)
+    lacking = [name for name in ("adapter_config.json", "adapter_model.safetensors") if name not in content]
+    if lacking:
+        hint = "save it with PEFT's save_pretrained"
+        return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
+    try:
+        config = json.loads(content["adapter_config.json"].read_text("utf-8"))
+    except ValueError as error:
+        return Unusable(Defect.SYNTAX, f"{location}/adapter_config.json: {error}", "save the adapter again")
+    config = config if isinstance(config, dict) else {}
+    rank, modules = config.get("r"), config.get("target_modules")
+    return AdapterFacts(
+        folder_digest({name: content[name] for name in ("adapter_config.json", "adapter_model.safetensors")}),
+        rank if isinstance(rank, int) else None,
+        tuple(sorted(map(str, modules))) if isinstance(modules, list) else (),
+        str(config.get("base_model_name_or_path") or ""),
+    )

@@ -1,0 +1,54 @@
+"""Observing base models: architecture family and content digest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from studio.core.fingerprints import folder_digest
+from studio.load import files
+from studio.load.observation import Defect, Unusable, folder_files, missing, outside, unreadable
+from studio.resources.model import ModelFacts, ModelSpec, ModelType
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
+
+
+def observe(spec: ModelSpec, root: Path) -> ModelFacts | Unusable | None:
+    """Facts of a model in the project; None for one that only the network knows."""
+    if spec.type != ModelType.PROJECT or not spec.location:
+        return None
+    path = files.inside(root, spec.location)
+    if path is None:
+        return outside(spec.location)
+    if not path.is_dir():
+        return missing(spec.location, "the model folder")
+    try:
+        return _folder(spec.location, folder_files(path))
+    except OSError as error:
+        return unreadable(spec.location, error)
+
+
+def _folder(location: str, content: dict[str, Path]) -> ModelFacts | Unusable:
+    weights = [name for name in content if name.endswith(".safetensors")]
+    if not weights and any(name.endswith(PICKLES) for name in content):
+        hint = "a pickle can run code when it is read; save the model with save_pretrained (safetensors)"
+        return Unusable(Defect.PICKLE, f"{location!r} holds pickled weights only", hint)
+    lacking = [
+        what
+        for what, there in (
+            ("config.json", "config.json" in content),
+            ("a tokenizer", any(name in content for name in _TOKENIZERS)),
+            ("safetensors weights", bool(weights)),
+        )
+        if not there
+    ]
+    if lacking:
+        hint = "save model and tokenizer into it with save_pretrained"
+        return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
+    try:
+        config = json.loads(content["config.json"].read_text("utf-8"))
+    except ValueError as error:
+        return Unusable(Defect.SYNTAX, f"{location}/config.json: {error}", "save the model again")
+    architectures = (config.get("architectures") if isinstance(config, dict) else None) or [""]
+    return ModelFacts(str(architectures[0]), folder_digest(content))

@@ -1,0 +1,63 @@
+"""Looking at what manifests point to: facts, or why there are none. Reads only, and only inside the project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from studio.resources.adapter import AdapterFacts
+from studio.resources.dataset import DatasetFacts
+from studio.resources.model import ModelFacts
+from studio.resources.prompt import PromptFacts
+
+
+class Defect(StrEnum):
+    """What is wrong with an input; each is reported by one rule."""
+
+    MISSING = "missing"
+    OUTSIDE = "outside"
+    EXTENSION = "extension"
+    EMPTY = "empty"
+    ENCODING = "encoding"
+    SYNTAX = "syntax"
+    RAGGED = "ragged"
+    INCOMPLETE = "incomplete"
+    PICKLE = "pickle"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An input that cannot be used: which defect, in words, and what to do next."""
+
+    defect: Defect
+    message: str
+    hint: str
+
+
+Facts = DatasetFacts | ModelFacts | AdapterFacts | PromptFacts
+Observation = Facts | Unusable | None
+"""None: nothing can be known without the network."""
+
+
+def folder_files(folder: Path) -> dict[str, Path]:
+    """Relative name to path of the regular files below ``folder``, hidden ones left out, sorted."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+            found[relative.as_posix()] = path
+    return found
+
+
+def missing(location: str, kind: str) -> Unusable:
+    return Unusable(Defect.MISSING, f"{kind} {location!r} does not exist", "correct the path; it is relative to the project")
+
+
+def outside(location: str) -> Unusable:
+    return Unusable(Defect.OUTSIDE, f"{location!r} leaves the project", "copy it into the project, or use a hub name")
+
+
+def unreadable(location: str, error: OSError) -> Unusable:
+    return Unusable(Defect.UNREADABLE, f"{location!r} cannot be read: {error.strerror}", "check the file and its rights")

@@ -1,0 +1,39 @@
+"""What can go wrong while text becomes resources. Rules turn problems into findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from studio.core.findings import Path, Position, Source
+from studio.core.references import Ref
+
+
+class Fault(StrEnum):
+    """Each fault is reported by one rule of the MF or PJ domain."""
+
+    UNREADABLE = "unreadable"
+    SYNTAX = "syntax"
+    DUPLICATE_KEY = "duplicate-key"
+    NOT_A_MANIFEST = "not-a-manifest"
+    UNKNOWN_KIND = "unknown-kind"
+    UNKNOWN_FIELD = "unknown-field"
+    WRONG_TYPE = "wrong-type"
+    DUPLICATE_RESOURCE = "duplicate-resource"
+    LIMIT = "limit"
+    NO_MANIFEST = "no-manifest"
+    BAD_PATCH = "bad-patch"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault: where it is and what to do next. ``position`` is known where parsing itself failed."""
+
+    fault: Fault
+    message: str
+    hint: str
+    source: Source
+    path: Path = ()
+    position: Position | None = None
+    resource: Ref | None = None
+    at_key: bool = False

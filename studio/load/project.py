@@ -1,0 +1,171 @@
+"""A folder with ``studio.yaml`` to a loaded project: settings, manifests, problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources as package_files
+from pathlib import Path
+from typing import Any
+
+from studio.core.errors import UsageError
+from studio.core.findings import Position, Source
+from studio.core.references import Ref
+from studio.core.suggest import did_you_mean
+from studio.load import documents, files
+from studio.load.manifests import Manifest, fit, parse_manifest
+from studio.load.patches import apply_patches
+from studio.load.problems import Fault, Problem
+from studio.load.settings import Environment, Patch, Project
+
+SETTINGS_FILE = "studio.yaml"
+DEFAULT_ENVIRONMENT = "default"
+
+
+@dataclass(slots=True)
+class Loaded:
+    """Everything the files say. ``manifests`` is sorted by kind and name."""
+
+    root: Path
+    settings: Project
+    environment: str
+    manifests: dict[Ref, Manifest] = field(default_factory=dict)
+    defaults: dict[Ref, Manifest] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    files: int = 0
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds studio.yaml; raises UsageError."""
+    for folder in (start, *start.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    raise UsageError(
+        f"no {SETTINGS_FILE} in {start} or above it", "run 'studio init' to start a project, or pass --project FOLDER"
+    )
+
+
+def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
+    """Read settings and manifests of ``root``; never raises for what is in the files, only for a wrong environment."""
+    settings, problems = _settings(root)
+    chosen = _environment(settings, environment)
+    settings = _in_environment(settings, chosen)
+    loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
+    patches = chosen.patches if chosen else ()
+    for name in files.find(root, _folders(loaded)):
+        loaded.files += 1
+        _load_file(loaded, name, patches)
+    loaded.manifests = dict(sorted(loaded.manifests.items()))
+    if not loaded.manifests and not loaded.problems:
+        hint = f"add manifests below {', '.join(settings.spec.manifests)}, or run 'studio init'"
+        message = "the project holds no manifest"
+        loaded.problems.append(Problem(Fault.NO_MANIFEST, message, hint, Source(SETTINGS_FILE)))
+    return loaded
+
+
+@cache
+def shipped_defaults() -> dict[Ref, Manifest]:
+    """The manifests that come with studio; a project's Config of the same name overrides one."""
+    found: dict[Ref, Manifest] = {}
+    folder = package_files.files("studio").joinpath("defaults")
+    if not folder.is_dir():  # running from a checkout
+        folder = Path(__file__).resolve().parents[2] / "manifests"
+    for path in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        for index, document in enumerate(documents.parse(path.read_text("utf-8"))):
+            manifest, problems = parse_manifest(document, Source(f"defaults/{path.name}", index))
+            if manifest is None or problems:
+                raise AssertionError(f"shipped manifest {path.name} is broken: {problems}")
+            found[manifest.resource.ref] = manifest
+    return found
+
+
+def _settings(root: Path) -> tuple[Project, list[Problem]]:
+    text = files.read_text(root, SETTINGS_FILE)
+    if isinstance(text, Problem):
+        return Project(), [text]
+    source = Source(SETTINGS_FILE)
+    try:
+        content = documents.parse(text)
+    except documents.YamlFault as fault:
+        return Project(), [yaml_problem(fault, source)]
+    document = content[0] if content else None
+    if not isinstance(document, dict) or document.get("kind") != "Project":
+        hint = "write apiVersion: studio/v1, kind: Project, metadata: {name: ...}, spec: {...}"
+        return Project(), [Problem(Fault.NOT_A_MANIFEST, "studio.yaml is not of kind Project", hint, source)]
+    settings, problems = fit(Project, document, source, None)
+    return settings or Project(), problems
+
+
+def _environment(settings: Project, name: str) -> Environment | None:
+    known = settings.spec.environments
+    if name in known:
+        return known[name]
+    if name == DEFAULT_ENVIRONMENT:
+        return None
+    raise UsageError(f"the environment {name!r} is not in {SETTINGS_FILE}", did_you_mean(name, known))
+
+
+def _in_environment(settings: Project, chosen: Environment | None) -> Project:
+    if chosen is None:
+        return settings
+    overrides = {key: value for key in ("backend", "state", "mlflow") if (value := getattr(chosen, key)) is not None}
+    return settings.model_copy(update={"spec": settings.spec.model_copy(update=overrides)})
+
+
+def _folders(loaded: Loaded) -> list[str]:
+    good = []
+    for index, folder in enumerate(loaded.settings.spec.manifests):
+        path = files.inside(loaded.root, folder)
+        if path is not None and path.exists():
+            good.append(folder)
+            continue
+        what = "does not exist" if path is not None else "leaves the project"
+        hint = "create it, or correct spec.manifests"
+        where = ("spec", "manifests", index)
+        loaded.problems.append(
+            Problem(Fault.UNREADABLE, f"the manifest folder {folder!r} {what}", hint, Source(SETTINGS_FILE), where)
+        )
+    return good
+
+
+def _load_file(loaded: Loaded, name: str, patches: tuple[Patch, ...]) -> None:
+    text = files.read_text(loaded.root, name)
+    if isinstance(text, Problem):
+        loaded.problems.append(text)
+        return
+    try:
+        content = documents.parse(text)
+    except documents.YamlFault as fault:
+        loaded.problems.append(yaml_problem(fault, Source(name)))
+        return
+    real = [(index, document) for index, document in enumerate(content) if document is not None]
+    if not real:
+        hint = "delete it, or write a manifest into it"
+        loaded.problems.append(Problem(Fault.NO_MANIFEST, "the file holds no manifest", hint, Source(name)))
+    for index, document in real:
+        _add(loaded, apply_patches(document, patches) if patches else document, Source(name, index))
+
+
+def _add(loaded: Loaded, document: Any, source: Source) -> None:
+    manifest, problems = parse_manifest(document, source)
+    loaded.problems.extend(problems)
+    if manifest is None:
+        return
+    ref = manifest.resource.ref
+    first = loaded.manifests.setdefault(ref, manifest)
+    if first is not manifest:
+        message = f"{ref} is declared twice, first in {first.source.file}"
+        path = ("metadata", "name")
+        loaded.problems.append(
+            Problem(Fault.DUPLICATE_RESOURCE, message, "rename or remove one of them", source, path, resource=ref)
+        )
+
+
+def yaml_problem(fault: documents.YamlFault, source: Source) -> Problem:
+    kind = Fault.LIMIT if fault.limit else Fault.DUPLICATE_KEY if fault.duplicate else Fault.SYNTAX
+    hints = {
+        Fault.LIMIT: "split the document, or write the values out",
+        Fault.DUPLICATE_KEY: "remove one of them: which one wins is not defined",
+        Fault.SYNTAX: "check indentation, quotes and brackets around this place",
+    }
+    return Problem(kind, fault.message, hints[kind], source, position=Position(source.file, fault.line, fault.column))

@@ -1,0 +1,70 @@
+"""``studio.yaml``: the project's settings (kind: Project)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict
+
+from studio.resources.base import Metadata, Part
+
+
+class SecretName(Part):
+    """A value that is secret is always the name of an environment variable."""
+
+    env: str = Field(description="Name of the environment variable that holds the value.")
+
+
+class Backend(Part):
+    type: str = Field(default="local", description="Where jobs run.")
+    url: str = Field(default="", description="Address of the CML workspace.")
+    project_id: str = Field(default="", description="Id of the CML project.")
+    api_key: SecretName | None = Field(default=None, description="Variable that holds the CML API key.")
+
+
+class Tracking(Part):
+    tracking_uri: str | SecretName = Field(
+        default="sqlite:///.studio/mlflow.db", description="MLflow tracking server or database."
+    )
+    experiment: str = Field(default="", description="MLflow experiment; the project's name when empty.")
+
+
+class Target(Part):
+    kind: str = Field(default="", description="Only resources of this kind.")
+    name: str = Field(default="", description="Only the resource of this name.")
+    labels: dict[str, str] = Field(default_factory=dict, description="Only resources with all these labels.")
+
+
+class Patch(Part):
+    target: Target = Field(default_factory=Target)
+    patch: dict[str, Any] = Field(description="JSON merge patch (RFC 7386) over the manifest.")
+
+
+class Environment(Part):
+    backend: Backend | None = None
+    state: str | SecretName | None = None
+    mlflow: Tracking | None = None
+    patches: Annotated[tuple[Patch, ...], Strict(False)] = ()
+
+
+class ProjectSpec(Part):
+    manifests: Annotated[tuple[str, ...], Strict(False)] = Field(
+        default=("manifests",), description="Folders or files with manifests."
+    )
+    state: str | SecretName = Field(default="sqlite:///.studio/state.db", description="Database of recorded state.")
+    backend: Backend = Field(default_factory=Backend)
+    mlflow: Tracking = Field(default_factory=Tracking)
+    allow_remote_code: Annotated[tuple[str, ...], Strict(False)] = Field(
+        default=(), description="Hub names whose own code may run."
+    )
+    hf_token: SecretName = Field(
+        default=SecretName(env="HUGGINGFACE_ACCESS_TOKEN"), description="Variable with the Hugging Face token."
+    )
+    environments: dict[str, Environment] = Field(default_factory=dict)
+
+
+class Project(Part):
+    apiVersion: Literal["studio/v1"] = "studio/v1"
+    kind: Literal["Project"] = "Project"
+    metadata: Metadata = Field(default_factory=Metadata)
+    spec: ProjectSpec = Field(default_factory=ProjectSpec)

@@ -1,0 +1,41 @@
+"""The table of kinds: a new kind is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from studio.core.jobspec import Resources, Work
+from studio.resources import evaluation_job, fine_tuning_job, model_export
+from studio.resources.adapter import Adapter
+from studio.resources.base import Resource
+from studio.resources.config import Config
+from studio.resources.dataset import Dataset
+from studio.resources.evaluation_job import EvaluationJob
+from studio.resources.fine_tuning_job import FineTuningJob
+from studio.resources.model import Model
+from studio.resources.model_export import ModelExport
+from studio.resources.prompt import Prompt
+from studio.resources.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind's type and, for kinds that run jobs, how it compiles to work and what it asks for."""
+
+    model: type[Resource]
+    compile: Callable[[Any, Scope], Work] | None = None
+    resources: Callable[[Any], Resources] | None = None
+
+
+KINDS: dict[str, Kind] = {
+    "Dataset": Kind(Dataset),
+    "Model": Kind(Model),
+    "Adapter": Kind(Adapter),
+    "Prompt": Kind(Prompt),
+    "Config": Kind(Config),
+    "FineTuningJob": Kind(FineTuningJob, fine_tuning_job.compile, fine_tuning_job.resources),
+    "EvaluationJob": Kind(EvaluationJob, evaluation_job.compile, evaluation_job.resources),
+    "ModelExport": Kind(ModelExport, model_export.compile, model_export.resources),
+}

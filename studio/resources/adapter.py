@@ -1,0 +1,43 @@
+"""Adapter: PEFT weights on top of a base model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from studio.resources.base import DESCRIPTIVE, OUTCOME, Resource, Spec, field
+
+
+class AdapterType(StrEnum):
+    """Guide, Type Enums."""
+
+    PROJECT = "project"
+    HUGGINGFACE = "huggingface"
+    MODEL_REGISTRY = "model_registry"
+
+
+class AdapterSpec(Spec):
+    type: str = field(OUTCOME, "Where the weights come from.", "", enum=[str(t) for t in AdapterType])
+    model: str = field(OUTCOME, "The base model that the adapter applies to.", "", references="Model")
+    location: str = field(DESCRIPTIVE, "Folder, relative to the project; the content decides, not the path.", "")
+    huggingface_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "")
+    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "")
+    cml_registered_model_id: str = field(OUTCOME, "Id in the CML model registry.", "")
+    fine_tuning_job: str = field(OUTCOME, "The job that produced it.", "", references="FineTuningJob")
+    prompt: str = field(DESCRIPTIVE, "The prompt it was trained with.", "", references="Prompt")
+
+
+class Adapter(Resource):
+    kind: Literal["Adapter"] = "Adapter"
+    spec: AdapterSpec
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFacts:
+    """Read from the adapter's folder; ``base_model`` is the name written inside by whoever trained it."""
+
+    digest: str
+    rank: int | None = None
+    target_modules: tuple[str, ...] = ()
+    base_model: str = ""

@@ -1,0 +1,152 @@
+"""What all kinds share: metadata, and fields that carry their meaning as data.
+
+Fields are lenient where a rule judges: a missing number is zero, a missing text is empty (the guide's protobuf
+semantics), an enumeration is text. So a manifest with ten mistakes parses, and all ten are reported with their ids.
+What the rules check is repeated in the field's JSON schema for editors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from studio.core.findings import Path
+from studio.core.references import Ref
+
+API_VERSION = "studio/v1"
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+"""A DNS-like slug of at most 253 characters."""
+
+
+class Effect(StrEnum):
+    """What a change of a field means."""
+
+    OUTCOME = "outcome"
+    """New fingerprint: the job runs again and everything downstream with it."""
+    PLACEMENT = "placement"
+    """Applies to the next run, never forces one."""
+    DESCRIPTIVE = "descriptive"
+    """The record is updated in place."""
+
+
+OUTCOME, PLACEMENT, DESCRIPTIVE = Effect.OUTCOME, Effect.PLACEMENT, Effect.DESCRIPTIVE
+
+
+def field(effect: Effect, description: str, default: Any = None, **schema: Any) -> Any:
+    """A manifest field. ``schema`` holds JSON schema keywords, and ``references`` the kind that the value names."""
+    extra: dict[str, Any] = {"x-effect": effect.value}
+    if "references" in schema:
+        extra["x-references"] = schema.pop("references")
+    extra.update(schema)
+    return Field(default=default, description=description, json_schema_extra=extra)
+
+
+class Part(BaseModel):
+    """Base of all manifest models: frozen, no unknown fields, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+class Metadata(Part):
+    """Who a resource is. Nothing here ever makes a job run again."""
+
+    name: str = field(DESCRIPTIVE, "Unique within the kind; a DNS-like slug.", "", pattern=NAME_PATTERN)
+    title: str = field(DESCRIPTIVE, "Shown to people.", "")
+    description: str = field(DESCRIPTIVE, "Free text.", "")
+    labels: dict[str, str] = Field(default_factory=dict, description="Selected by patches and filters.")
+    annotations: dict[str, str] = Field(default_factory=dict, description="Notes for other tools.")
+    uid: str = field(DESCRIPTIVE, "Adopts an existing id.", "")
+    protect: bool = field(DESCRIPTIVE, "Refuse deletion, also after the manifest is gone.", False)
+    renamed_from: str = field(DESCRIPTIVE, "The record's earlier name; moves it instead of delete and create.", "")
+
+
+class Spec(Part):
+    """Base of every kind's ``spec``."""
+
+
+class Resource(Part):
+    """A manifest parsed into its kind's type; its identity is (kind, name)."""
+
+    is_job: ClassVar[bool] = False
+    apiVersion: Literal["studio/v1"] = "studio/v1"
+    kind: str
+    metadata: Metadata
+    spec: Spec
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.kind, self.metadata.name)
+
+
+ConfigValue = str | dict[str, Any] | None
+"""A Config's name, an inline mapping, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One field that names another resource."""
+
+    path: Path
+    kind: str
+    name: str
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMark:
+    """A field's meaning, read once from its declaration."""
+
+    name: str
+    effect: Effect
+    references: str | None
+    nested: bool
+
+
+@cache
+def marks(model: type[BaseModel]) -> tuple[FieldMark, ...]:
+    """The marks of a model's fields, in declaration order."""
+    found = []
+    for name, info in model.model_fields.items():
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        references = extra.get("x-references")
+        found.append(
+            FieldMark(
+                name,
+                Effect(str(extra.get("x-effect", DESCRIPTIVE))),
+                str(references) if references else None,
+                bool(extra.get("x-nested")),
+            )
+        )
+    return tuple(found)
+
+
+@cache
+def effects(model: type[BaseModel]) -> dict[str, Effect]:
+    """Field name to effect."""
+    return {mark.name: mark.effect for mark in marks(model)}
+
+
+@cache
+def _referring(model: type[BaseModel]) -> tuple[FieldMark, ...]:
+    return tuple(mark for mark in marks(model) if mark.references or mark.nested)
+
+
+def references(part: Part, path: Path = ("spec",), effect: Effect | None = None) -> Iterator[Reference]:
+    """Every reference in ``part``, in declaration order; nested parts inherit the outer field's effect."""
+    for mark in _referring(type(part)):
+        value = getattr(part, mark.name)
+        here = (*path, mark.name)
+        strength = effect or mark.effect
+        if mark.nested:
+            for index, item in enumerate(value):
+                yield from references(item, (*here, index), strength)
+        elif isinstance(value, tuple):
+            for index, name in enumerate(value):
+                yield Reference((*here, index), mark.references or "", name, strength)
+        elif isinstance(value, str) and value:
+            yield Reference(here, mark.references or "", value, strength)

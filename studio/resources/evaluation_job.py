@@ -1,0 +1,100 @@
+"""EvaluationJob: compares model and adapter combinations on rows that training did not see."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Strict
+
+from studio.core.jobspec import Combination, EvaluationWork, Resources
+from studio.core.metric_names import EVALUATION_METRICS
+from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
+from studio.resources.scope import Scope
+
+
+class EvaluationType(StrEnum):
+    """Guide, Type Enums (EvaluationJobType)."""
+
+    MLFLOW = "mlflow"
+
+
+class ModelAdapterCombination(Part):
+    base_model: str = field(OUTCOME, "The model to evaluate.", "", references="Model")
+    adapter: str = field(OUTCOME, "The adapter to apply; empty for the base model alone.", "", references="Adapter")
+
+
+class Gate(Part):
+    """A condition on one metric of one combination; re-decided from recorded metrics, never by running again."""
+
+    metric: str = field(DESCRIPTIVE, "The metric that is judged.", "", enum=list(EVALUATION_METRICS))
+    adapter: str = field(DESCRIPTIVE, "The combination's adapter; empty for the base model alone.", "")
+    base_model: str = field(DESCRIPTIVE, "The combination's base model, when the adapter alone is ambiguous.", "")
+    min: float | None = field(DESCRIPTIVE, "The metric must be at least this.")
+    max: float | None = field(DESCRIPTIVE, "The metric must be at most this.")
+    min_gain_over_baseline: float | None = field(DESCRIPTIVE, "At least this much above the first combination.")
+
+
+class EvaluationJobSpec(Spec):
+    type: str = field(OUTCOME, "Kind of evaluation.", "mlflow", enum=[str(t) for t in EvaluationType])
+    model_adapter_combinations: Annotated[tuple[ModelAdapterCombination, ...], Strict(False)] = field(
+        OUTCOME, "What to compare; the first one is the baseline.", (), minItems=1, **{"x-nested": True}
+    )
+    dataset: str = field(OUTCOME, "The rows to evaluate on.", "", references="Dataset")
+    prompt: str = field(OUTCOME, "How rows become questions and expected answers.", "", references="Prompt")
+    metrics: Annotated[tuple[str, ...], Strict(False)] = field(
+        OUTCOME, "What to compute.", ("exact_match", "rougeL", "latency"), items={"enum": list(EVALUATION_METRICS)}
+    )
+    gates: Annotated[tuple[Gate, ...], Strict(False)] = field(DESCRIPTIVE, "What must hold for exports to go on.", ())
+    eval_dataset_fraction: float = field(OUTCOME, "Share of the held-out rows.", 1.0, exclusiveMinimum=0, maximum=1)
+    selected_features: Annotated[tuple[str, ...], Strict(False)] = field(
+        OUTCOME, "Columns carried into the predictions file.", ()
+    )
+    generation_config: ConfigValue = field(OUTCOME, "How answers are generated.", references="Config")
+    model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base models.", references="Config")
+    adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with adapters.", references="Config")
+    num_cpu: int | None = field(PLACEMENT, "CPU cores.", minimum=1)
+    num_gpu: int | None = field(PLACEMENT, "GPUs.", minimum=0)
+    num_memory: int | None = field(PLACEMENT, "Memory in GB.", minimum=1)
+    gpu_label_id: int | None = field(PLACEMENT, "Accelerator label on CML.", minimum=0)
+
+
+class EvaluationJob(Resource):
+    is_job: ClassVar[bool] = True
+    kind: Literal["EvaluationJob"] = "EvaluationJob"
+    spec: EvaluationJobSpec
+
+
+def compile(job: EvaluationJob, scope: Scope) -> EvaluationWork:
+    """The work of a job that passed every rule."""
+    spec = job.spec
+    base = spec.model_adapter_combinations[0].base_model
+    adapters = [c.adapter for c in spec.model_adapter_combinations if c.adapter]
+    seen = [rows for rows in map(scope.seen, adapters) if rows]
+    return EvaluationWork(
+        combinations=tuple(
+            Combination(model=scope.model(c.base_model), adapter=scope.adapter(c.adapter) if c.adapter else None)
+            for c in spec.model_adapter_combinations
+        ),
+        dataset=scope.dataset(spec.dataset),
+        templates=scope.templates(spec.prompt),
+        metrics=spec.metrics,
+        fraction=spec.eval_dataset_fraction,
+        seen=tuple(dict.fromkeys(seen)),
+        selected_features=spec.selected_features,
+        generation=scope.config("generation_config", spec.generation_config, base),
+        model_quantization=None
+        if spec.model_bnb_config is None
+        else scope.config("bitsandbytes_config", spec.model_bnb_config, base),
+        adapter_quantization=None
+        if spec.adapter_bnb_config is None
+        else scope.config("bitsandbytes_config", spec.adapter_bnb_config, base),
+    )
+
+
+def resources(job: EvaluationJob) -> Resources:
+    """What the job asks of its backend."""
+    spec = job.spec
+    return Resources(
+        cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 1, gpu_label=spec.gpu_label_id
+    )

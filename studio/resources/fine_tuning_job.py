@@ -1,0 +1,118 @@
+"""FineTuningJob: trains a LoRA adapter on a base model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from studio.core.jobspec import Resources, Split, TrainingWork
+from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
+from studio.resources.scope import Scope
+
+DEFAULT_EPOCHS = 1
+DEFAULT_LEARNING_RATE = 2e-4
+"""Used when neither the job nor its training arguments say (guide, DEFAULT_TRAINING_ARGUMENTS)."""
+
+
+class Framework(StrEnum):
+    """Guide, Type Enums (FineTuningFrameworkType)."""
+
+    LEGACY = "legacy"
+    AXOLOTL = "axolotl"
+
+
+class Loss(StrEnum):
+    """On which tokens the loss is taken."""
+
+    COMPLETION = "completion"
+    FULL = "full"
+
+
+class FineTuningJobSpec(Spec):
+    framework_type: str = field(OUTCOME, "Training framework.", "legacy", enum=[str(f) for f in Framework])
+    base_model: str = field(OUTCOME, "The model to fine-tune.", "", references="Model")
+    dataset: str = field(OUTCOME, "The training rows.", "", references="Dataset")
+    prompt: str = field(OUTCOME, "How rows become text; optional with axolotl.", "", references="Prompt")
+    adapter_name: str = field(
+        DESCRIPTIVE, "Name of the adapter that the job produces.", "", pattern="^[a-zA-Z0-9-]+$"
+    )
+    lora_config: ConfigValue = field(OUTCOME, "LoRA hyperparameters.", references="Config")
+    training_arguments_config: ConfigValue = field(OUTCOME, "Arguments of trl's SFTConfig.", references="Config")
+    model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base model.", references="Config")
+    adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with the adapter.", references="Config")
+    axolotl_config: ConfigValue = field(OUTCOME, "The Axolotl YAML; needed with axolotl.", references="Config")
+    user_script: str = field(OUTCOME, "A training script of your own, relative to the project.", "")
+    user_config: ConfigValue = field(OUTCOME, "Configuration handed to the user script.", references="Config")
+    loss: str = field(
+        OUTCOME, "Tokens that count: the completion only, or the full text.", "completion", enum=[str(x) for x in Loss]
+    )
+    num_epochs: float | None = field(OUTCOME, "Passes over the rows; overrides the arguments.", exclusiveMinimum=0)
+    learning_rate: float | None = field(OUTCOME, "Peak rate; overrides the arguments.", exclusiveMinimum=0)
+    dataset_fraction: float = field(OUTCOME, "Share of the rows to use.", 1.0, exclusiveMinimum=0, maximum=1)
+    train_test_split: float = field(OUTCOME, "Share of these rows to train on.", 0.9, exclusiveMinimum=0, maximum=1)
+    out_dir: str = field(DESCRIPTIVE, "An existing folder that receives a copy of the adapter.", "")
+    num_cpu: int = field(PLACEMENT, "CPU cores.", 0, minimum=1)
+    num_gpu: int = field(PLACEMENT, "GPUs.", 0, minimum=0)
+    num_memory: int = field(PLACEMENT, "Memory in GB.", 0, minimum=1)
+    num_workers: int = field(OUTCOME, "Training workers; changes the effective batch.", 1, minimum=1)
+    dist_cpu: int | None = field(PLACEMENT, "CPU cores of each distributed worker.", minimum=1)
+    dist_gpu: int | None = field(PLACEMENT, "GPUs of each distributed worker.", minimum=0)
+    dist_mem: int | None = field(PLACEMENT, "Memory in GB of each distributed worker.", minimum=1)
+    gpu_label_id: int | None = field(PLACEMENT, "Accelerator label on CML.", minimum=0)
+
+
+class FineTuningJob(Resource):
+    is_job: ClassVar[bool] = True
+    kind: Literal["FineTuningJob"] = "FineTuningJob"
+    spec: FineTuningJobSpec
+
+
+def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
+    """The work of a job that passed every rule."""
+    spec = job.spec
+    arguments = scope.config("training_arguments", spec.training_arguments_config, spec.base_model)
+    axolotl = spec.framework_type == Framework.AXOLOTL
+    return TrainingWork(
+        framework="axolotl" if axolotl else "legacy",
+        model=scope.model(spec.base_model),
+        dataset=scope.dataset(spec.dataset),
+        templates=scope.templates(spec.prompt) if spec.prompt else scope.dataset_format(_format(spec, scope)),
+        adapter_name=spec.adapter_name,
+        split=Split(fraction=spec.dataset_fraction, train=spec.train_test_split),
+        loss="full" if spec.loss == Loss.FULL else "completion",
+        epochs=spec.num_epochs or arguments.get("num_train_epochs", DEFAULT_EPOCHS),
+        learning_rate=spec.learning_rate or arguments.get("learning_rate", DEFAULT_LEARNING_RATE),
+        training_arguments=arguments,
+        lora=scope.config("lora_config", spec.lora_config, spec.base_model),
+        model_quantization=_asked("bitsandbytes_config", spec.model_bnb_config, spec, scope),
+        adapter_quantization=_asked("bitsandbytes_config", spec.adapter_bnb_config, spec, scope),
+        axolotl=_asked("axolotl", spec.axolotl_config, spec, scope),
+        user_script=spec.user_script,
+        user_config=_asked("custom", spec.user_config, spec, scope),
+    )
+
+
+def resources(job: FineTuningJob) -> Resources:
+    """What the job asks of its backend."""
+    spec = job.spec
+    return Resources(
+        cpu=spec.num_cpu,
+        gpu=spec.num_gpu,
+        memory=spec.num_memory,
+        workers=spec.num_workers,
+        gpu_label=spec.gpu_label_id,
+        dist_cpu=spec.dist_cpu,
+        dist_gpu=spec.dist_gpu,
+        dist_memory=spec.dist_mem,
+    )
+
+
+def _asked(type: str, value: ConfigValue, spec: FineTuningJobSpec, scope: Scope) -> dict[str, Any] | None:
+    """A Config that has no default in force: quantisation happens only when asked for."""
+    return None if value is None else scope.config(type, value, spec.base_model)
+
+
+def _format(spec: FineTuningJobSpec, scope: Scope) -> str:
+    """The Axolotl dataset type that the job's YAML names (guide, Axolotl Auto-Prompt)."""
+    datasets = scope.config("axolotl", spec.axolotl_config, spec.base_model).get("datasets") or [{}]
+    return str(datasets[0].get("type", ""))

@@ -1,0 +1,49 @@
+"""Model: a base foundation model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from studio.resources.base import DESCRIPTIVE, OUTCOME, Resource, Spec, field
+
+
+class ModelType(StrEnum):
+    """Guide, Type Enums."""
+
+    HUGGINGFACE = "huggingface"
+    PROJECT = "project"
+    MODEL_REGISTRY = "model_registry"
+
+
+class ModelFramework(StrEnum):
+    """Guide, Type Enums (ModelFrameworkType)."""
+
+    PYTORCH = "pytorch"
+    TENSORFLOW = "tensorflow"
+    ONNX = "onnx"
+
+
+class ModelSpec(Spec):
+    type: str = field(OUTCOME, "Where the weights come from.", "", enum=[str(t) for t in ModelType])
+    huggingface_model_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "")
+    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "")
+    location: str = field(DESCRIPTIVE, "Folder, relative to the project; the content decides, not the path.", "")
+    cml_registered_model_id: str = field(OUTCOME, "Id in the CML model registry.", "")
+    framework: str = field(DESCRIPTIVE, "Framework of the weights.", "pytorch", enum=[str(f) for f in ModelFramework])
+
+
+class Model(Resource):
+    kind: Literal["Model"] = "Model"
+    spec: ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """``family`` is ``architectures[0]`` of the model's config, such as LlamaForCausalLM; "" when unknown."""
+
+    family: str
+    digest: str
+    mlflow_experiment_id: str = ""
+    mlflow_run_id: str = ""

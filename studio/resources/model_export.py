@@ -1,0 +1,82 @@
+"""ModelExport: registers a model, or deploys it as an endpoint."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Strict
+
+from studio.core.jobspec import ExportWork, Resources
+from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
+from studio.resources.scope import Scope
+
+
+class ExportType(StrEnum):
+    """Guide, Type Enums (ModelExportType)."""
+
+    MODEL_REGISTRY = "model_registry"
+    CML_MODEL = "cml_model"
+
+
+class Weights(StrEnum):
+    """What is stored in the registry."""
+
+    MERGED = "merged"
+    ADAPTER = "adapter"
+    REFERENCE = "reference"
+
+
+class InferenceTask(StrEnum):
+    """MLflow's inference tasks for text generation (MLflow, Tasks in the Transformers flavor)."""
+
+    TEXT_GENERATION = "text-generation"
+    CHAT = "llm/v1/chat"
+    COMPLETIONS = "llm/v1/completions"
+
+
+class ModelExportSpec(Spec):
+    type: str = field(OUTCOME, "Where the model goes.", "", enum=[str(t) for t in ExportType])
+    base_model: str = field(OUTCOME, "The base model.", "", references="Model")
+    adapter: str = field(OUTCOME, "The adapter to merge or attach.", "", references="Adapter")
+    model_name: str = field(OUTCOME, "Name in the registry.", "", minLength=1)
+    model_description: str = field(DESCRIPTIVE, "Shown in the registry.", "")
+    generation_config: ConfigValue = field(OUTCOME, "Defaults of the served model.", references="Config")
+    task: str = field(OUTCOME, "MLflow inference task.", "text-generation", enum=[str(t) for t in InferenceTask])
+    weights: str = field(OUTCOME, "What is stored.", "merged", enum=[str(w) for w in Weights])
+    requires: Annotated[tuple[str, ...], Strict(False)] = field(
+        DESCRIPTIVE, "Evaluations whose gates must have passed.", (), references="EvaluationJob"
+    )
+    num_cpu: int | None = field(PLACEMENT, "CPU cores.", minimum=1)
+    num_gpu: int | None = field(PLACEMENT, "GPUs.", minimum=0)
+    num_memory: int | None = field(PLACEMENT, "Memory in GB.", minimum=1)
+    replicas: int | None = field(PLACEMENT, "Replicas of a deployed endpoint.", minimum=1)
+    enable_authentication: bool = field(PLACEMENT, "Demand a key of the endpoint's callers.", True)
+
+
+class ModelExport(Resource):
+    is_job: ClassVar[bool] = True
+    kind: Literal["ModelExport"] = "ModelExport"
+    spec: ModelExportSpec
+
+
+def compile(export: ModelExport, scope: Scope) -> ExportWork:
+    """The work of an export that passed every rule."""
+    spec = export.spec
+    return ExportWork(
+        model=scope.model(spec.base_model),
+        adapter=scope.adapter(spec.adapter) if spec.adapter else None,
+        model_name=spec.model_name,
+        description=spec.model_description,
+        weights=Weights(spec.weights).value,
+        inference_task=spec.task,
+        generation=scope.config("generation_config", spec.generation_config, spec.base_model),
+        input_example=scope.example(spec.adapter),
+        provenance=scope.provenance(),
+    )
+
+
+def resources(export: ModelExport) -> Resources:
+    """What the export asks of its backend while it merges and registers."""
+    spec = export.spec
+    return Resources(cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 4)

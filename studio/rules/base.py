@@ -1,0 +1,182 @@
+"""The rule framework: a rule is one function with one docstring.
+
+The docstring is the rule's page: a title that states the fault, why it matters, a ``Bad:`` and a ``Good:`` manifest.
+The line at fault in the bad one ends in ``# <-``. Rules only report: they never raise, print or stop at the first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from studio.core.findings import Finding, Path, Phase, Severity, Source, sort_key
+from studio.core.references import Ref
+from studio.graph import Graph
+from studio.load.hub import Hub
+from studio.load.manifests import Manifest
+from studio.load.observation import Observation, Unusable
+from studio.load.problems import Problem
+from studio.load.settings import Project
+from studio.resources.base import Resource
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(slots=True)
+class View:
+    """All that a rule may look at. ``hub`` is there in the online phase only."""
+
+    root: FilePath
+    settings: Project
+    manifests: Mapping[Ref, Manifest]
+    defaults: Mapping[Ref, Manifest]
+    graph: Graph
+    observations: Mapping[Ref, Observation]
+    problems: list[Problem]
+    backend_types: tuple[str, ...] = ("local",)
+    hub: Hub | None = None
+
+    def get(self, ref: Ref | None, kind: type[R]) -> R | None:
+        """The resource behind ``ref`` when it is of ``kind``."""
+        resource = self.graph.resources.get(ref) if ref else None
+        return resource if isinstance(resource, kind) else None
+
+    def facts(self, ref: Ref | None, kind: type[Any]) -> Any:
+        """What was observed of ``ref`` when it is of the facts type ``kind``, else None."""
+        found = self.observations.get(ref) if ref else None
+        return found if isinstance(found, kind) else None
+
+    def unusable(self, ref: Ref) -> Unusable | None:
+        """Why the input behind ``ref`` cannot be used, if so."""
+        found = self.observations.get(ref)
+        return found if isinstance(found, Unusable) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One place where a rule is broken. ``path`` is dotted text or a tuple; ``resource`` and ``source`` default to
+    the subject of the rule."""
+
+    path: str | Path
+    message: str
+    hint: str
+    resource: Ref | None = None
+    source: Source | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A registered rule. ``subject`` is the kind it looks at; None looks at the whole project once."""
+
+    id: str
+    severity: Severity
+    phase: Phase
+    subject: type[Resource] | None
+    check: Callable[..., Iterator[Breach]]
+
+    @property
+    def name(self) -> str:
+        return self.check.__name__
+
+    @property
+    def page(self) -> Page:
+        return parse_page(inspect.getdoc(self.check) or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A rule's documentation, taken apart."""
+
+    title: str
+    why: str
+    bad: str
+    good: str
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(
+    id: str,
+    subject: type[Resource] | None = None,
+    severity: Severity = Severity.ERROR,
+    phase: Phase = Phase.STATIC,
+) -> Callable[[Callable[..., Iterator[Breach]]], Callable[..., Iterator[Breach]]]:
+    """Register a rule. Functions take (resource, view), or (view) when there is no subject."""
+
+    def register(check: Callable[..., Iterator[Breach]]) -> Callable[..., Iterator[Breach]]:
+        if id in RULES:
+            raise AssertionError(f"the rule id {id} is taken by {RULES[id].name}")
+        RULES[id] = Rule(id, severity, phase, subject, check)
+        return check
+
+    return register
+
+
+@cache
+def catalogue() -> tuple[Rule, ...]:
+    """Every rule of this folder, sorted by id."""
+    package = importlib.import_module("studio.rules")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"studio.rules.{module.name}")
+    return tuple(sorted(RULES.values(), key=lambda rule: rule.id))
+
+
+def check(view: View, phases: Iterable[Phase] = (Phase.STATIC,)) -> list[Finding]:
+    """All findings of the rules of ``phases``; positions are not filled in yet."""
+    wanted = frozenset(phases)
+    by_kind: dict[type[Resource], list[Manifest]] = {}
+    for manifest in view.manifests.values():
+        by_kind.setdefault(type(manifest.resource), []).append(manifest)
+    findings: list[Finding] = []
+    for each in catalogue():
+        if each.phase not in wanted:
+            continue
+        if each.subject is None:
+            findings.extend(_finding(each, breach, None) for breach in each.check(view))
+            continue
+        for manifest in by_kind.get(each.subject, ()):
+            found = (_finding(each, breach, manifest) for breach in each.check(manifest.resource, view))
+            findings.extend(finding for finding in found if not _damaged(finding, view))
+    return sorted(findings, key=sort_key)
+
+
+def _finding(each: Rule, breach: Breach, manifest: Manifest | None) -> Finding:
+    if breach.problem:
+        problem = breach.problem
+        return Finding(
+            each.id, each.severity, problem.message, problem.hint, problem.resource, problem.path, problem.source,
+            problem.position, problem.at_key,
+        )  # fmt: skip
+    path = split_path(breach.path) if isinstance(breach.path, str) else breach.path
+    resource = breach.resource or (manifest.resource.ref if manifest else None)
+    source = breach.source or (manifest.source if manifest else None)
+    return Finding(each.id, each.severity, breach.message, breach.hint, resource, path, source)
+
+
+def split_path(text: str) -> Path:
+    """``spec.gates.0.min`` as ``("spec", "gates", 0, "min")``."""
+    return tuple(int(step) if step.isdigit() else step for step in text.split("."))
+
+
+def _damaged(finding: Finding, view: View) -> bool:
+    """A value that did not parse was reported already; its default must not be judged."""
+    manifest = view.manifests.get(finding.resource) if finding.resource else None
+    return manifest is not None and any(finding.path[: len(path)] == path for path in manifest.damaged)
+
+
+def parse_page(text: str) -> Page:
+    """Take a rule's docstring apart; sections that are missing come out empty."""
+    head, _, rest = text.partition("\nBad:\n")
+    bad, _, good = rest.partition("\nGood:\n")
+    title, _, why = head.strip().partition("\n")
+    return Page(title.strip(), why.strip(), textwrap.dedent(bad).strip("\n"), textwrap.dedent(good).strip("\n"))
+
