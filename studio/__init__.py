@@ -1,0 +1,3 @@
+"""Fine Tuning Studio, declarative."""
+
+__version__ = "0.1.0"

@@ -50,6 +50,10 @@ class Graph:
         """Everything that needs ``ref``, directly or not."""
         return set(nx.descendants(self._dag, ref)) if ref in self._dag else set()
 
+    def ancestors(self, ref: Ref) -> set[Ref]:
+        """Everything that ``ref`` needs, directly or not."""
+        return set(nx.ancestors(self._dag, ref)) if ref in self._dag else set()
+
     def target(self, ref: Ref, *path: str | int) -> Ref | None:
         """What the reference at ``path`` of ``ref`` resolves to."""
         return next((edge.target for edge in self.edges.get(ref, ()) if edge.reference.path == path), None)

@@ -1,25 +1,41 @@
-"""The steps of every command, in order: load, graph, observe, check. The only place where the parts meet."""
+"""The steps of every command, in order: load, graph, observe, check, desire, plan, apply. The only place where the
+parts meet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from studio.apply import FINE, Loop, Outcome, Tools, Watcher
+from studio.backends import BACKENDS
+from studio.backends.base import Backend
+from studio.compile import Target
+from studio.core.errors import StudioError
 from studio.core.findings import Finding, Phase, Severity
 from studio.core.references import Ref
+from studio.desired import Desire, desire
 from studio.graph import Graph, build
-from studio.load import adapters, datasets, models
+from studio.load import commit
 from studio.load.hub import Hub
 from studio.load.observation import Observation
 from studio.load.positions import place
 from studio.load.project import Loaded, load_project
-from studio.resources.adapter import Adapter
-from studio.resources.base import Resource
-from studio.resources.dataset import Dataset, DatasetFacts
-from studio.resources.model import Model
-from studio.resources.prompt import Prompt, PromptFacts, generate_templates
+from studio.load.settings import SecretName
+from studio.observe import observe
+from studio.plan import Plan, Recorded, make_plan
+from studio.recording import Recorder
+from studio.resources import KINDS
 from studio.rules.base import View, check
+from studio.state.base import Artifact, Operation, StateReader
+
+OFFLINE = (Phase.STATIC, Phase.RECORDED)
+EVERYTHING = (Phase.STATIC, Phase.RECORDED, Phase.ONLINE)
 
 
 @dataclass(slots=True)
@@ -36,6 +52,16 @@ class Checked:
         return [finding for finding in self.findings if finding.severity is Severity.ERROR]
 
 
+@dataclass(slots=True)
+class Planned:
+    """A checked project with what should be and what would happen."""
+
+    checked: Checked
+    desire: Desire
+    plan: Plan
+    state: StateReader
+
+
 def validate(root: Path, environment: str, phases: Iterable[Phase] = (Phase.STATIC,)) -> Checked:
     """Load a project and check every rule of ``phases``."""
     loaded = load_project(root, environment)
@@ -45,36 +71,125 @@ def validate(root: Path, environment: str, phases: Iterable[Phase] = (Phase.STAT
     wanted = frozenset(phases)
     view = View(
         loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observations, loaded.problems,
+        backend_types=tuple(sorted(BACKENDS)),
         hub=Hub(loaded.settings.spec.hf_token.env) if Phase.ONLINE in wanted else None,
     )  # fmt: skip
     return Checked(loaded, graph, observations, place(loaded.root, check(view, wanted)))
 
 
-def observe(graph: Graph, root: Path) -> dict[Ref, Observation]:
-    """What the inputs of a project really are; prompts come last because they may be generated from columns."""
-    found = {ref: _observe(resource, root) for ref, resource in graph.resources.items()}
-    for ref, resource in graph.resources.items():
-        if isinstance(resource, Prompt):
-            found[ref] = _prompt(resource, found.get(Ref("Dataset", resource.spec.dataset)))
-    return found
+def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Planned | Checked:
+    """What would happen and why; the checked project alone when it has errors. Writes nothing."""
+    checked = validate(root, environment, phases)
+    if checked.errors:
+        return checked
+    return _planned(checked, open_state(checked.loaded))
 
 
-def _observe(resource: Resource, root: Path) -> Observation:
-    match resource:
-        case Dataset():
-            return datasets.observe(resource.spec, root)
-        case Model():
-            return models.observe(resource.spec, root)
-        case Adapter():
-            return adapters.observe(resource.spec, root)
-        case _:
-            return None
+def open_state(loaded: Loaded) -> StateReader:
+    """The project's state, for reading."""
+    from studio.state.sql import open_reader
+
+    return open_reader(state_url(loaded), loaded.root, loaded.environment)
 
 
-def _prompt(prompt: Prompt, dataset: Observation) -> PromptFacts | None:
-    spec = prompt.spec
-    if not spec.generate:
-        return PromptFacts(spec.prompt_template, spec.input_template, spec.completion_template)
-    if isinstance(dataset, DatasetFacts) and dataset.features:
-        return generate_templates(dataset.features)
-    return None
+def state_url(loaded: Loaded) -> str:
+    """Where state lives; a secret URL comes from the variable that studio.yaml names."""
+    state = loaded.settings.spec.state
+    if not isinstance(state, SecretName):
+        return state
+    value = os.environ.get(state.env)
+    if not value:
+        raise StudioError(f"the environment variable {state.env} is not set", "studio.yaml says it holds the state's URL")
+    return value
+
+
+def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
+    """Where jobs run."""
+    return BACKENDS[loaded.settings.spec.backend.type](loaded.root, environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did."""
+
+    plan: Plan
+    outcomes: dict[Ref, Outcome]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes.values() if outcome.ending not in FINE]
+
+
+def apply(planned: Planned, watcher: Watcher, parallelism: int) -> Applied:
+    """Make it so. The lease is taken first and the plan is made again under it, so that nothing stale is applied."""
+    from studio.state.lease import held
+    from studio.state.sql import open_engine
+
+    loaded = planned.checked.loaded
+    engine = open_engine(state_url(loaded), loaded.root)
+    with held(engine, loaded.environment, time.time) as state:
+        current = _planned(planned.checked, state)
+        target = Target(loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ))
+        sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
+        recorder = Recorder(state, sources, target.commit, now, _new_id, dict(state.records()))
+        tools = Tools(
+            current.desire, target, state, backend(loaded, os.environ), recorder, watcher, now, time.sleep,
+            present=lambda artifact: _present(artifact, loaded.root), parallelism=parallelism,
+        )  # fmt: skip
+        loop = Loop(tools, current.plan)
+        begun = Operation(_new_id(), loaded.environment, "apply", commit.actor(os.environ), target.commit, now())
+        with _recorded(begun, loop):
+            loop.run()
+        return Applied(current.plan, loop.outcomes)
+
+
+@contextmanager
+def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
+    """Note the operation, also when it is interrupted; a plan with nothing to do leaves no trace."""
+    if not loop.plan.pending:
+        yield
+        return
+    outcome = "interrupted"
+    loop.tools.state.save_operation(begun)
+    try:
+        yield
+        outcome = "failed" if any(o.ending not in FINE for o in loop.outcomes.values()) else "succeeded"
+    finally:
+        summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if o.action in loop.plan.pending}
+        loop.tools.state.save_operation(replace(begun, finished_at=now(), outcome=outcome, summary=summary))
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _planned(checked: Checked, state: StateReader) -> Planned:
+    defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
+    wanted = desire(checked.graph, checked.observations, defaults)
+    recorded = _recorded_state(wanted, state, checked.loaded.root)
+    return Planned(checked, wanted, make_plan(wanted, recorded, checked.loaded.environment), state)
+
+
+def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
+    """Records, and the artifacts whose files are still there."""
+    artifacts = {kind: state.fingerprints(kind) for kind, declared in KINDS.items() if declared.compile}
+    lost = []
+    for item in wanted.items.values():
+        if item.fingerprint in artifacts.get(item.ref.kind, ()):
+            artifact = state.artifact(item.ref.kind, item.fingerprint)
+            if artifact and not _present(artifact, root):
+                lost.append(item)
+    for item in lost:
+        artifacts[item.ref.kind] -= {item.fingerprint}
+    gone = frozenset(item.ref for item in lost)
+    return Recorded(state.lineage(), state.records(), artifacts, gone)
+
+
+def _present(artifact: Artifact, root: Path) -> bool:
+    """Whether what a job produced is still where it was put."""
+    location = artifact.output.get("adapter")
+    return not isinstance(location, str) or (root / location).is_dir()

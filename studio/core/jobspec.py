@@ -100,6 +100,8 @@ class TrainingWork(Record):
     model_quantization: dict[str, Any] | None = None
     adapter_quantization: dict[str, Any] | None = None
     axolotl: dict[str, Any] | None = None
+    copy_to: str = ""
+    """An existing folder that receives a copy of the adapter (the guide's out_dir)."""
     user_script: str = ""
     user_config: dict[str, Any] | None = None
 
@@ -158,8 +160,15 @@ class Resources(Record):
     dist_memory: int | None = None
 
 
+VARIABLE = "env:"
+"""Prefix of a value that is the name of an environment variable."""
+
+
 class Tracking(Record):
-    """Where a job logs to. ``artifact_location`` is used when the experiment does not exist yet."""
+    """Where a job logs to. ``artifact_location`` is used when the experiment does not exist yet.
+
+    A secret ``tracking_uri`` is ``env:`` and the name of the environment variable that holds it.
+    """
 
     tracking_uri: str
     experiment: str

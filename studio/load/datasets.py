@@ -166,3 +166,16 @@ _READERS: dict[DatasetType, Callable[[Path, str], Reading | Unusable]] = {
     DatasetType.PROJECT_JSON: _json,
     DatasetType.PROJECT_JSONL: _jsonl,
 }
+
+
+def first_row(spec: DatasetSpec, root: Path) -> dict[str, object] | None:
+    """The first row of a local file, for examples; None where there is none to read."""
+    path = files.inside(root, spec.location) if spec.location else None
+    if path is None or not path.is_file():
+        return None
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        if spec.type == DatasetType.PROJECT_CSV:
+            return next(iter(csv.DictReader(stream)), None)
+        content = json.loads(stream.readline() if spec.type == DatasetType.PROJECT_JSONL else stream.read())
+    rows = next((v for v in content.values() if isinstance(v, list)), [content]) if isinstance(content, dict) else content
+    return dict(rows[0])

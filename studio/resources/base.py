@@ -38,10 +38,18 @@ OUTCOME, PLACEMENT, DESCRIPTIVE = Effect.OUTCOME, Effect.PLACEMENT, Effect.DESCR
 
 
 def field(effect: Effect, description: str, default: Any = None, **schema: Any) -> Any:
-    """A manifest field. ``schema`` holds JSON schema keywords, and ``references`` the kind that the value names."""
+    """A manifest field. ``schema`` holds JSON schema keywords, and what only this project reads:
+
+    ``references`` is the kind that the value names, ``config`` the type of the Config it names or spells out,
+    ``default_config`` whether the default Config of that type is in force when nothing is said, ``nested`` marks lists
+    of parts that hold references.
+    """
     extra: dict[str, Any] = {"x-effect": effect.value}
-    if "references" in schema:
-        extra["x-references"] = schema.pop("references")
+    for key in ("references", "config", "default_config", "nested"):
+        if key in schema:
+            extra[f"x-{key.replace('_', '-')}"] = schema.pop(key)
+    if "x-config" in extra:
+        extra["x-references"] = "Config"
     extra.update(schema)
     return Field(default=default, description=description, json_schema_extra=extra)
 
@@ -105,6 +113,9 @@ class FieldMark:
     effect: Effect
     references: str | None
     nested: bool
+    config: str | None
+    default_config: bool
+    default: Any
 
 
 @cache
@@ -120,6 +131,9 @@ def marks(model: type[BaseModel]) -> tuple[FieldMark, ...]:
                 Effect(str(extra.get("x-effect", DESCRIPTIVE))),
                 str(references) if references else None,
                 bool(extra.get("x-nested")),
+                str(extra["x-config"]) if "x-config" in extra else None,
+                bool(extra.get("x-default-config")),
+                info.get_default(call_default_factory=True) if not info.is_required() else None,
             )
         )
     return tuple(found)

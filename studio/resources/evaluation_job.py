@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Strict
 
-from studio.core.jobspec import Combination, EvaluationWork, Resources
+from studio.core.jobspec import Combination, CombinationOutput, EvaluationWork, Resources
 from studio.core.metric_names import EVALUATION_METRICS
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
 from studio.resources.scope import Scope
@@ -38,7 +40,7 @@ class Gate(Part):
 class EvaluationJobSpec(Spec):
     type: str = field(OUTCOME, "Kind of evaluation.", "mlflow", enum=[str(t) for t in EvaluationType])
     model_adapter_combinations: Annotated[tuple[ModelAdapterCombination, ...], Strict(False)] = field(
-        OUTCOME, "What to compare; the first one is the baseline.", (), minItems=1, **{"x-nested": True}
+        OUTCOME, "What to compare; the first one is the baseline.", (), minItems=1, nested=True
     )
     dataset: str = field(OUTCOME, "The rows to evaluate on.", "", references="Dataset")
     prompt: str = field(OUTCOME, "How rows become questions and expected answers.", "", references="Prompt")
@@ -50,9 +52,9 @@ class EvaluationJobSpec(Spec):
     selected_features: Annotated[tuple[str, ...], Strict(False)] = field(
         OUTCOME, "Columns carried into the predictions file.", ()
     )
-    generation_config: ConfigValue = field(OUTCOME, "How answers are generated.", references="Config")
-    model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base models.", references="Config")
-    adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with adapters.", references="Config")
+    generation_config: ConfigValue = field(OUTCOME, "How answers are generated.", config="generation_config", default_config=True)
+    model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base models.", config="bitsandbytes_config")
+    adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with adapters.", config="bitsandbytes_config")
     num_cpu: int | None = field(PLACEMENT, "CPU cores.", minimum=1)
     num_gpu: int | None = field(PLACEMENT, "GPUs.", minimum=0)
     num_memory: int | None = field(PLACEMENT, "Memory in GB.", minimum=1)
@@ -98,3 +100,51 @@ def resources(job: EvaluationJob) -> Resources:
     return Resources(
         cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 1, gpu_label=spec.gpu_label_id
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One condition of one gate, decided. ``value`` is None when the metric was not computed."""
+
+    metric: str
+    combination: str
+    condition: str
+    threshold: float
+    value: float | None
+    passed: bool
+
+    def __str__(self) -> str:
+        shown = "not computed" if self.value is None else f"{self.value:.4g}"
+        sign = "" if self.passed else "not "
+        return f"{self.metric} of {self.combination}: {shown}, {sign}{self.condition} {self.threshold:g}"
+
+
+def judge(gates: Sequence[Gate], combinations: Sequence[CombinationOutput]) -> list[Verdict]:
+    """Decide every condition of every gate from the metrics; the first combination is the baseline."""
+    found = []
+    for gate in gates:
+        judged = _combination(gate, combinations)
+        value = judged.metrics.get(gate.metric) if judged else None
+        baseline = combinations[0].metrics.get(gate.metric) if combinations else None
+        gain = value - baseline if value is not None and baseline is not None else None
+        name = gate.adapter or gate.base_model or (combinations[0].model if combinations else "")
+        if gate.min is not None:
+            found.append(Verdict(gate.metric, name, "at least", gate.min, value, _holds(value, gate.min)))
+        if gate.max is not None:
+            passed = value is not None and value <= gate.max
+            found.append(Verdict(gate.metric, name, "at most", gate.max, value, passed))
+        if gate.min_gain_over_baseline is not None:
+            floor = gate.min_gain_over_baseline
+            found.append(Verdict(gate.metric, name, "a gain over the baseline of", floor, gain, _holds(gain, floor)))
+    return found
+
+
+def _holds(value: float | None, floor: float) -> bool:
+    return value is not None and value >= floor
+
+
+def _combination(gate: Gate, combinations: Sequence[CombinationOutput]) -> CombinationOutput | None:
+    matching = (
+        c for c in combinations if c.adapter == gate.adapter and gate.base_model in ("", c.model)
+    )
+    return next(matching, None)

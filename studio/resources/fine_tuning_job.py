@@ -36,13 +36,13 @@ class FineTuningJobSpec(Spec):
     adapter_name: str = field(
         DESCRIPTIVE, "Name of the adapter that the job produces.", "", pattern="^[a-zA-Z0-9-]+$"
     )
-    lora_config: ConfigValue = field(OUTCOME, "LoRA hyperparameters.", references="Config")
-    training_arguments_config: ConfigValue = field(OUTCOME, "Arguments of trl's SFTConfig.", references="Config")
-    model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base model.", references="Config")
-    adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with the adapter.", references="Config")
-    axolotl_config: ConfigValue = field(OUTCOME, "The Axolotl YAML; needed with axolotl.", references="Config")
+    lora_config: ConfigValue = field(OUTCOME, "LoRA hyperparameters.", config="lora_config", default_config=True)
+    training_arguments_config: ConfigValue = field(OUTCOME, "Arguments of trl's SFTConfig.", config="training_arguments", default_config=True)
+    model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base model.", config="bitsandbytes_config")
+    adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with the adapter.", config="bitsandbytes_config")
+    axolotl_config: ConfigValue = field(OUTCOME, "The Axolotl YAML; needed with axolotl.", config="axolotl")
     user_script: str = field(OUTCOME, "A training script of your own, relative to the project.", "")
-    user_config: ConfigValue = field(OUTCOME, "Configuration handed to the user script.", references="Config")
+    user_config: ConfigValue = field(OUTCOME, "Configuration handed to the user script.", config="custom")
     loss: str = field(
         OUTCOME, "Tokens that count: the completion only, or the full text.", "completion", enum=[str(x) for x in Loss]
     )
@@ -87,6 +87,7 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
         model_quantization=_asked("bitsandbytes_config", spec.model_bnb_config, spec, scope),
         adapter_quantization=_asked("bitsandbytes_config", spec.adapter_bnb_config, spec, scope),
         axolotl=_asked("axolotl", spec.axolotl_config, spec, scope),
+        copy_to=spec.out_dir,
         user_script=spec.user_script,
         user_config=_asked("custom", spec.user_config, spec, scope),
     )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from studio.core.templates import escape
-from studio.resources.base import OUTCOME, Resource, Spec, field
+from studio.resources.base import DESCRIPTIVE, OUTCOME, Resource, Spec, field
 
 
 class PromptType(StrEnum):
@@ -18,7 +18,7 @@ class PromptType(StrEnum):
 
 class PromptSpec(Spec):
     type: str = field(OUTCOME, "Kind of prompt.", "in_place", enum=[str(t) for t in PromptType])
-    dataset: str = field(OUTCOME, "The data set whose columns the templates use.", "", references="Dataset")
+    dataset: str = field(DESCRIPTIVE, "The data set whose columns the templates use.", "", references="Dataset")
     prompt_template: str = field(OUTCOME, "The whole training text, such as 'Question: {q}\\nAnswer: {a}'.", "")
     input_template: str = field(OUTCOME, "What the model is shown.", "")
     completion_template: str = field(OUTCOME, "What the model must answer.", "")

@@ -1,0 +1,79 @@
+"""What a backend is: submit, find, poll, cancel, logs, capacity. A module that satisfies this, listed in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from studio.core.jobspec import Event, JobResult, JobSpec, Resources
+
+
+class JobState(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """One attempt of one key, and what the backend needs to know it again (plain JSON)."""
+
+    key: str
+    attempt: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """Where an attempt stands. ``progress`` is its latest event; ``message`` says why it failed."""
+
+    state: JobState
+    progress: Event | None = None
+    result: JobResult | None = None
+    message: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What is free now. ``idle``: nothing of ours is running, so a job larger than the machine may start."""
+
+    cpu: float
+    gpu: int
+    memory: float
+    idle: bool = False
+
+    def fits(self, asked: Resources) -> bool:
+        """A missing GPU is never made up for; too few cores or GB are, when nothing else runs."""
+        if asked.gpu > self.gpu:
+            return False
+        return self.idle or (asked.cpu <= self.cpu and asked.memory <= self.memory)
+
+
+class Backend(Protocol):
+    """Where jobs run. Every method may raise BackendError."""
+
+    name: str
+
+    def submit(self, spec: JobSpec) -> Handle:
+        """Start an attempt. Submitting the same key and attempt again starts nothing new."""
+
+    def find(self, key: str, attempt: int) -> Handle | None:
+        """The attempt, if it was submitted; resolves an intent after a crash."""
+
+    def poll(self, handle: Handle) -> JobStatus: ...
+
+    def cancel(self, handle: Handle) -> None:
+        """Ask the job to stop; it may take a moment."""
+
+    def logs(self, handle: Handle) -> Iterator[str]:
+        """The log's lines so far."""
+
+    def capacity(self) -> Capacity:
+        """What is free now."""
+
+    def total(self) -> Capacity:
+        """What there is."""

@@ -1,0 +1,168 @@
+"""Jobs on this machine: one detached, supervised process group each, in ``.studio/runs/<key>/``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.backends import run_folder
+from studio.backends.base import Capacity, Handle, JobState, JobStatus
+from studio.core.errors import BackendError
+from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, Event, JobResult, JobSpec
+from studio.jobs import threads
+
+START_SECONDS = 20.0
+"""How long a supervisor may take to report itself."""
+TAIL_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBackend:
+    """``runs`` is the folder of run folders; ``environ`` what jobs inherit."""
+
+    runs: Path
+    environ: dict[str, str]
+    name: str = "local"
+
+    def submit(self, spec: JobSpec) -> Handle:
+        folder = spec.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            run_folder.write(folder / run_folder.SPEC, spec.model_dump_json(indent=1))
+            self._spawn(folder, spec)
+        except OSError as error:
+            raise BackendError(f"the job cannot be started in {folder}: {error.strerror}", "check space and rights") from error
+        handle = Handle(spec.key, spec.attempt, {"folder": str(folder)})
+        self._await_start(folder, spec.attempt)
+        return handle
+
+    def find(self, key: str, attempt: int) -> Handle | None:
+        folder = self.runs / key
+        started = run_folder.read(folder / run_folder.SUPERVISOR).get("attempt") == attempt
+        return Handle(key, attempt, {"folder": str(folder)}) if started else None
+
+    def poll(self, handle: Handle) -> JobStatus:
+        folder = _folder(handle)
+        alive = run_folder.is_alive(folder)  # asked first: what ends after this is seen at the next poll
+        ended = run_folder.read(folder / run_folder.EXIT)
+        progress = _last_event(folder / EVENTS_FILE)
+        if ended.get("attempt") != handle.attempt and alive:
+            return JobStatus(JobState.RUNNING, progress)
+        result = _result(folder, handle.attempt)
+        if result and result.failure:
+            return JobStatus(JobState.FAILED, progress, result, result.failure.message, result.failure.hint)
+        if result:
+            return JobStatus(JobState.SUCCEEDED, progress, result)
+        if ended.get("attempt") == handle.attempt and ended.get("cancelled"):
+            return JobStatus(JobState.CANCELLED, progress, None, "the job was cancelled", "apply again to resume it")
+        message = _death(ended if ended.get("attempt") == handle.attempt else {})
+        hint = f"apply again to resume it; the log is {folder / run_folder.LOG}"
+        return JobStatus(JobState.FAILED, progress, None, message, hint)
+
+    def cancel(self, handle: Handle) -> None:
+        folder = _folder(handle)
+        if run_folder.is_alive(folder):
+            started = run_folder.read(folder / run_folder.SUPERVISOR)
+            if started.get("attempt") == handle.attempt:
+                os.kill(int(started["pid"]), signal.SIGTERM)
+
+    def logs(self, handle: Handle) -> Iterator[str]:
+        log = _folder(handle) / run_folder.LOG
+        if log.exists():
+            with log.open(encoding="utf-8", errors="replace") as stream:
+                yield from stream
+
+    def total(self) -> Capacity:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        return Capacity(len(os.sched_getaffinity(0)), len(self._gpus()), memory)
+
+    def capacity(self) -> Capacity:
+        total, running = self.total(), list(self._running())
+        asked = [spec["resources"] for spec, _ in running]
+        return Capacity(
+            total.cpu - sum(each["cpu"] for each in asked),
+            total.gpu - sum(each["gpu"] for each in asked),
+            total.memory - sum(each["memory"] for each in asked),
+            idle=not running,
+        )
+
+    def _running(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Spec and supervisor's report of every run that is alive."""
+        for lock in sorted(self.runs.glob(f"*/{run_folder.LOCK}")):
+            if run_folder.is_alive(lock.parent):
+                yield run_folder.read(lock.parent / run_folder.SPEC), run_folder.read(lock.parent / run_folder.SUPERVISOR)
+
+    def _gpus(self) -> list[str]:
+        """Ids of the GPUs that jobs may use."""
+        visible = self.environ.get("CUDA_VISIBLE_DEVICES")
+        if visible is not None:
+            return [gpu for gpu in visible.split(",") if gpu]
+        return [device.name.removeprefix("nvidia") for device in sorted(Path("/dev").glob("nvidia[0-9]*"))]
+
+    def _spawn(self, folder: Path, spec: JobSpec) -> None:
+        taken = {gpu for _, started in self._running() for gpu in started.get("gpus", ())}
+        free = [gpu for gpu in self._gpus() if gpu not in taken][: spec.resources.gpu]
+        if len(free) < spec.resources.gpu:
+            hint = "set num_gpu: 0 to train on the CPU, or choose a backend with GPUs"
+            raise BackendError(f"the job asks for {spec.resources.gpu} GPU, {len(free)} are free here", hint)
+        with (folder / run_folder.LOG).open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-m", "studio.backends.supervisor", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=self._environment(spec, free),
+            )
+
+    def _environment(self, spec: JobSpec, gpus: list[str]) -> dict[str, str]:
+        own = {"CUDA_VISIBLE_DEVICES": ",".join(gpus), "PYTHONUNBUFFERED": "1"}
+        return {**self.environ, **threads.environment(spec.resources), **own}
+
+    def _await_start(self, folder: Path, attempt: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if run_folder.read(folder / run_folder.SUPERVISOR).get("attempt") == attempt:
+                return
+            time.sleep(0.02)
+        raise BackendError("the job's supervisor did not start", f"see {folder / run_folder.LOG}")
+
+
+def _folder(handle: Handle) -> Path:
+    return Path(handle.details["folder"])
+
+
+def _result(folder: Path, attempt: int) -> JobResult | None:
+    file = folder / RESULT_FILE
+    result = JobResult.model_validate_json(file.read_bytes()) if file.exists() else None
+    return result if result and result.attempt == attempt else None
+
+
+def _death(ended: dict[str, Any]) -> str:
+    """How a job ended that left no result."""
+    code = ended.get("code")
+    if code is None:
+        return "the job and its supervisor were killed"
+    if code >= 0:
+        return f"the job ended with exit code {code} and no result"
+    name = signal.Signals(-code).name
+    return f"the job was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def _last_event(file: Path) -> Event | None:
+    """The last complete line of the event log."""
+    try:
+        with file.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - TAIL_BYTES))
+            lines = stream.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return None
+    return Event.model_validate_json(lines[-1]) if lines and lines[-1].startswith(b"{") else None

@@ -1,0 +1,101 @@
+"""The process beside a local job: starts it, waits, records how it ended. Run as ``python -m``, detached.
+
+It holds the run folder's lock, as does the job: a second supervisor of the same run exits at once, so submitting
+twice never runs twice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from studio.backends import run_folder
+
+GRACE_SECONDS = 30
+"""Between the request to stop and the kill."""
+
+
+def main(folder: Path) -> int:
+    lock = run_folder.take_lock(folder)
+    if lock is None:
+        return 0
+    spec = run_folder.read(folder / run_folder.SPEC)
+    attempt = int(spec["attempt"])
+    if run_folder.read(folder / run_folder.EXIT).get("attempt") == attempt:
+        return 0
+    child = _start(folder, spec, lock)
+    stopped = _forward_signals(child)
+    run_folder.write(
+        folder / run_folder.SUPERVISOR,
+        {"attempt": attempt, "pid": os.getpid(), "job_pid": child.pid, "started_at": time.time(), "gpus": _gpus()},
+    )
+    code = _wait(child, stopped)
+    ended = {"attempt": attempt, "code": code, "cancelled": bool(stopped), "finished_at": time.time()}
+    run_folder.write(folder / run_folder.EXIT, ended)
+    return 0
+
+
+def command(spec: dict[str, Any], file: Path) -> list[str]:
+    """The job's command line: plain Python, or one process per worker through torch's launcher."""
+    workers = int(spec.get("resources", {}).get("workers", 1))
+    if workers == 1:
+        return [sys.executable, "-m", "studio.jobs", str(file)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
+    return [*launcher, "-m", "studio.jobs", str(file)]
+
+
+def _start(folder: Path, spec: dict[str, Any], lock: int) -> subprocess.Popen[bytes]:
+    with (folder / run_folder.LOG).open("ab") as log:
+        return subprocess.Popen(
+            command(spec, folder / run_folder.SPEC),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock,),
+            cwd=spec["project_dir"],
+        )
+
+
+def _forward_signals(child: subprocess.Popen[bytes]) -> list[float]:
+    """Pass a request to stop on to the job's process group; the list holds when it came."""
+    requested: list[float] = []
+
+    def forward(_: int, __: FrameType | None) -> None:
+        requested.append(time.monotonic())
+        _signal_group(child.pid, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, forward)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return requested
+
+
+def _wait(child: subprocess.Popen[bytes], stopped: list[float]) -> int:
+    while True:
+        try:
+            return child.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            if stopped and time.monotonic() - stopped[0] > GRACE_SECONDS:
+                _signal_group(child.pid, signal.SIGKILL)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass  # it ended in the meantime
+
+
+def _gpus() -> list[str]:
+    return [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,92 @@
+"""Exit codes, and the one place where exceptions become them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+
+import click
+
+from studio import __version__
+from studio.core.errors import StalePlanError, StateLockedError, StudioError, UsageError
+
+
+class Exit(IntEnum):
+    """Exit codes of every command (docs/reference/exit-codes.md)."""
+
+    OK = 0
+    FINDINGS = 1
+    CHANGES = 2
+    LOCKED = 3
+    STALE = 4
+    USAGE = 64
+    BUG = 70
+    INTERRUPTED = 130
+
+
+_CODES: tuple[tuple[type[StudioError], Exit], ...] = (
+    (UsageError, Exit.USAGE),
+    (StateLockedError, Exit.LOCKED),
+    (StalePlanError, Exit.STALE),
+    (StudioError, Exit.FINDINGS),
+)
+
+
+def run(command: Callable[[], object]) -> int:
+    """Call a command and turn whatever it raises into an exit code; no traceback reaches the user."""
+    try:
+        result = command()
+        sys.stdout.flush()
+        return int(result) if isinstance(result, int) else Exit.OK
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except StudioError as error:
+        _complain(error)
+        return next(code for kind, code in _CODES if isinstance(error, kind))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\ninterrupted", err=True)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception:
+        click.echo(_report_bug(), err=True)
+        return Exit.BUG
+
+
+def _complain(error: StudioError) -> None:
+    where = f"{error.position}: " if error.position else ""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {where}{error.message}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+
+
+def _report_bug() -> str:
+    """Write the traceback to a file and say where; the words of a bug are for its mender."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    content = "\n".join(
+        [
+            f"studio {__version__}, Python {platform.python_version()} on {platform.platform()}",
+            f"arguments: {sys.argv[1:]}",
+            "",
+            traceback.format_exc(),
+        ]
+    )
+    for folder in (Path(".studio"), Path(tempfile.gettempdir())):
+        file = folder / f"bug-{stamp}-{os.getpid()}.txt"
+        try:
+            file.write_text(content, "utf-8")
+        except OSError:
+            continue
+        return f"studio hit a bug of its own; nothing you did wrong.\n  please attach {file} to an issue"
+    return f"studio hit a bug of its own, and could not write a report:\n{content}"

@@ -1,0 +1,53 @@
+"""The command line. Each command's module is imported only when it runs, so that ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from studio.cli import errors
+
+COMMANDS: dict[str, str] = {
+    "init": "Start a project in a folder.",
+    "validate": "Check every manifest, offline.",
+    "plan": "Say what would happen, and why.",
+    "apply": "Make it so.",
+    "status": "What is recorded, and what is running.",
+    "show": "One resource in full: facts, metrics, comparison.",
+    "logs": "The log of a resource's latest run.",
+    "version": "Versions of studio and of what it runs on.",
+}
+"""Command name, which is also its module's name, to its line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of ``studio.cli``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"studio.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: studio init, then studio validate, studio plan, studio apply.",
+)
+def studio() -> None:
+    """Fine-tune language models through pull requests: manifests in, trained and registered models out."""
+
+
+def main() -> None:
+    """Entry point of the ``studio`` command."""
+    sys.exit(errors.run(lambda: studio.main(standalone_mode=False)))

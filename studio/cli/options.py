@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+F = Callable[..., Any]
+
+
+def project(command: F) -> F:
+    """``--project`` and ``--env``: which project, in which environment."""
+    command = click.option(
+        "--env", "environment", default="default", show_default=True, metavar="NAME", help="Environment of studio.yaml."
+    )(command)
+    return click.option(
+        "-C",
+        "--project",
+        "folder",
+        default=".",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        help="Project folder, or one inside it.  [default: here]",
+    )(command)
+
+
+def as_json(command: F) -> F:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)
+
+
+def online(command: F) -> F:
+    """``--online``."""
+    return click.option("--online", is_flag=True, help="Also ask the Hugging Face Hub.")(command)
+
+
+def root_of(folder: Path) -> Path:
+    """The project's root at or above ``folder``."""
+    from studio.load.project import find_root
+
+    return find_root(folder.resolve())
+
+
+def echo_json(content: Any) -> None:
+    """Print JSON with sorted keys: the same input gives the same bytes."""
+    import json
+
+    click.echo(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False))

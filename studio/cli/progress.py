@@ -1,0 +1,112 @@
+"""What a person sees while apply runs: live bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from studio.apply import Ending, Outcome
+from studio.core.jobspec import Event
+from studio.plan import Action
+from studio.report import outcomes
+
+QUIET_SECONDS = 10.0
+"""Between two lines of one job where there is no terminal."""
+
+
+@dataclass(slots=True)
+class Display:
+    """Watches an apply. ``live`` draws bars; otherwise lines are printed, sparsely."""
+
+    live: bool
+    _bars: Any = None
+    _tasks: dict[str, Any] = field(default_factory=dict)
+    _shown: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    @property
+    def running(self) -> list[str]:
+        """Names of the jobs under way."""
+        return sorted(self._shown)
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self._bars = _bars()
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop drawing."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def started(self, action: Action, message: str) -> None:
+        name = str(action.ref)
+        self._shown[name] = (0.0, "")
+        if self._bars is not None:
+            self._tasks[name] = self._bars.add_task(name, total=None, status="starting")
+        else:
+            self._print(f"  {name}: {message}")
+
+    def progressed(self, action: Action, event: Event) -> None:
+        name = str(action.ref)
+        if self._bars is not None:
+            self._bars.update(self._tasks[name], completed=event.step or 0, total=event.total, status=_words(event))
+            return
+        last, phase = self._shown.get(name, (0.0, ""))
+        now = time.monotonic()
+        if event.phase != phase or now - last >= QUIET_SECONDS:
+            self._shown[name] = (now, event.phase)
+            steps = f" {event.step}/{event.total}" if event.step is not None and event.total else ""
+            self._print(f"  {name}: {event.phase}{steps} {_words(event)}".rstrip())
+
+    def finished(self, outcome: Outcome) -> None:
+        name = str(outcome.action.ref)
+        self._shown.pop(name, None)
+        if self._bars is not None and name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(name))
+        if outcome.ending is not Ending.SKIPPED:
+            self._print(outcomes.line(outcome))
+
+    def _print(self, text: str) -> None:
+        if self._bars is not None:
+            from rich.text import Text
+
+            self._bars.console.print(Text.from_ansi(text))
+        else:
+            click.echo(text)
+
+
+def _words(event: Event) -> str:
+    parts = [event.message] if event.message else []
+    if event.loss is not None:
+        parts.append(f"loss {event.loss:.3f}")
+    if event.tokens_per_second is not None:
+        parts.append(f"{event.tokens_per_second:,.0f} tokens/s")
+    if event.eta_seconds is not None:
+        minutes, seconds = divmod(int(event.eta_seconds), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    return ", ".join(parts)
+
+
+def _bars() -> Any:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[status]}"),
+        transient=True,
+    )

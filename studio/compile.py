@@ -1,0 +1,231 @@
+"""A desired job to its job spec: references resolved, configs chosen, places and names filled in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from studio import __version__
+from studio.core.errors import StudioError
+from studio.core.fingerprints import digest
+from studio.core.jobspec import (
+    AdapterInput,
+    DatasetInput,
+    JobSpec,
+    ModelInput,
+    SeenRows,
+    Split,
+    Templates,
+    Tracking,
+    VARIABLE,
+)
+from studio.core.references import Ref
+from studio.core.templates import TemplateError, parse
+from studio.desired import Desire, Desired
+from studio.graph import producer
+from studio.load import datasets
+from studio.load.settings import Project, SecretName
+from studio.resources import KINDS
+from studio.resources.adapter import Adapter, AdapterFacts
+from studio.resources.base import ConfigValue
+from studio.resources.config import Config
+from studio.resources.dataset import Dataset, DatasetFacts
+from studio.resources.fine_tuning_job import FineTuningJob
+from studio.resources.model import Model, ModelFacts
+from studio.resources.prompt import PromptFacts
+from studio.state.base import Artifact, StateReader
+
+R = TypeVar("R")
+RUNS_FOLDER = ".studio/runs"
+ARTIFACTS_FOLDER = ".studio/mlartifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """For whom jobs are compiled."""
+
+    root: Path
+    settings: Project
+    environment: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectScope:
+    """The references of one job, resolved against the project and the recorded artifacts."""
+
+    job: Desired
+    desire: Desire
+    target: Target
+    state: StateReader
+
+    def dataset(self, name: str) -> DatasetInput:
+        spec = self._get(Ref("Dataset", name), Dataset).spec
+        facts = self.desire.observations.get(Ref("Dataset", name))
+        known = facts if isinstance(facts, DatasetFacts) else None
+        return DatasetInput(
+            name=name,
+            type=spec.type,
+            location=spec.location,
+            huggingface_name=spec.huggingface_name,
+            revision=spec.revision,
+            subset=spec.subset,
+            features=known.features if known else spec.features,
+            digest=known.digest if known else "",
+        )
+
+    def model(self, name: str) -> ModelInput:
+        spec = self._get(Ref("Model", name), Model).spec
+        facts = self.desire.observations.get(Ref("Model", name))
+        return ModelInput(
+            name=name,
+            type=spec.type,
+            location=spec.location,
+            huggingface_name=spec.huggingface_model_name,
+            revision=spec.revision,
+            trust_remote_code=spec.huggingface_model_name in self.target.settings.spec.allow_remote_code,
+            digest=facts.digest if isinstance(facts, ModelFacts) else "",
+        )
+
+    def adapter(self, name: str) -> AdapterInput:
+        resource = self.desire.graph.resources.get(Ref("Adapter", name))
+        if isinstance(resource, Adapter) and (resource.spec.location or resource.spec.huggingface_name):
+            spec = resource.spec
+            facts = self.desire.observations.get(resource.ref)
+            return AdapterInput(
+                name=name,
+                type=spec.type,
+                location=spec.location,
+                huggingface_name=spec.huggingface_name,
+                revision=spec.revision,
+                digest=facts.digest if isinstance(facts, AdapterFacts) else "",
+            )
+        artifact = self._trained(name)
+        output = artifact.output
+        return AdapterInput(name=name, type="project", location=output["adapter"], digest=output["digest"])
+
+    def templates(self, prompt: str) -> Templates:
+        facts = self.desire.observations.get(Ref("Prompt", prompt))
+        if not isinstance(facts, PromptFacts):
+            raise StudioError(f"the templates of Prompt/{prompt} are not known", "write them, or declare its data set's features")
+        return Templates(
+            prompt=facts.prompt_template, input=facts.input_template, completion=facts.completion_template
+        )
+
+    def dataset_format(self, name: str) -> Templates:
+        """The guide's Axolotl auto-prompt: one line for each column of the format."""
+        for resource in {**self.desire.defaults, **self.desire.graph.resources}.values():
+            if isinstance(resource, Config) and resource.spec.type == "axolotl_dataset_formats":
+                content = resource.spec.config
+                if isinstance(content, dict) and content.get("description") == name:
+                    columns = content.get("format") or {}
+                    return Templates(prompt="".join(f"{c.title()}: {{{c}}}\n" for c in columns))
+        raise StudioError(f"the Axolotl dataset type {name!r} has no format Config", "name a prompt in the job")
+
+    def config(self, type: str, value: ConfigValue, model: str) -> dict[str, Any]:
+        return self.desire.config(type, value, self.desire.family(model))[1]
+
+    def seen(self, adapter: str) -> SeenRows | None:
+        job = self._producer(adapter)
+        if job is None:
+            return None
+        spec = self._get(job, FineTuningJob).spec
+        facts = self.desire.observations.get(Ref("Dataset", spec.dataset))
+        if not isinstance(facts, DatasetFacts):
+            return None
+        split = Split(fraction=spec.dataset_fraction, train=spec.train_test_split)
+        return SeenRows(dataset_digest=facts.digest, split=split)
+
+    def example(self, adapter: str) -> str:
+        """What the model will be asked: the input template over the first row of the training data."""
+        job = self._producer(adapter) if adapter else None
+        if job is None:
+            return "Hello"
+        spec = self._get(job, FineTuningJob).spec
+        facts = self.desire.observations.get(Ref("Prompt", spec.prompt))
+        row = datasets.first_row(self._get(Ref("Dataset", spec.dataset), Dataset).spec, self.target.root)
+        if not isinstance(facts, PromptFacts) or row is None:
+            return "Hello"
+        try:
+            return parse(facts.input_template or facts.prompt_template).render(row)
+        except (TemplateError, KeyError):
+            return "Hello"
+
+    def provenance(self) -> dict[str, Any]:
+        graph = self.desire.graph
+        upstream = sorted(graph.ancestors(self.job.ref))
+        return {
+            "export": str(self.job.ref),
+            "environment": self.target.environment,
+            "commit": self.target.commit,
+            "studio": __version__,
+            "inputs": {str(ref): self.desire.items[ref].fingerprint for ref in upstream},
+            "content": {
+                str(ref): facts.digest
+                for ref in upstream
+                if isinstance(facts := self.desire.observations.get(ref), DatasetFacts | ModelFacts | AdapterFacts)
+            },
+        }
+
+    def _producer(self, adapter: str) -> Ref | None:
+        graph = self.desire.graph
+        manifest = Ref("Adapter", adapter)
+        if manifest in graph.resources:
+            return producer(graph, manifest)
+        return next(iter(graph.producers.get(adapter, ())), None)
+
+    def _trained(self, adapter: str) -> Artifact:
+        job = self._producer(adapter)
+        found = self.state.artifact("FineTuningJob", self.desire.items[job].fingerprint) if job else None
+        if found is None:
+            raise StudioError(f"the adapter {adapter!r} has not been trained yet", f"{job or 'its job'} must succeed first")
+        return found
+
+    def _get(self, ref: Ref, kind: type[R]) -> R:
+        resource = self.desire.graph.resources[ref]
+        if not isinstance(resource, kind):
+            raise AssertionError(f"{ref} is not a {kind.__name__}")
+        return resource
+
+
+def job_key(item: Desired) -> str:
+    """The deterministic name of a job on its backend: kind, name, fingerprint."""
+    name = item.ref.name
+    if len(name) > 80:
+        name = f"{name[:71]}-{digest(name)[:8]}"
+    return re.sub(r"[^a-z0-9.-]", "-", f"{item.ref.kind}-{name}-{item.fingerprint[:16]}".lower())
+
+
+def compile_job(item: Desired, desire: Desire, target: Target, state: StateReader, attempt: int) -> JobSpec:
+    """The job spec of a desired job whose upstream artifacts exist; raises StudioError when one does not."""
+    kind = KINDS[item.resource.kind]
+    if kind.compile is None or kind.resources is None:
+        raise AssertionError(f"{item.resource.kind} is not a job")
+    key = job_key(item)
+    return JobSpec(
+        key=key,
+        attempt=attempt,
+        kind=item.ref.kind,
+        name=item.ref.name,
+        fingerprint=item.fingerprint,
+        environment=target.environment,
+        project_dir=str(target.root),
+        run_dir=f"{RUNS_FOLDER}/{key}",
+        work=kind.compile(item.resource, ProjectScope(item, desire, target, state)),
+        resources=kind.resources(item.resource),
+        tracking=tracking(target),
+        secrets={"hf_token": target.settings.spec.hf_token.env},
+    )
+
+
+def tracking(target: Target) -> Tracking:
+    """MLflow settings. Relative SQLite paths stay relative to the project, wherever the job runs."""
+    settings = target.settings.spec.mlflow
+    experiment = settings.experiment or target.settings.metadata.name or "studio"
+    uri = settings.tracking_uri
+    if isinstance(uri, SecretName):
+        return Tracking(tracking_uri=f"{VARIABLE}{uri.env}", experiment=experiment)
+    own = uri.startswith("sqlite:")
+    return Tracking(tracking_uri=uri, experiment=experiment, artifact_location=ARTIFACTS_FOLDER if own else "")

@@ -1,0 +1,174 @@
+"""What should be: every resource with its facts and its fingerprint.
+
+A fingerprint covers the outcome fields that differ from their defaults, with references replaced by the fingerprints
+they lead to, and the content of inputs. Names, titles and placement are not in it, so none of them retrains; a field
+added to a kind later changes no old fingerprint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studio.core.fingerprints import canonical, digest
+from studio.core.references import Ref
+from studio.graph import Graph, producer
+from studio.load import documents
+from studio.load.observation import Observation
+from studio.resources.adapter import AdapterFacts
+from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks
+from studio.resources.config import YAML_TYPES, Config
+from studio.resources.dataset import DatasetFacts
+from studio.resources.model import ModelFacts
+from studio.resources.prompt import Prompt, PromptFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One resource as it should be. ``inputs`` maps a label (a resource, or ``content``) to its hash."""
+
+    resource: Resource
+    facts: Observation
+    fingerprint: str
+    inputs: dict[str, str]
+    shipped: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        return self.resource.ref
+
+
+@dataclass(slots=True)
+class Desire:
+    """All resources of a project as they should be, in dependency order."""
+
+    graph: Graph
+    observations: Mapping[Ref, Observation]
+    defaults: Mapping[Ref, Resource]
+    items: dict[Ref, Desired]
+
+    def config(self, type: str, value: ConfigValue, family: str) -> tuple[str, dict[str, Any]]:
+        """Label and content of the configuration in force for a job's field; an absent default is empty."""
+        if isinstance(value, dict):
+            return "inline", value
+        if isinstance(value, str):
+            resource = self.graph.resources[Ref("Config", value)]
+            return str(resource.ref), config_content(resource)
+        chosen = default_config(self._configs(), type, family)
+        return (str(chosen.ref), config_content(chosen)) if chosen else ("none", {})
+
+    def _configs(self) -> list[Config]:
+        known = {**self.defaults, **self.graph.resources}
+        return [resource for _, resource in sorted(known.items()) if isinstance(resource, Config)]
+
+    def family(self, model: str) -> str:
+        """The architecture family of a Model, "" when unknown."""
+        facts = self.observations.get(Ref("Model", model))
+        return facts.family if isinstance(facts, ModelFacts) else ""
+
+
+def desire(graph: Graph, observations: Mapping[Ref, Observation], defaults: Mapping[Ref, Resource]) -> Desire:
+    """Fingerprint a project that has no errors."""
+    found = Desire(graph, observations, defaults, {})
+    for ref in graph.order():
+        resource = graph.resources[ref]
+        payload, inputs = _payload(resource, found)
+        shipped = defaults.get(ref) is resource
+        found.items[ref] = Desired(resource, observations.get(ref), digest(payload), inputs, shipped)
+    return found
+
+
+def default_config(configs: Iterable[Config], type: str, family: str) -> Config | None:
+    """The default of the family, else the default for every family."""
+    candidates = [c for c in configs if c.spec.type == type and c.spec.default]
+    for wanted in (family, ""):
+        for candidate in candidates:
+            if candidate.spec.model_family == wanted:
+                return candidate
+    return None
+
+
+def config_content(config: Resource) -> dict[str, Any]:
+    """A Config's content as a mapping, whether it was written as one or as text."""
+    if not isinstance(config, Config):
+        return {}
+    content = config.spec.config
+    if isinstance(content, str):
+        parsed = documents.parse(content)[0] if config.spec.type in YAML_TYPES else json.loads(content)
+        return dict(parsed)
+    return content
+
+
+def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[str, str]]:
+    """What is hashed, and the labelled inputs that explain a difference."""
+    if isinstance(resource, Config):
+        return _config_payload(resource.spec.type, config_content(resource)), {}
+    inputs: dict[str, str] = {}
+    spec = _outcome(resource.spec, resource, ("spec",), found, inputs)
+    content = _content(found.observations.get(resource.ref))
+    if content:
+        inputs["content"] = digest(content)
+    if isinstance(resource, Prompt):  # its templates are its content, written or generated
+        spec = {}
+    return {"kind": resource.kind, "spec": spec, "content": content}, inputs
+
+
+def _config_payload(type: str, content: dict[str, Any]) -> dict[str, Any]:
+    """The same for a Config and for an inline mapping: moving one into the other changes no fingerprint."""
+    return {"kind": "Config", "type": type, "config": canonical(content)}
+
+
+def _outcome(
+    part: Part, resource: Resource, path: tuple[str | int, ...], found: Desire, inputs: dict[str, str]
+) -> dict[str, Any]:
+    hashed: dict[str, Any] = {}
+    for mark in marks(type(part)):
+        value = getattr(part, mark.name)
+        if mark.effect is not Effect.OUTCOME or (value == mark.default and not mark.default_config):
+            continue
+        if mark.config:
+            hashed[mark.name] = _config(mark, value, resource, found, inputs)
+        elif mark.nested:
+            items = enumerate(value)
+            hashed[mark.name] = [_outcome(item, resource, (*path, mark.name, i), found, inputs) for i, item in items]
+        elif mark.references:
+            hashed[mark.name] = _upstream(resource.ref, (*path, mark.name), found, inputs)
+        else:
+            hashed[mark.name] = value
+    return hashed
+
+
+def _config(mark: FieldMark, value: ConfigValue, resource: Resource, found: Desire, inputs: dict[str, str]) -> str:
+    label, content = found.config(mark.config or "", value, found.family(base_model(resource)))
+    hashed = digest(_config_payload(mark.config or "", content))
+    if label not in ("inline", "none"):
+        inputs[label] = hashed
+    return hashed
+
+
+def base_model(resource: Resource) -> str:
+    """The name of the Model whose family decides a job's default configs."""
+    combinations = getattr(resource.spec, "model_adapter_combinations", ())
+    return combinations[0].base_model if combinations else getattr(resource.spec, "base_model", "")
+
+
+def _upstream(ref: Ref, path: tuple[str | int, ...], found: Desire, inputs: dict[str, str]) -> str:
+    target = found.graph.target(ref, *path)
+    if target is None:
+        return ""
+    made_by = producer(found.graph, target) if target.kind == "Adapter" else None
+    fingerprint = found.items[made_by or target].fingerprint
+    inputs[str(target)] = fingerprint
+    return fingerprint
+
+
+def _content(facts: Observation) -> Any:
+    match facts:
+        case DatasetFacts() | ModelFacts() | AdapterFacts():
+            return facts.digest
+        case PromptFacts():
+            return [facts.prompt_template, facts.input_template, facts.completion_template]
+        case _:
+            return None

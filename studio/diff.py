@@ -1,0 +1,77 @@
+"""Desired against recorded: which fields differ, and what each difference means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studio.core.findings import Path, format_path
+from studio.resources.base import Effect, Part, effects
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field's difference. ``path`` is a field, ``content``, or the resource upstream that changed."""
+
+    path: str
+    effect: Effect
+    reason: str
+    old: Any = None
+    new: Any = None
+
+
+_REASONS = {
+    Effect.OUTCOME: "determines the outcome",
+    Effect.PLACEMENT: "applies to the next run",
+    Effect.DESCRIPTIVE: "recorded in place",
+}
+ABSENT = None
+
+
+def stored(part: Part) -> dict[str, Any]:
+    """The form in which a spec or metadata is recorded and compared: plain JSON without default values."""
+    return part.model_dump(mode="json", exclude_defaults=True)
+
+
+def compare_parts(old: Mapping[str, Any], new: Mapping[str, Any], model: type[Part], root: str) -> list[Change]:
+    """Differences between two stored parts of the same model, down to the leaves of mappings, sorted by path."""
+    found = []
+    by_field = effects(model)
+    for name in sorted({*old, *new}):
+        effect = by_field.get(name, Effect.DESCRIPTIVE)
+        for path, before, after in _leaves((root, name), old.get(name, ABSENT), new.get(name, ABSENT)):
+            found.append(Change(format_path(path), effect, _REASONS[effect], before, after))
+    return found
+
+
+def compare_inputs(old: Mapping[str, str], new: Mapping[str, str]) -> list[Change]:
+    """Differences of content and of upstream fingerprints."""
+    found = []
+    for label in sorted({*old, *new}):
+        before, after = old.get(label), new.get(label)
+        if before == after:
+            continue
+        reason = "the content changed" if label == "content" else _upstream_reason(before, after)
+        found.append(Change(label, Effect.OUTCOME, reason, _short(before), _short(after)))
+    return found
+
+
+def _upstream_reason(before: str | None, after: str | None) -> str:
+    if before is None:
+        return "is used now"
+    return "is used no more" if after is None else "changed upstream"
+
+
+def _short(fingerprint: str | None) -> str | None:
+    return fingerprint[:12] if fingerprint else None
+
+
+def _leaves(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
+    if old == new and type(old) is type(new):
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}, key=str):
+            yield from _leaves((*path, key), old.get(key, ABSENT), new.get(key, ABSENT))
+    elif old != new:
+        yield path, old, new

@@ -1,0 +1,45 @@
+"""What the inputs of a project really are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio.core.references import Ref
+from studio.graph import Graph
+from studio.load import adapters, datasets, models
+from studio.load.observation import Observation
+from studio.resources.adapter import Adapter
+from studio.resources.base import Resource
+from studio.resources.dataset import Dataset, DatasetFacts
+from studio.resources.model import Model
+from studio.resources.prompt import Prompt, PromptFacts, generate_templates
+
+
+def observe(graph: Graph, root: Path) -> dict[Ref, Observation]:
+    """Look at every input; prompts come last because they may be generated from columns."""
+    found = {ref: _observe(resource, root) for ref, resource in graph.resources.items()}
+    for ref, resource in graph.resources.items():
+        if isinstance(resource, Prompt):
+            found[ref] = _prompt(resource, found.get(Ref("Dataset", resource.spec.dataset)))
+    return found
+
+
+def _observe(resource: Resource, root: Path) -> Observation:
+    match resource:
+        case Dataset():
+            return datasets.observe(resource.spec, root)
+        case Model():
+            return models.observe(resource.spec, root)
+        case Adapter():
+            return adapters.observe(resource.spec, root)
+        case _:
+            return None
+
+
+def _prompt(prompt: Prompt, dataset: Observation) -> PromptFacts | None:
+    spec = prompt.spec
+    if not spec.generate:
+        return PromptFacts(spec.prompt_template, spec.input_template, spec.completion_template)
+    if isinstance(dataset, DatasetFacts) and dataset.features:
+        return generate_templates(dataset.features)
+    return None

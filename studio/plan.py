@@ -1,0 +1,181 @@
+"""The plan: a value that says what would happen to every resource, and why. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from studio.core.fingerprints import digest
+from studio.core.jobspec import Resources
+from studio.core.references import Ref
+from studio.desired import Desire, Desired
+from studio.diff import Change, compare_inputs, compare_parts, stored
+from studio.resources import KINDS
+from studio.resources.base import Effect, Metadata
+from studio.state.base import Lineage, Record, RecordStatus
+
+PLAN_VERSION = 1
+
+
+class Verb(StrEnum):
+    """What happens to a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    REUSE = "reuse"
+    RETRY = "retry"
+    DELETE = "delete"
+    FORGET = "forget"
+    NONE = "none"
+
+
+RUNS = frozenset({Verb.CREATE, Verb.REPLACE, Verb.RETRY})
+"""Verbs that dispatch a job when the kind has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One resource's fate. ``needs`` are the resources it waits for; ``resources`` what its job will ask for."""
+
+    ref: Ref
+    verb: Verb
+    fingerprint: str
+    changes: tuple[Change, ...] = ()
+    needs: tuple[Ref, ...] = ()
+    resources: Resources | None = None
+    reason: str = ""
+
+    @property
+    def dispatches(self) -> bool:
+        return self.resources is not None and self.verb in RUNS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Actions in dependency order; the same input gives the same plan."""
+
+    environment: str
+    lineage: str
+    serial: int
+    manifest_digest: str
+    actions: tuple[Action, ...]
+    kept: tuple[Ref, ...] = ()
+    """Recorded resources without a manifest; they stay until they are deleted or forgotten."""
+    version: int = PLAN_VERSION
+
+    @property
+    def pending(self) -> tuple[Action, ...]:
+        return tuple(action for action in self.actions if action.verb is not Verb.NONE)
+
+    @property
+    def counts(self) -> dict[Verb, int]:
+        counted = Counter(action.verb for action in self.actions)
+        return {verb: counted[verb] for verb in Verb}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What planning knows of the past. ``artifacts``: kind to fingerprints; ``gone``: their files have vanished."""
+
+    lineage: Lineage
+    records: Mapping[Ref, Record] = field(default_factory=dict)
+    artifacts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    gone: frozenset[Ref] = frozenset()
+
+
+def make_plan(desire: Desire, recorded: Recorded, environment: str) -> Plan:
+    """Compare what should be with what is recorded."""
+    items = [item for item in desire.items.values() if not item.shipped]
+    actions = tuple(_action(item, desire, recorded) for item in items)
+    kept = tuple(sorted(ref for ref in recorded.records if ref not in desire.items))
+    return Plan(environment, recorded.lineage.id, recorded.lineage.serial, _manifest_digest(items), actions, kept)
+
+
+def _manifest_digest(items: list[Desired]) -> str:
+    content = {str(i.ref): [i.fingerprint, stored(i.resource.spec), stored(i.resource.metadata)] for i in items}
+    return digest(content)
+
+
+def _action(item: Desired, desire: Desire, recorded: Recorded) -> Action:
+    kind = KINDS[item.resource.kind]
+    record = recorded.records.get(item.ref)
+    changes = tuple(_changes(item, record)) if record else ()
+    verb, reason = _verb(item, record, changes, recorded)
+    needs = tuple(ref for ref in desire.graph.upstream(item.ref) if not desire.items[ref].shipped)
+    asked = kind.resources(item.resource) if kind.resources else None
+    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason)
+
+
+def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], recorded: Recorded) -> tuple[Verb, str]:
+    is_job = item.resource.is_job
+    at_hand = is_job and item.fingerprint in recorded.artifacts.get(item.resource.kind, frozenset())
+    if record is None:
+        if at_hand:
+            return Verb.REUSE, "the same work was done before"
+        return Verb.CREATE, "not recorded yet"
+    if item.ref in recorded.gone:
+        return Verb.REPLACE, "its artifact is gone from disk"
+    if item.fingerprint != record.fingerprint:
+        if at_hand:
+            return Verb.REUSE, "the same work was done before"
+        return (Verb.REPLACE if is_job else Verb.UPDATE), _because(changes)
+    if record.status is RecordStatus.FAILED:
+        return Verb.RETRY, "the last run failed"
+    return (Verb.UPDATE, _because(changes)) if changes else (Verb.NONE, "")
+
+
+def _because(changes: tuple[Change, ...]) -> str:
+    """The first causes in words: what forces the action, else what changed."""
+    forcing = [change for change in changes if change.effect is Effect.OUTCOME] or list(changes)
+    words = [f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}" for c in forcing[:3]]
+    more = f" and {len(forcing) - 3} more" if len(forcing) > 3 else ""
+    return ", ".join(words) + more
+
+
+def _is_hash(change: Change) -> bool:
+    return change.path == "content" or "/" in change.path.split(".")[0]
+
+
+def _show(value: Any) -> str:
+    text = "(unset)" if value is None else value if isinstance(value, str) else repr(value)
+    flat = text.replace("\n", "\\n")
+    return flat if len(flat) <= 40 else f"{flat[:37]}..."
+
+
+def _changes(item: Desired, record: Record) -> list[Change]:
+    resource = item.resource
+    return [
+        *compare_parts(record.spec, stored(resource.spec), type(resource.spec), "spec"),
+        *compare_parts(record.metadata, stored(resource.metadata), Metadata, "metadata"),
+        *compare_inputs(record.inputs, item.inputs),
+    ]
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON data: the documented, versioned form."""
+    return {
+        "version": plan.version,
+        "environment": plan.environment,
+        "lineage": plan.lineage,
+        "serial": plan.serial,
+        "manifest_digest": plan.manifest_digest,
+        "actions": [_action_json(action) for action in plan.actions],
+        "kept": [str(ref) for ref in plan.kept],
+        "counts": {verb.value: count for verb, count in plan.counts.items()},
+    }
+
+
+def _action_json(action: Action) -> dict[str, Any]:
+    return {
+        "resource": str(action.ref),
+        "action": action.verb.value,
+        "reason": action.reason,
+        "fingerprint": action.fingerprint,
+        "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
+        "needs": [str(ref) for ref in action.needs],
+        "resources": action.resources.model_dump(exclude_none=True) if action.resources else None,
+    }

@@ -1,0 +1,106 @@
+"""Writing down what became of a resource: records and artifacts, right after each thing happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from studio.core.jobspec import CombinationOutput, EvaluationOutput, JobResult, JobSpec
+from studio.core.references import Ref
+from studio.desired import Desired
+from studio.diff import stored
+from studio.load.observation import Unusable
+from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
+from studio.state.base import Artifact, Record, RecordStatus, StateStore
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Saves records. ``sources`` says which file a resource came from; clock and ids are passed in."""
+
+    state: StateStore
+    sources: dict[Ref, str]
+    commit: str
+    now: Callable[[], str]
+    new_id: Callable[[], str]
+    records: dict[Ref, Record]
+
+    def register(self, item: Desired) -> None:
+        """A resource that runs nothing now: record what is desired, keep what an earlier job produced."""
+        record = self._record(item)
+        before = self.records.get(item.ref)
+        outcome = dict(before.outcome) if before else {}
+        self._save(replace(record, outcome=self._judged(item, outcome)))
+
+    def adopt(self, item: Desired, artifact: Artifact) -> None:
+        """The same work was done before: take its artifact over."""
+        self._save(replace(self._record(item), outcome=self._judged(item, _outcome(artifact))))
+
+    def succeed(self, item: Desired, spec: JobSpec, result: JobResult) -> None:
+        """A job ended well: file its artifact and record the resource."""
+        artifact = Artifact(
+            kind=item.ref.kind,
+            fingerprint=item.fingerprint,
+            output=result.output.model_dump(mode="json") if result.output else {},
+            run_key=spec.key,
+            run_dir=spec.run_dir,
+            mlflow_run_id=result.mlflow_run_id,
+            mlflow_experiment_id=result.mlflow_experiment_id,
+            seconds=result.seconds,
+            resources=spec.resources.model_dump(mode="json"),
+            created_at=self.now(),
+        )
+        self.state.save_artifact(artifact)
+        self.adopt(item, artifact)
+
+    def fail(self, item: Desired, message: str) -> None:
+        """A job failed: the record says so, and the next plan retries."""
+        self._save(replace(self._record(item), status=RecordStatus.FAILED, error=message))
+
+    def missed_gates(self, ref: Ref) -> list[str]:
+        """The conditions that an evaluation's recorded metrics do not meet, in words."""
+        record = self.records.get(ref)
+        verdicts = record.outcome.get("verdicts", []) if record else []
+        return [str(Verdict(**verdict)) for verdict in verdicts if not verdict["passed"]]
+
+    def _record(self, item: Desired) -> Record:
+        resource, before = item.resource, self.records.get(item.ref)
+        facts = item.facts
+        return Record(
+            ref=item.ref,
+            uid=resource.metadata.uid or (before.uid if before else self.new_id()),
+            spec=stored(resource.spec),
+            metadata=stored(resource.metadata),
+            fingerprint=item.fingerprint,
+            inputs=item.inputs,
+            status=RecordStatus.READY,
+            facts={} if facts is None or isinstance(facts, Unusable) else asdict(facts),
+            source=self.sources.get(item.ref, ""),
+            commit=self.commit,
+            created_at=before.created_at if before else self.now(),
+            updated_at=self.now(),
+        )
+
+    def _judged(self, item: Desired, outcome: dict[str, Any]) -> dict[str, Any]:
+        """An evaluation's outcome with its gates decided anew from the recorded metrics."""
+        if not isinstance(item.resource, EvaluationJob) or "output" not in outcome:
+            return outcome
+        output = EvaluationOutput.model_validate(outcome["output"])
+        combinations: tuple[CombinationOutput, ...] = output.combinations
+        verdicts = judge(item.resource.spec.gates, combinations)
+        return {**outcome, "verdicts": [asdict(verdict) for verdict in verdicts]}
+
+    def _save(self, record: Record) -> None:
+        self.state.save_record(record)
+        self.records[record.ref] = record
+
+
+def _outcome(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "output": artifact.output,
+        "run_key": artifact.run_key,
+        "run_dir": artifact.run_dir,
+        "mlflow_run_id": artifact.mlflow_run_id,
+        "seconds": artifact.seconds,
+    }

@@ -1,0 +1,92 @@
+"""A plan as text."""
+
+from __future__ import annotations
+
+import click
+
+from studio.core.jobspec import Resources
+from studio.desired import Desire
+from studio.diff import Change
+from studio.plan import Action, Plan, Verb
+from studio.report.findings import plural
+from studio.resources.dataset import DatasetFacts
+from studio.resources.model import ModelFacts
+
+_SIGNS = {
+    Verb.CREATE: ("+", "green"),
+    Verb.UPDATE: ("~", "yellow"),
+    Verb.REPLACE: ("±", "magenta"),
+    Verb.REUSE: ("=", "cyan"),
+    Verb.RETRY: ("↻", "yellow"),
+    Verb.DELETE: ("-", "red"),
+    Verb.FORGET: ("·", "red"),
+    Verb.NONE: (" ", "white"),
+}
+
+
+def to_text(plan: Plan, desire: Desire, *, color: bool = True) -> str:
+    """Every pending action with its reasons, what it will cost, and the totals."""
+    lines = [] if not plan.pending else [f"Plan for environment {plan.environment!r}:", ""]
+    for action in plan.pending:
+        lines += _action(action, desire)
+    lines += _totals(plan)
+    if plan.kept:
+        names = ", ".join(map(str, plan.kept[:5])) + (" …" if len(plan.kept) > 5 else "")
+        lines.append(f"{plural(len(plan.kept), 'recorded resource')} without a manifest stay as they are: {names}")
+    text = "\n".join(lines)
+    return text if color else click.unstyle(text)
+
+
+def _action(action: Action, desire: Desire) -> list[str]:
+    sign, color = _SIGNS[action.verb]
+    head = click.style(f"  {sign} {action.verb.value:8}", fg=color, bold=True)
+    detail = _detail(action, desire)
+    lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
+    if action.verb not in (Verb.CREATE, Verb.UPDATE) and action.reason:
+        lines.append(f"      because {action.reason}")
+    lines += [_change(change) for change in action.changes]
+    return lines
+
+
+def _detail(action: Action, desire: Desire) -> str:
+    facts = desire.items[action.ref].facts
+    if isinstance(facts, DatasetFacts):
+        rows = f"{plural(facts.rows, 'row')}, " if facts.rows is not None else ""
+        return f"{rows}columns {', '.join(facts.features)}"
+    if isinstance(facts, ModelFacts):
+        return facts.family
+    return describe(action.resources) if action.resources and action.dispatches else ""
+
+
+def describe(asked: Resources) -> str:
+    """``2 CPU, 4 GB``, with GPUs and workers where there are any."""
+    parts = [f"{asked.cpu} CPU", f"{asked.memory} GB"]
+    if asked.gpu:
+        parts.append(f"{asked.gpu} GPU")
+    if asked.workers > 1:
+        parts.append(f"{asked.workers} workers")
+    return "job: " + ", ".join(parts)
+
+
+def _change(change: Change) -> str:
+    if change.old is None and change.new is None:
+        return f"      {change.path}: {change.reason}"
+    return f"      {change.path}: {_value(change.old)} → {_value(change.new)}  ({change.reason})"
+
+
+def _value(value: object) -> str:
+    text = "(unset)" if value is None else value if isinstance(value, str) else repr(value)
+    flat = text.replace("\n", "\\n")
+    return flat if len(flat) <= 60 else f"{flat[:57]}..."
+
+
+def _totals(plan: Plan) -> list[str]:
+    if not plan.pending:
+        return [click.style("Nothing to do:", fg="green", bold=True) + f" {plural(len(plan.actions), 'resource')} up to date."]
+    counted = [f"{count} to {verb.value}" for verb, count in plan.counts.items() if count and verb is not Verb.NONE]
+    jobs = [action.resources for action in plan.pending if action.dispatches and action.resources]
+    lines = ["", click.style("Plan: ", bold=True) + ", ".join(counted) + f", {plan.counts[Verb.NONE]} unchanged."]
+    if jobs:
+        most = Resources(cpu=max(j.cpu for j in jobs), gpu=max(j.gpu for j in jobs), memory=max(j.memory for j in jobs))
+        lines.append(f"{plural(len(jobs), 'job')} will run; the largest asks for {describe(most).removeprefix('job: ')}.")
+    return lines

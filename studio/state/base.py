@@ -1,0 +1,153 @@
+"""What is recorded, as values, and the protocols of whoever records it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from studio.core.references import Ref
+
+
+class RecordStatus(StrEnum):
+    READY = "ready"
+    FAILED = "failed"
+
+
+class RunStatus(StrEnum):
+    """``INTENT`` is committed before a job is submitted; whatever crashes, the key tells what became of it."""
+
+    INTENT = "intent"
+    SUBMITTED = "submitted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = frozenset({RunStatus.INTENT, RunStatus.SUBMITTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What state holds for a resource. Times are ISO 8601 in UTC."""
+
+    ref: Ref
+    uid: str
+    spec: dict[str, Any]
+    metadata: dict[str, Any]
+    fingerprint: str
+    inputs: dict[str, str]
+    status: RecordStatus
+    facts: dict[str, Any] = field(default_factory=dict)
+    outcome: dict[str, Any] = field(default_factory=dict)
+    """What the job produced, with gate verdicts; for data kinds empty."""
+    error: str = ""
+    source: str = ""
+    commit: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a job produced, filed by fingerprint and shared by all environments."""
+
+    kind: str
+    fingerprint: str
+    output: dict[str, Any]
+    run_key: str
+    run_dir: str
+    mlflow_run_id: str
+    mlflow_experiment_id: str
+    seconds: float
+    resources: dict[str, Any]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One submitted job: a key and an attempt."""
+
+    key: str
+    attempt: int
+    environment: str
+    ref: Ref
+    fingerprint: str
+    backend: str
+    status: RunStatus
+    handle: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    submitted_at: str = ""
+    finished_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Who applied what, when, from which commit, with which outcome."""
+
+    id: str
+    environment: str
+    command: str
+    actor: str
+    commit: str
+    started_at: str
+    finished_at: str = ""
+    outcome: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Identity of an environment's history and the number of changes so far."""
+
+    id: str
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write. ``token`` grows with every holder, so a late writer is told apart."""
+
+    environment: str
+    holder: str
+    token: int
+    expires_at: float
+    """Seconds since the epoch."""
+
+
+class StateReader(Protocol):
+    """Reads one environment's records and the shared artifacts."""
+
+    def lineage(self) -> Lineage: ...
+
+    def records(self) -> Mapping[Ref, Record]: ...
+
+    def artifact(self, kind: str, fingerprint: str) -> Artifact | None: ...
+
+    def fingerprints(self, kind: str) -> frozenset[str]:
+        """Fingerprints of all artifacts of a kind."""
+
+    def runs(self, ref: Ref | None = None) -> list[Run]:
+        """Runs of this environment, newest first."""
+
+    def attempts(self, key: str) -> list[Run]:
+        """All attempts of a key, in any environment, newest first."""
+
+    def operations(self, limit: int = 20) -> list[Operation]: ...
+
+    def lease(self) -> Lease | None: ...
+
+
+class StateStore(StateReader, Protocol):
+    """Writes, each call its own transaction, each fenced by the lease."""
+
+    def save_record(self, record: Record) -> None: ...
+
+    def delete_record(self, ref: Ref) -> None: ...
+
+    def save_artifact(self, artifact: Artifact) -> None: ...
+
+    def save_run(self, run: Run) -> None: ...
+
+    def save_operation(self, operation: Operation) -> None: ...

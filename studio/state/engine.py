@@ -1,0 +1,99 @@
+"""Opening the database: where it is, which schema it has, and bringing it forward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from studio.core.errors import StudioError
+
+HEAD = "0001"
+"""The schema this version of studio reads and writes; a test holds it against the migrations."""
+
+
+def locate(url: str, root: Path) -> URL:
+    """The state's URL with a relative SQLite path taken from the project's root."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StudioError(f"the state URL {redact(url)!r} is not valid", "write sqlite:///path or postgresql+psycopg://user@host/db") from error
+    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed.set(database=str(root / parsed.database))
+    return parsed
+
+
+def redact(url: str) -> str:
+    """A URL without its password."""
+    head, at, tail = url.rpartition("@")
+    scheme, slashes, user = head.partition("://")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}" if at else url
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file behind an SQLite URL."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def connect(url: URL, *, read_only: bool = False) -> Engine:
+    """An engine; SQLite in WAL mode, and unable to write when ``read_only``."""
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        if read_only:
+            cursor.execute("PRAGMA query_only=ON")
+        else:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.close()
+
+    return engine
+
+
+def revision(engine: Engine) -> str | None:
+    """The schema revision of a database; None when it has no schema yet."""
+    try:
+        if not inspect(engine).has_table("alembic_version"):
+            return None
+        with engine.connect() as connection:
+            return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+    except OperationalError as error:
+        raise StudioError(
+            f"the state at {engine.url.render_as_string()} cannot be opened: {error.orig}", "check the URL and the server"
+        ) from error
+
+
+def demand_current(engine: Engine) -> None:
+    """Raise when the schema is not the one this version reads."""
+    found = revision(engine)
+    if found not in (None, HEAD):
+        raise StudioError(
+            f"the state has schema {found}, this version of studio has {HEAD}",
+            "run 'studio apply' to bring an older state forward, or use a newer studio",
+        )
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema forward to HEAD."""
+    if revision(engine) == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = revision(engine)
+    if found is not None and found not in known:
+        raise StudioError(f"the state has the unknown schema {found}", "it was written by a newer studio; use that one")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

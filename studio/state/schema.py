@@ -1,0 +1,94 @@
+"""The tables. Alembic migrations make them; a test holds the two against each other."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, Float, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+
+metadata = MetaData()
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("lineage", String(36), nullable=False),
+    Column("serial", Integer, nullable=False),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("environment", String(128), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("uid", String(36), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("outcome", JSON, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    PrimaryKeyConstraint("environment", "kind", "name"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("kind", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("output", JSON, nullable=False),
+    Column("run_key", String(255), nullable=False),
+    Column("run_dir", Text, nullable=False),
+    Column("mlflow_run_id", String(64), nullable=False),
+    Column("mlflow_experiment_id", String(64), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("resources", JSON, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    PrimaryKeyConstraint("kind", "fingerprint"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("key", String(255), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("environment", String(128), nullable=False, index=True),
+    Column("kind", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("backend", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("handle", JSON, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("submitted_at", String(32), nullable=False),
+    Column("finished_at", String(32), nullable=False),
+    PrimaryKeyConstraint("key", "attempt"),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("environment", String(128), nullable=False, index=True),
+    Column("command", String(64), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("started_at", String(32), nullable=False),
+    Column("finished_at", String(32), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("summary", JSON, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("environment", String(128), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
