@@ -118,7 +118,7 @@ class Loop:
         if len(self.flights) >= self.tools.parallelism:
             return False
         asked = action.resources
-        if asked is None or not self.flights and asked.gpu > self.tools.backend.total().gpu:
+        if asked is None or (not self.flights and asked.gpu > self.tools.backend.total().gpu):
             return True
         return self.tools.backend.capacity().fits(asked) or self._in_flight_elsewhere(action)
 
@@ -245,4 +245,3 @@ class Loop:
         outcome = Outcome(action, ending, message, hint)
         self.outcomes[action.ref] = outcome
         self.tools.watcher.finished(outcome)
-

@@ -11,6 +11,7 @@ from studio import __version__
 from studio.core.errors import StudioError
 from studio.core.fingerprints import digest
 from studio.core.jobspec import (
+    VARIABLE,
     AdapterInput,
     DatasetInput,
     JobSpec,
@@ -19,7 +20,6 @@ from studio.core.jobspec import (
     Split,
     Templates,
     Tracking,
-    VARIABLE,
 )
 from studio.core.references import Ref
 from studio.core.templates import TemplateError, parse
@@ -109,10 +109,10 @@ class ProjectScope:
     def templates(self, prompt: str) -> Templates:
         facts = self.desire.observations.get(Ref("Prompt", prompt))
         if not isinstance(facts, PromptFacts):
-            raise StudioError(f"the templates of Prompt/{prompt} are not known", "write them, or declare its data set's features")
-        return Templates(
-            prompt=facts.prompt_template, input=facts.input_template, completion=facts.completion_template
-        )
+            raise StudioError(
+                f"the templates of Prompt/{prompt} are not known", "write them, or declare its data set's features"
+            )
+        return Templates(prompt=facts.prompt_template, input=facts.input_template, completion=facts.completion_template)
 
     def dataset_format(self, name: str) -> Templates:
         """The guide's Axolotl auto-prompt: one line for each column of the format."""
@@ -180,7 +180,9 @@ class ProjectScope:
         job = self._producer(adapter)
         found = self.state.artifact("FineTuningJob", self.desire.items[job].fingerprint) if job else None
         if found is None:
-            raise StudioError(f"the adapter {adapter!r} has not been trained yet", f"{job or 'its job'} must succeed first")
+            raise StudioError(
+                f"the adapter {adapter!r} has not been trained yet", f"{job or 'its job'} must succeed first"
+            )
         return found
 
     def _get(self, ref: Ref, kind: type[R]) -> R:

@@ -92,9 +92,7 @@ def _producers(resources: Iterable[Resource]) -> dict[str, tuple[Ref, ...]]:
     return found
 
 
-def _resolve(
-    graph: Graph, resource: Resource, defaults: Mapping[Ref, Resource]
-) -> tuple[list[Edge], list[Reference]]:
+def _resolve(graph: Graph, resource: Resource, defaults: Mapping[Ref, Resource]) -> tuple[list[Edge], list[Reference]]:
     found, lost = [], []
     for reference in references(resource.spec):
         target = _target(graph, reference, defaults)
@@ -141,5 +139,3 @@ def producer(graph: Graph, adapter: Ref) -> Ref | None:
     if isinstance(resource, Adapter) and resource.spec.fine_tuning_job:
         return graph.target(adapter, "spec", "fine_tuning_job")
     return None
-
-

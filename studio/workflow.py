@@ -99,7 +99,9 @@ def state_url(loaded: Loaded) -> str:
         return state
     value = os.environ.get(state.env)
     if not value:
-        raise StudioError(f"the environment variable {state.env} is not set", "studio.yaml says it holds the state's URL")
+        raise StudioError(
+            f"the environment variable {state.env} is not set", "studio.yaml says it holds the state's URL"
+        )
     return value
 
 

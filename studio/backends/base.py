@@ -56,7 +56,8 @@ class Capacity:
 class Backend(Protocol):
     """Where jobs run. Every method may raise BackendError."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def submit(self, spec: JobSpec) -> Handle:
         """Start an attempt. Submitting the same key and attempt again starts nothing new."""

@@ -38,7 +38,9 @@ class LocalBackend:
             run_folder.write(folder / run_folder.SPEC, spec.model_dump_json(indent=1))
             self._spawn(folder, spec)
         except OSError as error:
-            raise BackendError(f"the job cannot be started in {folder}: {error.strerror}", "check space and rights") from error
+            raise BackendError(
+                f"the job cannot be started in {folder}: {error.strerror}", "check space and rights"
+            ) from error
         handle = Handle(spec.key, spec.attempt, {"folder": str(folder)})
         self._await_start(folder, spec.attempt)
         return handle
@@ -97,7 +99,10 @@ class LocalBackend:
         """Spec and supervisor's report of every run that is alive."""
         for lock in sorted(self.runs.glob(f"*/{run_folder.LOCK}")):
             if run_folder.is_alive(lock.parent):
-                yield run_folder.read(lock.parent / run_folder.SPEC), run_folder.read(lock.parent / run_folder.SUPERVISOR)
+                yield (
+                    run_folder.read(lock.parent / run_folder.SPEC),
+                    run_folder.read(lock.parent / run_folder.SUPERVISOR),
+                )
 
     def _gpus(self) -> list[str]:
         """Ids of the GPUs that jobs may use."""

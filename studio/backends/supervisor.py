@@ -6,6 +6,7 @@ twice never runs twice.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -87,10 +88,8 @@ def _wait(child: subprocess.Popen[bytes], stopped: list[float]) -> int:
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended in the meantime
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass  # it ended in the meantime
 
 
 def _gpus() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -34,10 +35,5 @@ def command(folder: Path, environment: str, online: bool, as_json: bool, detaile
         options.echo_json(to_json(planned.plan))
     else:
         click.echo(findings.to_text(planned.checked.findings, planned.checked.loaded.root), nl=False)
-        click.echo(plans.to_text(planned.plan, planned.desire, color=_colored()))
+        click.echo(plans.to_text(planned.plan, planned.desire, color=sys.stdout.isatty()))
     return Exit.CHANGES if detailed_exitcode and planned.plan.pending else Exit.OK
-
-
-def _colored() -> bool:
-    context = click.get_current_context()
-    return context.color if context.color is not None else click.get_text_stream("stdout").isatty()

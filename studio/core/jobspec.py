@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SPEC_VERSION = 1
+SPEC_VERSION: Literal[1] = 1
 SEED = 42
 """Seed of sampling and splitting (guide, Training Constants: TRAINING_DATASET_SEED)."""
 

@@ -177,5 +177,7 @@ def first_row(spec: DatasetSpec, root: Path) -> dict[str, object] | None:
         if spec.type == DatasetType.PROJECT_CSV:
             return next(iter(csv.DictReader(stream)), None)
         content = json.loads(stream.readline() if spec.type == DatasetType.PROJECT_JSONL else stream.read())
-    rows = next((v for v in content.values() if isinstance(v, list)), [content]) if isinstance(content, dict) else content
+    rows = (
+        next((v for v in content.values() if isinstance(v, list)), [content]) if isinstance(content, dict) else content
+    )
     return dict(rows[0])

@@ -80,7 +80,9 @@ def _nodes(text: str) -> list[Any]:
     except ReaderError as error:
         before = text[: error.position]
         column = error.position - before.rfind("\n")
-        raise YamlFault(f"the character U+{_code(error.character):04X} is not allowed", before.count("\n") + 1, column) from error
+        raise YamlFault(
+            f"the character U+{_code(error.character):04X} is not allowed", before.count("\n") + 1, column
+        ) from error
     except RecursionError as error:
         raise YamlFault(f"nested deeper than {MAX_DEPTH} levels", 1, 1, limit=True) from error
 

@@ -24,7 +24,7 @@ def find(root: Path, folders: Iterable[str]) -> Iterator[str]:
         for path, names, files in os.walk(start):
             names[:] = [name for name in names if not name.startswith(".")]
             base = os.path.relpath(path, root)
-            found.update(os.path.join(base, name) for name in files if name.endswith(SUFFIXES))
+            found.update(f"{base}/{name}" for name in files if name.endswith(SUFFIXES))
     return iter(sorted(name.replace(os.sep, "/").removeprefix("./") for name in found))
 
 

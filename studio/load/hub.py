@@ -37,16 +37,16 @@ class Hub:
         return self._ask("model_info", name, revision, "")
 
     def _ask(self, method: str, name: str, revision: str, subset: str) -> HubInfo | HubFault:
+        from httpx import HTTPError
         from huggingface_hub import HfApi, constants
         from huggingface_hub.errors import (
             GatedRepoError,
-            HFValidationError,
             HfHubHTTPError,
+            HFValidationError,
             OfflineModeIsEnabled,
             RepositoryNotFoundError,
             RevisionNotFoundError,
         )
-        from httpx import HTTPError
 
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or constants.ENDPOINT, token=self._token())
         question = {"dataset_info": api.dataset_info, "model_info": api.model_info}[method]

@@ -81,7 +81,10 @@ def _problems(
             continue
         if detail["type"] == "extra_forbidden":
             known = _known_fields(model, path[:-1])
-            message, hint = f"{format_path(path)} is not a field of {model.__name__}", did_you_mean(str(path[-1]), known)
+            message, hint = (
+                f"{format_path(path)} is not a field of {model.__name__}",
+                did_you_mean(str(path[-1]), known),
+            )
             found[path] = Problem(Fault.UNKNOWN_FIELD, message, hint, source, path, resource=ref, at_key=True)
         else:
             message = f"{format_path(path)}: {_wanted(detail)}"
@@ -150,7 +153,9 @@ def _shown(value: Any) -> str:
 def _without(document: Any, paths: list[Path]) -> Any:
     """A copy of ``document`` without the values at ``paths``."""
     here = {path[0] for path in paths if len(path) == 1}
-    below = {step: [path[1:] for path in paths if len(path) > 1 and path[0] == step] for step in {p[0] for p in paths if p}}
+    below = {
+        step: [path[1:] for path in paths if len(path) > 1 and path[0] == step] for step in {p[0] for p in paths if p}
+    }
     if isinstance(document, dict):
         return {k: _without(v, below.get(k, [])) for k, v in document.items() if k not in here}
     if isinstance(document, list):

@@ -52,7 +52,9 @@ def folder_files(folder: Path) -> dict[str, Path]:
 
 
 def missing(location: str, kind: str) -> Unusable:
-    return Unusable(Defect.MISSING, f"{kind} {location!r} does not exist", "correct the path; it is relative to the project")
+    return Unusable(
+        Defect.MISSING, f"{kind} {location!r} does not exist", "correct the path; it is relative to the project"
+    )
 
 
 def outside(location: str) -> Unusable:
@@ -60,4 +62,6 @@ def outside(location: str) -> Unusable:
 
 
 def unreadable(location: str, error: OSError) -> Unusable:
-    return Unusable(Defect.UNREADABLE, f"{location!r} cannot be read: {error.strerror}", "check the file and its rights")
+    return Unusable(
+        Defect.UNREADABLE, f"{location!r} cannot be read: {error.strerror}", "check the file and its rights"
+    )

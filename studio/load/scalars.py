@@ -16,7 +16,7 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
 _BASES = {"x": 16, "o": 8, "b": 2}
 
 
-def resolve(text: str) -> None | bool | int | float | str:
+def resolve(text: str) -> bool | int | float | str | None:
     """The value of a plain (unquoted, untagged) scalar."""
     if text in _NULL:
         return None

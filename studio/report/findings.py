@@ -46,7 +46,8 @@ def _excerpt(finding: Finding, root: Path, texts: dict[str, list[str]], color: s
         number = f"{where.line:4} "
         lines.append(f"{click.style(number + '|', fg='cyan')} {shown[:160]}")
         if where.column <= 160:
-            lines.append(f"{' ' * len(number)}{click.style('|', fg='cyan')} {' ' * (where.column - 1)}{click.style('^', fg=color)}")
+            margin = " " * len(number) + click.style("|", fg="cyan")
+            lines.append(f"{margin} {' ' * (where.column - 1)}{click.style('^', fg=color)}")
     return lines
 
 

@@ -48,4 +48,6 @@ def interrupted(running: Iterable[str]) -> str:
     names = ", ".join(running)
     if not names:
         return "\nStopped. What was done is recorded; the next apply goes on from here."
-    return f"\nStopped waiting. Still running: {names}\n  'studio apply' attaches again; 'studio logs NAME' shows the log"
+    return (
+        f"\nStopped waiting. Still running: {names}\n  'studio apply' attaches again; 'studio logs NAME' shows the log"
+    )

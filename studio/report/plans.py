@@ -82,11 +82,16 @@ def _value(value: object) -> str:
 
 def _totals(plan: Plan) -> list[str]:
     if not plan.pending:
-        return [click.style("Nothing to do:", fg="green", bold=True) + f" {plural(len(plan.actions), 'resource')} up to date."]
+        return [
+            click.style("Nothing to do:", fg="green", bold=True)
+            + f" {plural(len(plan.actions), 'resource')} up to date."
+        ]
     counted = [f"{count} to {verb.value}" for verb, count in plan.counts.items() if count and verb is not Verb.NONE]
     jobs = [action.resources for action in plan.pending if action.dispatches and action.resources]
     lines = ["", click.style("Plan: ", bold=True) + ", ".join(counted) + f", {plan.counts[Verb.NONE]} unchanged."]
     if jobs:
         most = Resources(cpu=max(j.cpu for j in jobs), gpu=max(j.gpu for j in jobs), memory=max(j.memory for j in jobs))
-        lines.append(f"{plural(len(jobs), 'job')} will run; the largest asks for {describe(most).removeprefix('job: ')}.")
+        lines.append(
+            f"{plural(len(jobs), 'job')} will run; the largest asks for {describe(most).removeprefix('job: ')}."
+        )
     return lines

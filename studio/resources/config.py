@@ -27,9 +27,7 @@ YAML_TYPES = frozenset({ConfigType.AXOLOTL})
 class ConfigSpec(Spec):
     type: str = field(OUTCOME, "What the blob parameterises.", "", enum=[str(t) for t in ConfigType])
     config: dict[str, Any] | str = field(OUTCOME, "A mapping, or its JSON or YAML text.", "")
-    model_family: str = field(
-        DESCRIPTIVE, "Architecture, such as LlamaForCausalLM, for which this Config is made.", ""
-    )
+    model_family: str = field(DESCRIPTIVE, "Architecture, such as LlamaForCausalLM, for which this Config is made.", "")
     default: bool = field(DESCRIPTIVE, "Used by jobs on models of this family that name no Config of this type.", False)
 
 

@@ -30,7 +30,9 @@ class DatasetSpec(Spec):
     huggingface_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "")
     revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "")
     subset: str = field(OUTCOME, "Configuration of the hub data set.", "")
-    location: str = field(DESCRIPTIVE, "File or folder, relative to the project; the content decides, not the path.", "")
+    location: str = field(
+        DESCRIPTIVE, "File or folder, relative to the project; the content decides, not the path.", ""
+    )
     features: Annotated[tuple[str, ...], Strict(False)] = field(
         DESCRIPTIVE, "Column names; asserted against the data when given.", ()
     )

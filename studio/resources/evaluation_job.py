@@ -52,7 +52,9 @@ class EvaluationJobSpec(Spec):
     selected_features: Annotated[tuple[str, ...], Strict(False)] = field(
         OUTCOME, "Columns carried into the predictions file.", ()
     )
-    generation_config: ConfigValue = field(OUTCOME, "How answers are generated.", config="generation_config", default_config=True)
+    generation_config: ConfigValue = field(
+        OUTCOME, "How answers are generated.", config="generation_config", default_config=True
+    )
     model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base models.", config="bitsandbytes_config")
     adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with adapters.", config="bitsandbytes_config")
     num_cpu: int | None = field(PLACEMENT, "CPU cores.", minimum=1)
@@ -135,7 +137,9 @@ def judge(gates: Sequence[Gate], combinations: Sequence[CombinationOutput]) -> l
             found.append(Verdict(gate.metric, name, "at most", gate.max, value, passed))
         if gate.min_gain_over_baseline is not None:
             floor = gate.min_gain_over_baseline
-            found.append(Verdict(gate.metric, name, "a gain over the baseline of", floor, gain, _holds(gain, floor)))
+            found.append(
+                Verdict(f"gain in {gate.metric} over the baseline", name, "at least", floor, gain, _holds(gain, floor))
+            )
     return found
 
 
@@ -144,7 +148,5 @@ def _holds(value: float | None, floor: float) -> bool:
 
 
 def _combination(gate: Gate, combinations: Sequence[CombinationOutput]) -> CombinationOutput | None:
-    matching = (
-        c for c in combinations if c.adapter == gate.adapter and gate.base_model in ("", c.model)
-    )
+    matching = (c for c in combinations if c.adapter == gate.adapter and gate.base_model in ("", c.model))
     return next(matching, None)

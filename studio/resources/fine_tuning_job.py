@@ -33,13 +33,15 @@ class FineTuningJobSpec(Spec):
     base_model: str = field(OUTCOME, "The model to fine-tune.", "", references="Model")
     dataset: str = field(OUTCOME, "The training rows.", "", references="Dataset")
     prompt: str = field(OUTCOME, "How rows become text; optional with axolotl.", "", references="Prompt")
-    adapter_name: str = field(
-        DESCRIPTIVE, "Name of the adapter that the job produces.", "", pattern="^[a-zA-Z0-9-]+$"
-    )
+    adapter_name: str = field(DESCRIPTIVE, "Name of the adapter that the job produces.", "", pattern="^[a-zA-Z0-9-]+$")
     lora_config: ConfigValue = field(OUTCOME, "LoRA hyperparameters.", config="lora_config", default_config=True)
-    training_arguments_config: ConfigValue = field(OUTCOME, "Arguments of trl's SFTConfig.", config="training_arguments", default_config=True)
+    training_arguments_config: ConfigValue = field(
+        OUTCOME, "Arguments of trl's SFTConfig.", config="training_arguments", default_config=True
+    )
     model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base model.", config="bitsandbytes_config")
-    adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with the adapter.", config="bitsandbytes_config")
+    adapter_bnb_config: ConfigValue = field(
+        OUTCOME, "Quantisation used with the adapter.", config="bitsandbytes_config"
+    )
     axolotl_config: ConfigValue = field(OUTCOME, "The Axolotl YAML; needed with axolotl.", config="axolotl")
     user_script: str = field(OUTCOME, "A training script of your own, relative to the project.", "")
     user_config: ConfigValue = field(OUTCOME, "Configuration handed to the user script.", config="custom")

@@ -41,7 +41,9 @@ class ModelExportSpec(Spec):
     adapter: str = field(OUTCOME, "The adapter to merge or attach.", "", references="Adapter")
     model_name: str = field(OUTCOME, "Name in the registry.", "", minLength=1)
     model_description: str = field(DESCRIPTIVE, "Shown in the registry.", "")
-    generation_config: ConfigValue = field(OUTCOME, "Defaults of the served model.", config="generation_config", default_config=True)
+    generation_config: ConfigValue = field(
+        OUTCOME, "Defaults of the served model.", config="generation_config", default_config=True
+    )
     task: str = field(OUTCOME, "MLflow inference task.", "text-generation", enum=[str(t) for t in InferenceTask])
     weights: str = field(OUTCOME, "What is stored.", "merged", enum=[str(w) for w in Weights])
     requires: Annotated[tuple[str, ...], Strict(False)] = field(

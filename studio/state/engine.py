@@ -20,7 +20,9 @@ def locate(url: str, root: Path) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StudioError(f"the state URL {redact(url)!r} is not valid", "write sqlite:///path or postgresql+psycopg://user@host/db") from error
+        raise StudioError(
+            f"the state URL {redact(url)!r} is not valid", "write sqlite:///path or postgresql+psycopg://user@host/db"
+        ) from error
     if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
         return parsed.set(database=str(root / parsed.database))
     return parsed
@@ -66,7 +68,8 @@ def revision(engine: Engine) -> str | None:
             return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
     except OperationalError as error:
         raise StudioError(
-            f"the state at {engine.url.render_as_string()} cannot be opened: {error.orig}", "check the URL and the server"
+            f"the state at {engine.url.render_as_string()} cannot be opened: {error.orig}",
+            "check the URL and the server",
         ) from error
 
 

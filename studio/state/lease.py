@@ -71,7 +71,9 @@ def _acquire(engine: Engine, environment: str, clock: Any) -> Lease:
 def _locked(environment: str, row: Any, now: float) -> StateLockedError:
     who = row["holder"] if row else "another process"
     left = f"; its lock expires in {max(0, round(row['expires_at'] - now))} s unless it is alive" if row else ""
-    return StateLockedError(f"environment {environment!r} is locked by {who}{left}", "wait for it to finish, then try again")
+    return StateLockedError(
+        f"environment {environment!r} is locked by {who}{left}", "wait for it to finish, then try again"
+    )
 
 
 def _beat(engine: Engine, lease: Lease, clock: Any, stopped: threading.Event) -> None:

@@ -59,7 +59,9 @@ class SqlState:
 
     def attempts(self, key: str) -> list[Run]:
         table = schema.runs
-        return [_run(row) for row in self._all(select(table).where(table.c.key == key).order_by(table.c.attempt.desc()))]
+        return [
+            _run(row) for row in self._all(select(table).where(table.c.key == key).order_by(table.c.attempt.desc()))
+        ]
 
     def operations(self, limit: int = 20) -> list[Operation]:
         table = schema.operations

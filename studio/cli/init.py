@@ -1,0 +1,68 @@
+"""``studio init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from studio.core.errors import UsageError
+from studio.resources.base import NAME_PATTERN
+
+SETTINGS = """\
+# Project settings. Manifests live below the folders named here.
+apiVersion: studio/v1
+kind: Project
+metadata: {{name: {name}}}
+spec:
+  manifests: [manifests]
+  state: sqlite:///.studio/state.db
+  backend: {{type: local}}
+  mlflow: {{tracking_uri: "sqlite:///.studio/mlflow.db"}}
+"""
+DATA = """\
+question,answer
+How do I reset my password?,Open Settings and choose Reset password.
+Where is my invoice?,Invoices are under Account and Billing.
+Can I change my delivery address?,"Yes, until the parcel has been handed to the carrier."
+"""
+MANIFEST = """\
+# A data set and the prompt that turns its rows into training text. Replace the data, keep the shape.
+apiVersion: studio/v1
+kind: Dataset
+metadata: {name: questions}
+spec: {type: project_csv, location: data/questions.csv}
+---
+apiVersion: studio/v1
+kind: Prompt
+metadata: {name: answer-question}
+spec:
+  type: in_place
+  dataset: questions
+  prompt_template: "Question: {question}\\nAnswer: {answer}"
+  input_template: "Question: {question}\\nAnswer:"    # no space at the end: it belongs to the completion
+  completion_template: " {answer}"
+"""
+FILES = {"data/questions.csv": DATA, "manifests/questions.yaml": MANIFEST, ".gitignore": ".studio/\n"}
+
+
+@click.command(epilog="Example: studio init support-desk")
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+def command(folder: Path) -> None:
+    """Start a project: settings, a small data set and a prompt that validate as they are."""
+    import re
+
+    if (folder / "studio.yaml").exists():
+        raise UsageError(f"{folder / 'studio.yaml'} is already there", "'studio validate' checks the project")
+    name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "project"
+    assert re.match(NAME_PATTERN, name)
+    for path, content in {"studio.yaml": SETTINGS.format(name=name), **FILES}.items():
+        target = folder / path
+        if target.exists():
+            click.echo(f"kept     {target}")
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content, "utf-8")
+        click.echo(f"created  {target}")
+    where = "" if folder == Path() else f"cd {folder} && "
+    click.echo(f"\nNext: {where}studio validate && studio plan")

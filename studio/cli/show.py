@@ -1,0 +1,57 @@
+"""``studio show``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from studio.cli import options
+from studio.core.errors import UsageError
+
+
+@click.command(epilog="Example: studio show EvaluationJob/router-vs-base")
+@click.argument("name", required=False, metavar="[KIND/]NAME")
+@options.project
+@options.as_json
+@click.option("--defaults", is_flag=True, help="List the manifests that come with studio.")
+def command(name: str | None, folder: Path, environment: str, as_json: bool, defaults: bool) -> None:
+    """One resource in full: facts, metrics, the comparison with the baseline, gates, and its latest run."""
+    from studio import inspection, workflow
+    from studio.cli import resource
+    from studio.load.project import load_project
+    from studio.report import standings
+
+    if defaults:
+        _show_defaults(name, as_json)
+        return
+    if name is None:
+        raise UsageError("which resource?", "studio show Kind/name; 'studio status' lists them")
+    loaded = load_project(options.root_of(folder), environment)
+    state = workflow.open_state(loaded)
+    records, runs = state.records(), state.runs()
+    ref = resource.find(name, [*records, *(run.ref for run in runs)])
+    latest = next((run for run in runs if run.ref == ref), None)
+    found = inspection.standing(ref, records.get(ref), latest, workflow.backend(loaded, os.environ))
+    if as_json:
+        options.echo_json(standings.to_json([found])[0])
+    else:
+        click.echo(standings.detail(found))
+
+
+def _show_defaults(name: str | None, as_json: bool) -> None:
+    from studio.diff import stored
+    from studio.load.project import shipped_defaults
+
+    found = {
+        ref: manifest.resource for ref, manifest in shipped_defaults().items() if name in (None, ref.name, str(ref))
+    }
+    if not found:
+        raise UsageError(f"no shipped manifest is called {name!r}", "'studio show --defaults' lists them")
+    if as_json or name:
+        options.echo_json([{"resource": str(ref), "spec": stored(each.spec)} for ref, each in found.items()])
+        return
+    width = max(len(str(ref)) for ref in found)
+    for ref, each in found.items():
+        click.echo(f"{ref!s:{width}}  {each.metadata.description}".rstrip())

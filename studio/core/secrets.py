@@ -1,0 +1,52 @@
+"""What a secret looks like in text. Nothing here ever returns one."""
+
+from __future__ import annotations
+
+import re
+
+_EDGE = r"(?<![A-Za-z0-9_])"
+SHAPES: dict[str, str] = {
+    "a Hugging Face token": _EDGE + r"hf_[A-Za-z0-9]{20,}",
+    "an API key": _EDGE + r"sk-[A-Za-z0-9_-]{20,}",
+    "a GitHub token": _EDGE + r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,})",
+    "a GitLab token": _EDGE + r"glpat-[A-Za-z0-9_-]{20,}",
+    "an AWS access key": _EDGE + r"(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])",
+    "a Google API key": _EDGE + r"AIza[A-Za-z0-9_-]{35}",
+    "a Slack token": _EDGE + r"xox[abprs]-[A-Za-z0-9-]{10,}",
+    "a signed web token": _EDGE + r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+}
+"""Description to pattern. The prefixes are those that the issuers publish so that scanners can find leaked tokens."""
+
+_ANY = re.compile("|".join(f"(?:{pattern})" for pattern in SHAPES.values()))
+_EACH = tuple((what, re.compile(pattern)) for what, pattern in SHAPES.items())
+_PASSWORD_IN_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:)([^/\s@]+)(@)")
+_KEYS = frozenset(
+    ("password", "passwd", "passphrase", "token", "api_key", "apikey", "secret", "access_token", "auth_token")
+    + ("hf_token", "hub_token", "secret_key", "access_key", "private_key", "client_secret")
+)
+_KEY_ENDS = ("_password", "_api_key", "_secret", "_secret_key", "_access_token", "_auth_token")
+HIDDEN = "***"
+
+
+def secret_in(text: str) -> str:
+    """What kind of token ``text`` holds, in words; "" for none."""
+    if not _ANY.search(text):
+        return ""
+    return next(what for what, pattern in _EACH if pattern.search(text))
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL in ``text`` spells out a password."""
+    return "://" in url and _PASSWORD_IN_URL.search(url) is not None
+
+
+def names_secret(key: str) -> bool:
+    """Whether values under ``key`` are secrets by its name; a tokenizer's ``pad_token`` is not one."""
+    folded = key.casefold().replace("-", "_")
+    return folded in _KEYS or folded.endswith(_KEY_ENDS)
+
+
+def redact(text: str) -> str:
+    """``text`` with whatever looks like a secret hidden."""
+    return _PASSWORD_IN_URL.sub(rf"\1{HIDDEN}\3", _ANY.sub(HIDDEN, text))

@@ -1,0 +1,177 @@
+"""What is recorded and running, as text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from studio.core.jobspec import Event
+from studio.inspection import Standing
+from studio.resources.evaluation_job import Verdict
+from studio.state.base import Operation
+
+_COLORS = {"ready": "green", "failed": "red", "running": "cyan"}
+
+
+def to_text(standings: Sequence[Standing], last: Operation | None) -> str:
+    """One line for each resource, then the last operation."""
+    if not standings:
+        return "Nothing is recorded yet. 'studio apply' makes the first records."
+    width = max(len(str(standing.ref)) for standing in standings)
+    lines = []
+    for each in standings:
+        state = click.style(f"{each.state:8}", fg=_COLORS.get(each.state, "yellow"))
+        lines.append(f"{each.ref!s:{width}}  {state}  {headline(each)}".rstrip())
+    if last:
+        when = last.finished_at or last.started_at
+        commit = f" at {last.commit[:12]}" if last.commit else ""
+        lines += ["", f"Last {last.command} by {last.actor}{commit}: {last.outcome or 'under way'}, {when}"]
+    return "\n".join(lines)
+
+
+def headline(standing: Standing) -> str:
+    """The one thing to know about a resource."""
+    if standing.live and standing.live.progress:
+        return progress(standing.live.progress)
+    record = standing.record
+    if record is None:
+        return ""
+    if record.error:
+        return record.error.splitlines()[0]
+    output = record.outcome.get("output") or {}
+    match output.get("task"):
+        case "training":
+            return ", ".join(f"{k} {v:.4g}" for k, v in output["metrics"].items() if k in ("train_loss", "eval_loss"))
+        case "evaluation":
+            return _evaluation(record.outcome)
+        case "export":
+            return f"{output['model_name']} version {output['model_version']}"
+    return _facts(record.facts)
+
+
+def _evaluation(outcome: dict[str, Any]) -> str:
+    verdicts = outcome.get("verdicts") or []
+    if not verdicts:
+        return f"{outcome['output']['rows']} rows"
+    missed = [verdict for verdict in verdicts if not verdict["passed"]]
+    return "gates passed" if not missed else f"gate missed: {Verdict(**missed[0])}"
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    if facts.get("rows") is not None:
+        return f"{facts['rows']:,} rows, columns {', '.join(facts['features'])}"
+    return str(facts.get("family") or "")
+
+
+def progress(event: Event) -> str:
+    """A running job's latest event in words."""
+    parts = [event.phase]
+    if event.step is not None and event.total:
+        parts.append(f"{event.step}/{event.total}")
+    if event.loss is not None:
+        parts.append(f"loss {event.loss:.3f}")
+    if event.eta_seconds is not None:
+        parts.append(f"{int(event.eta_seconds)} s left")
+    return " ".join(parts)
+
+
+def to_json(standings: Iterable[Standing]) -> list[dict[str, Any]]:
+    """Plain data for other tools."""
+    return [_json(standing) for standing in standings]
+
+
+def _json(standing: Standing) -> dict[str, Any]:
+    record, run = standing.record, standing.run
+    return {
+        "resource": str(standing.ref),
+        "state": standing.state,
+        "headline": headline(standing),
+        "record": {**asdict(record), "ref": str(record.ref)} if record else None,
+        "run": {**asdict(run), "ref": str(run.ref)} if run else None,
+    }
+
+
+def detail(standing: Standing) -> str:
+    """Everything worth reading about one resource."""
+    record, run = standing.record, standing.run
+    lines = [click.style(str(standing.ref), bold=True) + f"  {standing.state}"]
+    if record:
+        lines += _pairs(
+            ("title", record.metadata.get("title")),
+            ("description", record.metadata.get("description")),
+            ("source", record.source),
+            ("commit", record.commit),
+            ("uid", record.uid),
+            ("fingerprint", record.fingerprint),
+            ("updated", record.updated_at),
+            ("error", record.error),
+        )
+        lines += _pairs(*((key, _flat(value)) for key, value in record.facts.items()))
+        lines += _outcome(record.outcome)
+    if run:
+        lines += ["", f"  latest run: {run.key}, attempt {run.attempt}, {run.status.value}"]
+        lines += _pairs(("submitted", run.submitted_at), ("finished", run.finished_at), ("error", run.error))
+    return "\n".join(lines)
+
+
+def _flat(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _pairs(*pairs: tuple[str, Any]) -> list[str]:
+    return [f"  {name:14} {str(value).strip()}" for name, value in pairs if value not in (None, "", [])]
+
+
+def _outcome(outcome: dict[str, Any]) -> list[str]:
+    output = outcome.get("output") or {}
+    lines = _pairs(("MLflow run", outcome.get("mlflow_run_id")), ("took", _seconds(outcome.get("seconds"))))
+    match output.get("task"):
+        case "training":
+            lines += _pairs(("adapter", output["adapter"]), ("digest", output["digest"]), ("curve", output["curve"]))
+            lines += ["", *_table([["metric", "value"], *([k, f"{v:.6g}"] for k, v in output["metrics"].items())])]
+        case "evaluation":
+            lines += ["", *comparison(output, outcome.get("verdicts") or [])]
+        case "export":
+            lines += _pairs(("model", output["uri"]), ("load it", f"mlflow.pyfunc.load_model({output['uri']!r})"))
+    return lines
+
+
+def comparison(output: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[str]:
+    """Each combination's metrics beside the baseline's, then the gates."""
+    combinations = output["combinations"]
+    baseline = combinations[0]["metrics"]
+    names = list(baseline)
+    rows = [["combination", *names]]
+    for index, each in enumerate(combinations):
+        label = " + ".join(part for part in (each["model"], each["adapter"]) if part)
+        cells = [_cell(each["metrics"].get(name), baseline.get(name), index) for name in names]
+        rows.append([label + (" (baseline)" if index == 0 else ""), *cells])
+    lines = [f"  {output['rows']} held-out rows", "", *_table(rows)]
+    for verdict in verdicts:
+        mark = click.style("✓", fg="green") if verdict["passed"] else click.style("✗", fg="red")
+        lines.append(f"  {mark} {Verdict(**verdict)}")
+    return lines
+
+
+def _cell(value: float | None, baseline: float | None, index: int) -> str:
+    if value is None:
+        return "-"
+    if index == 0 or baseline is None:
+        return f"{value:.4g}"
+    return f"{value:.4g} ({value - baseline:+.4g})"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  " + "  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [lines[0], "  " + "  ".join("─" * width for width in widths), *lines[1:], ""]
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    minutes, seconds = divmod(round(value), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
