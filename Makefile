@@ -1,0 +1,63 @@
+# Two commands to know: make demo, make test.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+ENV ?= default
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# What a virtual environment was made from; another content makes it anew.
+KEY := $(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
+TRAIN := $(VENV)/.train-$(KEY)
+TEST := $(VENV)/.test-$(KEY)
+
+.PHONY: help demo test fast lint format banking77 clean
+
+help:  ## what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+
+# torch first: what follows is then satisfied by it and brings no other build of it.
+$(TRAIN): | $(VENV)/bin/pip
+	@echo "Installing into $(VENV) (about 2 GB, a few minutes)"
+	$(PIP) install -c constraints.txt '$(TORCH)'
+	$(PIP) install -c constraints.txt -e '.[train]'
+	@touch $@
+
+$(TEST): $(TRAIN)
+	$(PIP) install -c constraints.txt --group test
+	@touch $@
+
+# A virtual environment may be shared by several clones: it always runs this one.
+here: | $(TRAIN)
+	@$(BIN)/python -c 'import pathlib, studio, sys; sys.exit(pathlib.Path(studio.__file__).parents[1] != pathlib.Path.cwd())' \
+	    || $(PIP) install --no-deps -e .
+
+demo: here  ## validate, plan, apply, status, plan again, on the quickstart
+	BIN=$(abspath $(BIN)) ENV=$(ENV) sh examples/quickstart/demo.sh
+
+test: $(TEST) here  ## every test, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+
+fast: $(TEST) here  ## the tests that train nothing
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+lint: $(TEST)  ## formatting, style, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(TEST)  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+banking77: here  ## the whole loop on real customers' questions: make banking77 DATA=train.csv
+	$(BIN)/python benchmarks/banking77.py $(DATA)
+
+clean:  ## remove what a demo made; the virtual environment stays
+	rm -rf examples/*/.studio
