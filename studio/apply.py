@@ -97,6 +97,8 @@ class Loop:
     plan: Plan
     outcomes: dict[Ref, Outcome] = field(default_factory=dict)
     flights: dict[Ref, Flight] = field(default_factory=dict)
+    blockers: dict[Ref, Ref] = field(default_factory=dict)
+    """What is blocked, and the failure at the root of it."""
 
     def run(self) -> dict[Ref, Outcome]:
         waiting = {action.ref: action for action in self.plan.actions}
@@ -130,7 +132,8 @@ class Loop:
     def _begin(self, action: Action) -> None:
         failed = [need for need in action.needs if self.outcomes[need].ending not in UNBLOCKS]
         if failed:
-            self._end(action, Ending.BLOCKED, f"waits for {failed[0]}", f"mend {failed[0]} and apply again")
+            self.blockers[action.ref] = self.blockers.get(failed[0], failed[0])
+            self._end(action, Ending.BLOCKED, f"by {self.blockers[action.ref]}")
             return
         item = self.tools.desire.items[action.ref]
         if action.verb is Verb.NONE:

@@ -18,6 +18,8 @@ from studio.resources.base import Effect, Metadata
 from studio.state.base import Lineage, Record, RecordStatus
 
 PLAN_VERSION = 1
+NAMED = 3
+"""Causes named in a reason; the others are counted there and listed below it."""
 
 
 class Verb(StrEnum):
@@ -128,11 +130,16 @@ def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], rec
     return (Verb.UPDATE, _because(changes)) if changes else (Verb.NONE, "")
 
 
+def leading(changes: tuple[Change, ...]) -> list[Change]:
+    """What forces the action, else all that changed."""
+    return [change for change in changes if change.effect is Effect.OUTCOME] or list(changes)
+
+
 def _because(changes: tuple[Change, ...]) -> str:
-    """The first causes in words: what forces the action, else what changed."""
-    forcing = [change for change in changes if change.effect is Effect.OUTCOME] or list(changes)
-    words = [f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}" for c in forcing[:3]]
-    more = f" and {len(forcing) - 3} more" if len(forcing) > 3 else ""
+    """The first causes in words."""
+    forcing = leading(changes)
+    words = [f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}" for c in forcing[:NAMED]]
+    more = f" and {len(forcing) - NAMED} more" if len(forcing) > NAMED else ""
     return ", ".join(words) + more
 
 

@@ -7,7 +7,7 @@ import click
 from studio.core.jobspec import Resources
 from studio.desired import Desire
 from studio.diff import Change
-from studio.plan import Action, Plan, Verb
+from studio.plan import NAMED, Action, Plan, Verb, leading
 from studio.report.findings import plural
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
@@ -42,9 +42,10 @@ def _action(action: Action, desire: Desire) -> list[str]:
     head = click.style(f"  {sign} {action.verb.value:8}", fg=color, bold=True)
     detail = _detail(action, desire)
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
-    if action.verb not in (Verb.CREATE, Verb.UPDATE) and action.reason:
+    if action.verb is not Verb.CREATE:
         lines.append(f"      because {action.reason}")
-    lines += [_change(change) for change in action.changes]
+    told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
+    lines += [_change(change) for change in action.changes if change not in told]
     return lines
 
 

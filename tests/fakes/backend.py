@@ -1,0 +1,113 @@
+"""A backend for tests of the loop: counts submissions and ends jobs as it is told, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.backends.base import Capacity, Handle, JobState, JobStatus
+from studio.core.jobspec import (
+    CombinationOutput,
+    EvaluationOutput,
+    EvaluationWork,
+    ExportOutput,
+    ExportWork,
+    JobResult,
+    JobSpec,
+    Output,
+    TrainingOutput,
+    TrainingWork,
+)
+
+Ends = Callable[[JobSpec], JobStatus]
+
+
+@dataclass
+class CountingBackend:
+    """``ends`` maps a resource's name to how its job ends; every other job succeeds after ``polls`` polls."""
+
+    root: Path
+    ends: dict[str, Ends] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=lambda: {"exact_match": 0.9})
+    polls: int = 1
+    free: Capacity = Capacity(16, 8, 64)
+    submissions: list[tuple[str, int]] = field(default_factory=list)
+    specs: dict[str, JobSpec] = field(default_factory=dict)
+    polled: dict[str, int] = field(default_factory=dict)
+    most_at_once: int = 0
+    name: str = "counting"
+
+    def submit(self, spec: JobSpec) -> Handle:
+        self.submissions.append((spec.key, spec.attempt))
+        self.specs[spec.key] = spec
+        self.polled[spec.key] = 0
+        self.most_at_once = max(self.most_at_once, len(self._running()))
+        return Handle(spec.key, spec.attempt)
+
+    def find(self, key: str, attempt: int) -> Handle | None:
+        return Handle(key, attempt) if (key, attempt) in self.submissions else None
+
+    def poll(self, handle: Handle) -> JobStatus:
+        spec = self.specs[handle.key]
+        self.polled[handle.key] += 1
+        if self.polled[handle.key] <= self.polls:
+            return JobStatus(JobState.RUNNING)
+        return self.ends.get(spec.name, self.succeed)(spec)
+
+    def cancel(self, handle: Handle) -> None:
+        self.ends[self.specs[handle.key].name] = lambda _: JobStatus(JobState.CANCELLED, message="cancelled")
+
+    def logs(self, handle: Handle) -> Iterator[str]:
+        yield f"log of {handle.key}\n"
+
+    def capacity(self) -> Capacity:
+        running = [self.specs[key].resources for key in self._running()]
+        return Capacity(
+            self.free.cpu - sum(each.cpu for each in running),
+            self.free.gpu - sum(each.gpu for each in running),
+            self.free.memory - sum(each.memory for each in running),
+            idle=not running,
+        )
+
+    def total(self) -> Capacity:
+        return self.free
+
+    def succeed(self, spec: JobSpec) -> JobStatus:
+        result = JobResult(
+            key=spec.key,
+            attempt=spec.attempt,
+            fingerprint=spec.fingerprint,
+            output=self._output(spec),
+            started_at="2026-01-01T00:00:00Z",
+            finished_at="2026-01-01T00:00:01Z",
+            seconds=1.0,
+        )
+        return JobStatus(JobState.SUCCEEDED, result=result)
+
+    def _running(self) -> list[str]:
+        return [key for key, polled in self.polled.items() if polled <= self.polls]
+
+    def _output(self, spec: JobSpec) -> Output:
+        work = spec.work
+        if isinstance(work, TrainingWork):
+            adapter = spec.folder / "adapter"
+            adapter.mkdir(parents=True, exist_ok=True)
+            location = str(adapter.relative_to(spec.project_dir))
+            return TrainingOutput(adapter=location, digest="d" * 64, metrics={}, train_rows=9, held_out_rows=1)
+        if isinstance(work, EvaluationWork):
+            return EvaluationOutput(combinations=tuple(self._combinations(work)), rows=10)
+        assert isinstance(work, ExportWork)
+        return ExportOutput(model_name=work.model_name, model_version="1", uri=f"models:/{work.model_name}/1")
+
+    def _combinations(self, work: EvaluationWork) -> Iterator[CombinationOutput]:
+        for each in work.combinations:
+            metrics = self.metrics if each.adapter else dict.fromkeys(self.metrics, 0.0)
+            yield CombinationOutput(
+                model=each.model.name, adapter=each.adapter.name if each.adapter else "", metrics=metrics
+            )
+
+
+def failed(message: str) -> Ends:
+    """A job that ends with ``message``."""
+    return lambda _: JobStatus(JobState.FAILED, message=message, hint="look at the log")
