@@ -20,14 +20,16 @@ from studio.backends import run_folder
 
 GRACE_SECONDS = 30
 """Between the request to stop and the kill."""
+HANDOVER_SECONDS = 10
+"""How long an earlier attempt's supervisor may still hold the lock after its job ended."""
 
 
 def main(folder: Path) -> int:
-    lock = run_folder.take_lock(folder)
-    if lock is None:
-        return 0
     spec = run_folder.read(folder / run_folder.SPEC)
     attempt = int(spec["attempt"])
+    lock = _lock(folder, attempt)
+    if lock is None:
+        return 0
     if run_folder.read(folder / run_folder.EXIT).get("attempt") == attempt:
         return 0
     child = _start(folder, spec, lock)
@@ -40,6 +42,17 @@ def main(folder: Path) -> int:
     ended = {"attempt": attempt, "code": code, "cancelled": bool(stopped), "finished_at": time.time()}
     run_folder.write(folder / run_folder.EXIT, ended)
     return 0
+
+
+def _lock(folder: Path, attempt: int) -> int | None:
+    """The run's lock, waiting for an earlier attempt's supervisor to leave; None when this attempt has one already."""
+    deadline = time.monotonic() + HANDOVER_SECONDS
+    while (lock := run_folder.take_lock(folder)) is None:
+        started = run_folder.read(folder / run_folder.SUPERVISOR).get("attempt")
+        if started == attempt or time.monotonic() > deadline:
+            return None
+        time.sleep(0.05)
+    return lock
 
 
 def command(spec: dict[str, Any], file: Path) -> list[str]:
