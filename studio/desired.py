@@ -8,7 +8,7 @@ added to a kind later changes no old fingerprint.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,8 @@ class Desire:
     observations: Mapping[Ref, Observation]
     defaults: Mapping[Ref, Resource]
     items: dict[Ref, Desired]
+    default_configs: dict[tuple[str, str], Config]
+    """The Config in force where a job names none, by type and architecture family ("" for every family)."""
 
     def config(self, type: str, value: ConfigValue, family: str) -> tuple[str, dict[str, Any]]:
         """Label and content of the configuration in force for a job's field; an absent default is empty."""
@@ -56,12 +58,8 @@ class Desire:
         if isinstance(value, str):
             resource = self.graph.resources[Ref("Config", value)]
             return str(resource.ref), config_content(resource)
-        chosen = default_config(self._configs(), type, family)
+        chosen = self.default_configs.get((type, family)) or self.default_configs.get((type, ""))
         return (str(chosen.ref), config_content(chosen)) if chosen else ("none", {})
-
-    def _configs(self) -> list[Config]:
-        known = {**self.defaults, **self.graph.resources}
-        return [resource for _, resource in sorted(known.items()) if isinstance(resource, Config)]
 
     def family(self, model: str) -> str:
         """The architecture family of a Model, "" when unknown."""
@@ -71,7 +69,7 @@ class Desire:
 
 def desire(graph: Graph, observations: Mapping[Ref, Observation], defaults: Mapping[Ref, Resource]) -> Desire:
     """Fingerprint a project that has no errors."""
-    found = Desire(graph, observations, defaults, {})
+    found = Desire(graph, observations, defaults, {}, _default_configs(graph.resources, defaults))
     for ref in graph.order():
         resource = graph.resources[ref]
         payload, inputs = _payload(resource, found)
@@ -80,14 +78,16 @@ def desire(graph: Graph, observations: Mapping[Ref, Observation], defaults: Mapp
     return found
 
 
-def default_config(configs: Iterable[Config], type: str, family: str) -> Config | None:
-    """The default of the family, else the default for every family."""
-    candidates = [c for c in configs if c.spec.type == type and c.spec.default]
-    for wanted in (family, ""):
-        for candidate in candidates:
-            if candidate.spec.model_family == wanted:
-                return candidate
-    return None
+def _default_configs(
+    resources: Mapping[Ref, Resource], shipped: Mapping[Ref, Resource]
+) -> dict[tuple[str, str], Config]:
+    """The project's own default wins over a shipped one; among equals the first by name."""
+    found: dict[tuple[str, str], Config] = {}
+    own = {ref: resource for ref, resource in resources.items() if shipped.get(ref) is not resource}
+    for resource in (*(own[ref] for ref in sorted(own)), *shipped.values()):
+        if isinstance(resource, Config) and resource.spec.default:
+            found.setdefault((resource.spec.type, resource.spec.model_family), resource)
+    return found
 
 
 def config_content(config: Resource) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 
 from studio.core.findings import Source
@@ -12,6 +13,15 @@ from studio.load.problems import Fault, Problem
 MAX_BYTES = 8 << 20
 """A manifest file larger than this is refused: it is data, not a manifest."""
 SUFFIXES = (".yaml", ".yml")
+
+
+class Place(StrEnum):
+    """What there is at a location."""
+
+    OUTSIDE = "outside"
+    MISSING = "missing"
+    FILE = "file"
+    FOLDER = "folder"
 
 
 def find(root: Path, folders: Iterable[str]) -> Iterator[str]:
@@ -32,13 +42,14 @@ def read_text(root: Path, name: str) -> str | Problem:
     """A file's text without a byte-order mark, or why it cannot be read."""
     source = Source(name)
     try:
-        path = inside(root, name)
-        if path is None:
-            return Problem(Fault.UNREADABLE, "the file is a link that leaves the project", "copy it instead", source)
-        if path.stat().st_size > MAX_BYTES:
+        path = f"{root}/{name}"  # text, not a Path: this runs once for each of thousands of files
+        if os.path.islink(path) and inside(root, name) is None:
+            return Problem(Fault.OUTSIDE, "the file is a link that leaves the project", "copy it instead", source)
+        with open(path, "rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             hint = f"manifests stop at {MAX_BYTES >> 20} MiB; put data under data/ and name it with location"
             return Problem(Fault.LIMIT, "the file is too large for a manifest", hint, source)
-        content = path.read_bytes()
     except OSError as error:
         return Problem(Fault.UNREADABLE, f"cannot be read: {error.strerror}", "check the file and its rights", source)
     try:
@@ -50,5 +61,19 @@ def read_text(root: Path, name: str) -> str | Problem:
 
 def inside(root: Path, location: str) -> Path | None:
     """The absolute path of a project-relative location, or None when it leaves the project, links included."""
-    path = (root / location).resolve()
+    try:
+        path = (root / location).resolve()
+    except (ValueError, RuntimeError):  # a NUL character, or links in a circle: nothing that could be inside
+        return None
     return path if path.is_relative_to(root.resolve()) else None
+
+
+def look(root: Path, location: str) -> Place:
+    """What there is at a project-relative location; nothing outside the project is looked at."""
+    path = inside(root, location)
+    if path is None:
+        return Place.OUTSIDE
+    try:
+        return Place.FOLDER if path.is_dir() else Place.FILE if path.exists() else Place.MISSING
+    except OSError:  # a name that is too long, or a folder that may not be entered
+        return Place.MISSING
