@@ -53,5 +53,5 @@ def _show_defaults(name: str | None, as_json: bool) -> None:
         options.echo_json([{"resource": str(ref), "spec": stored(each.spec)} for ref, each in found.items()])
         return
     width = max(len(str(ref)) for ref in found)
-    for ref, each in found.items():
+    for ref, each in sorted(found.items()):
         click.echo(f"{ref!s:{width}}  {each.metadata.description}".rstrip())
