@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.core.findings import Path, format_path
+from studio.core.fingerprints import canonical
 from studio.resources.base import Effect, Part, effects
 
 
@@ -68,10 +69,15 @@ def _short(fingerprint: str | None) -> str | None:
 
 
 def _leaves(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
-    if old == new and type(old) is type(new):
-        return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}, key=str):
             yield from _leaves((*path, key), old.get(key, ABSENT), new.get(key, ABSENT))
-    elif old != new:
+    elif not _same(old, new):
         yield path, old, new
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Equal in the form that is hashed: 1 is neither true nor 1.0 there, and one NaN is as good as another."""
+    if isinstance(old, str) or old is None:
+        return bool(old == new)
+    return type(old) is type(new) and canonical(old) == canonical(new)

@@ -45,7 +45,9 @@ def root_of(folder: Path) -> Path:
 
 
 def echo_json(content: Any) -> None:
-    """Print JSON with sorted keys: the same input gives the same bytes."""
+    """Print JSON with sorted keys and hidden secrets: the same input gives the same bytes."""
     import json
 
-    click.echo(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False))
+    from studio.core.secrets import redact
+
+    click.echo(redact(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)))

@@ -65,7 +65,7 @@ def format_path(path: Path) -> str:
     """``("spec", "gates", 0, "min")`` as ``spec.gates[0].min``."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text
 
 

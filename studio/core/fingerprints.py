@@ -14,7 +14,17 @@ BLOCK = 1 << 20
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no white space: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True)
+    except TypeError:  # keys of several types have no order
+        return json.dumps(_text_keys(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True)
+
+
+def _text_keys(value: Any) -> Any:
+    """The same value with the keys that JSON would write."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else json.dumps(key): _text_keys(held) for key, held in value.items()}
+    return [_text_keys(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def digest(value: Any) -> str:

@@ -21,11 +21,10 @@ SHAPES: dict[str, str] = {
 _ANY = re.compile("|".join(f"(?:{pattern})" for pattern in SHAPES.values()))
 _EACH = tuple((what, re.compile(pattern)) for what, pattern in SHAPES.items())
 _PASSWORD_IN_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:)([^/\s@]+)(@)")
-_KEYS = frozenset(
-    ("password", "passwd", "passphrase", "token", "api_key", "apikey", "secret", "access_token", "auth_token")
-    + ("hf_token", "hub_token", "secret_key", "access_key", "private_key", "client_secret")
+_KEY = re.compile(
+    r"(?:.+_)?(?:password|passwd|passphrase|api_?key|secret|(?:secret|access|private)_key|(?:access|auth|hf|hub)_token)"
+    r"|token"
 )
-_KEY_ENDS = ("_password", "_api_key", "_secret", "_secret_key", "_access_token", "_auth_token")
 HIDDEN = "***"
 
 
@@ -43,8 +42,7 @@ def has_password(url: str) -> bool:
 
 def names_secret(key: str) -> bool:
     """Whether values under ``key`` are secrets by its name; a tokenizer's ``pad_token`` is not one."""
-    folded = key.casefold().replace("-", "_")
-    return folded in _KEYS or folded.endswith(_KEY_ENDS)
+    return _KEY.fullmatch(key.casefold().replace("-", "_")) is not None
 
 
 def redact(text: str) -> str:

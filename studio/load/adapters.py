@@ -8,7 +8,7 @@ from pathlib import Path
 from studio.core.fingerprints import folder_digest
 from studio.load import files
 from studio.load.models import PICKLES
-from studio.load.observation import Defect, Unusable, folder_files, missing, outside, unreadable
+from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
 
 
@@ -19,10 +19,11 @@ def observe(spec: AdapterSpec, root: Path) -> AdapterFacts | Unusable | None:
     path = files.inside(root, spec.location)
     if path is None:
         return outside(spec.location)
-    if not path.is_dir():
-        return missing(spec.location, "the adapter folder")
     try:
-        return _folder(spec.location, folder_files(path))
+        if not path.is_dir():
+            return missing(spec.location, "the adapter folder")
+        content = folder_files(path)
+        return leaving(spec.location, content, root) or _folder(spec.location, content)
     except OSError as error:
         return unreadable(spec.location, error)
 
@@ -37,7 +38,7 @@ def _folder(location: str, content: dict[str, Path]) -> AdapterFacts | Unusable:
         return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
     try:
         config = json.loads(content["adapter_config.json"].read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Unusable(Defect.SYNTAX, f"{location}/adapter_config.json: {error}", "save the adapter again")
     config = config if isinstance(config, dict) else {}
     rank, modules = config.get("r"), config.get("target_modules")

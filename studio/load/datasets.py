@@ -9,7 +9,7 @@ from pathlib import Path
 
 from studio.core.fingerprints import digest, file_digest, folder_digest
 from studio.load import files
-from studio.load.observation import Defect, Unusable, folder_files, missing, outside, unreadable
+from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
 from studio.resources.dataset import EXTENSIONS, DatasetFacts, DatasetSpec, DatasetType
 
 csv.field_size_limit(1 << 27)
@@ -29,28 +29,32 @@ def observe(spec: DatasetSpec, root: Path) -> DatasetFacts | Unusable | None:
     if path is None:
         return outside(spec.location)
     try:
-        return _folder(spec, path) if spec.type == DatasetType.PROJECT else _file(spec, path)
+        return _folder(spec, path, root) if spec.type == DatasetType.PROJECT else _file(spec, path)
     except OSError as error:
         return unreadable(spec.location, error)
 
 
-def _folder(spec: DatasetSpec, path: Path) -> DatasetFacts | Unusable:
+def _folder(spec: DatasetSpec, path: Path, root: Path) -> DatasetFacts | Unusable:
     if not path.is_dir():
         return missing(spec.location, "the folder")
     content = folder_files(path)
     if not content:
         return Unusable(Defect.EMPTY, f"the folder {spec.location!r} is empty", "put the data set's files into it")
-    return DatasetFacts(spec.features or _saved_features(path), folder_digest(content))
+    stray = leaving(spec.location, content, root)
+    if stray:
+        return stray
+    return DatasetFacts(_saved_features(path) or spec.features, folder_digest(content))
 
 
 def _saved_features(path: Path) -> tuple[str, ...]:
     """Column names of a folder written by ``save_to_disk``; () for other layouts (guide: not extracted)."""
     for info in sorted(path.rglob("dataset_info.json")):
         try:
-            features = json.loads(info.read_text("utf-8")).get("features") or {}
-        except ValueError:
+            described = json.loads(info.read_text("utf-8"))
+        except (ValueError, RecursionError):
             return ()
-        return tuple(features)
+        features = described.get("features") if isinstance(described, dict) else None
+        return tuple(features) if isinstance(features, dict) else ()
     return ()
 
 
@@ -122,7 +126,7 @@ def _jsonl(path: Path, location: str) -> Reading | Unusable:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 return Unusable(Defect.SYNTAX, f"{location}:{number}: {error}", "each line is one JSON object")
             if not isinstance(row, dict) or not row:
                 return Unusable(Defect.SYNTAX, f"{location}:{number}: not an object", "each line is one JSON object")
@@ -138,7 +142,7 @@ def _json(path: Path, location: str) -> Reading | Unusable:
         content = json.loads(path.read_text("utf-8-sig"))
     except UnicodeDecodeError:
         raise
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Unusable(Defect.SYNTAX, f"{location}: {error}", "the file is one JSON array of objects")
     if isinstance(content, dict):
         lists = [value for value in content.values() if isinstance(value, list)]

@@ -7,6 +7,7 @@ or that something must be reported about.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -19,9 +20,11 @@ from studio.load.scalars import resolve
 MAX_DEPTH = 64
 MAX_NODES = 200_000
 """Nodes of one document after alias expansion; a bomb of ten lines would expand to billions."""
+MAX_BRACKETS = 5_000
+"""Opening brackets in one document for the fast parser, whose time grows with the square of their depth."""
 
 _TAG = re.compile(r"(?:&\S+\s+)?!")
-_SUSPECT = re.compile(r"(?:^|[\s\[{,:?-])[&*!]\S|^%", re.MULTILINE)
+_SUSPECT = re.compile(r"(?:^|[\s\[{,:?-])(?:[&*]\S|!)|^%", re.MULTILINE)
 
 
 class YamlFault(Exception):
@@ -34,7 +37,7 @@ class YamlFault(Exception):
 
 def parse(text: str) -> list[Any]:
     """The documents of a YAML stream as plain values; raises YamlFault."""
-    if not _SUSPECT.search(text):
+    if not (_SUSPECT.search(text) or _crowded(text)):
         try:
             return list(ryaml.loads_all(text) or ())
         except ValueError:
@@ -42,9 +45,16 @@ def parse(text: str) -> list[Any]:
     return [_Values(text).value(node) for node in _nodes(text)]
 
 
+def _crowded(text: str) -> bool:
+    """Whether one document holds more brackets than the fast parser gets through quickly if they nest."""
+    if text.count("[") + text.count("{") <= MAX_BRACKETS:
+        return False
+    return any(part.count("[") + part.count("{") > MAX_BRACKETS for part in text.split("\n---"))
+
+
 def locate(text: str, document: int, path: Path, at_key: bool = False) -> tuple[int, int]:
     """Line and column (from 1) of the value at ``path``; of its nearest existing parent when it is absent."""
-    nodes = _nodes(text)
+    nodes = _nodes(text.replace("\t", " "))  # between tokens a tab is white space, which only the fast parser knows
     node = nodes[document] if document < len(nodes) else None
     if node is None:
         return 1, 1
@@ -62,17 +72,11 @@ def locate(text: str, document: int, path: Path, at_key: bool = False) -> tuple[
 
 def _nodes(text: str) -> list[Any]:
     """Composed nodes, one for each document; a stream of comments only has none."""
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
     from ruamel.yaml.reader import ReaderError
 
-    yaml = YAML(typ="safe", pure=True)
     try:
-        constructor, _ = yaml.get_constructor_parser(StringIO(text))
-        composer, nodes = constructor.composer, []
-        while composer.check_node():
-            nodes.append(composer.get_node())
-        return nodes
+        return _compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -85,6 +89,22 @@ def _nodes(text: str) -> list[Any]:
         ) from error
     except RecursionError as error:
         raise YamlFault(f"nested deeper than {MAX_DEPTH} levels", 1, 1, limit=True) from error
+
+
+def _compose(text: str) -> list[Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.docinfo import DocInfo
+    from ruamel.yaml.error import ReusedAnchorWarning
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.doc_infos.append(DocInfo())  # where the scanner notes a %YAML directive
+    constructor, _ = yaml.get_constructor_parser(StringIO(text))
+    composer, nodes = constructor.composer, []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML 1.2 allows it: the later one counts
+        while composer.check_node():
+            nodes.append(composer.get_node())
+    return nodes
 
 
 def _words(error: Any) -> str:
@@ -123,7 +143,7 @@ class _Values:
         if _TAG.match(self.text, node.start_mark.index):
             raise _fault(node, f"the tag {node.tag} is not allowed; manifests are plain data")
         if _is_scalar(node):
-            return resolve(node.value) if node.style is None else node.value
+            return resolve(node.value) if node.style is None else _characters(node)
         if node.value and isinstance(node.value[0], tuple):
             return self.mapping(node, depth)
         return {} if node.tag.endswith(":map") else [self.value(item, depth + 1) for item in node.value]
@@ -138,6 +158,14 @@ class _Values:
                 raise _fault(key_node, f"the key {key!r} appears twice", duplicate=True)
             found[key] = self.value(value_node, depth + 1)
         return found
+
+
+def _characters(node: Any) -> str:
+    """A quoted scalar's text; pairs of \\u escapes, as JSON writes them, become the character they stand for."""
+    try:
+        return str(node.value.encode("utf-16", "surrogatepass").decode("utf-16"))
+    except UnicodeDecodeError as error:
+        raise _fault(node, "half of a surrogate pair is not a character") from error
 
 
 def _fault(node: Any, message: str, *, limit: bool = False, duplicate: bool = False) -> YamlFault:

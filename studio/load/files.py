@@ -30,12 +30,12 @@ def find(root: Path, folders: Iterable[str]) -> Iterator[str]:
     for folder in folders:
         start = root / folder
         if start.is_file():
-            found.add(start.relative_to(root).as_posix())
+            found.add(os.path.relpath(start, root))
         for path, names, files in os.walk(start):
             names[:] = [name for name in names if not name.startswith(".")]
             base = os.path.relpath(path, root)
-            found.update(f"{base}/{name}" for name in files if name.endswith(SUFFIXES))
-    return iter(sorted(name.replace(os.sep, "/").removeprefix("./") for name in found))
+            found.update(os.path.normpath(f"{base}/{name}") for name in files if name.endswith(SUFFIXES))
+    return iter(sorted(name.replace(os.sep, "/") for name in found))
 
 
 def read_text(root: Path, name: str) -> str | Problem:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a full commit hash: the only kind that never moves."""
+    return _COMMIT.match(revision) is not None
+
 
 class HubFault(StrEnum):
-    """Why the hub gave no answer; the three call for different cures."""
+    """Why the hub gave no answer; each calls for a different cure."""
 
     NOT_FOUND = "not-found"
+    NO_REVISION = "no-revision"
     NEEDS_TOKEN = "needs-token"
     UNREACHABLE = "unreachable"
 
@@ -26,15 +35,21 @@ class HubInfo:
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """``token_variable`` names the environment variable that may hold a token."""
+    """``token_variable`` names the environment variable that may hold a token. Each question is asked once."""
 
     token_variable: str
+    _answers: dict[tuple[str, ...], HubInfo | HubFault] = field(default_factory=dict, compare=False, repr=False)
 
     def dataset(self, name: str, revision: str, subset: str = "") -> HubInfo | HubFault:
-        return self._ask("dataset_info", name, revision, subset)
+        return self._answer("dataset_info", name, revision, subset)
 
     def model(self, name: str, revision: str) -> HubInfo | HubFault:
-        return self._ask("model_info", name, revision, "")
+        return self._answer("model_info", name, revision, "")
+
+    def _answer(self, *question: str) -> HubInfo | HubFault:
+        if question not in self._answers:
+            self._answers[question] = self._ask(*question)
+        return self._answers[question]
 
     def _ask(self, method: str, name: str, revision: str, subset: str) -> HubInfo | HubFault:
         from httpx import HTTPError
@@ -54,12 +69,14 @@ class Hub:
             info = question(name, revision=revision or None, timeout=20)
         except GatedRepoError:
             return HubFault.NEEDS_TOKEN
-        except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+        except RevisionNotFoundError:
+            return HubFault.NO_REVISION
+        except (RepositoryNotFoundError, HFValidationError):
             return HubFault.NOT_FOUND
         except HfHubHTTPError as error:
             status = error.response.status_code if error.response is not None else 0
             return HubFault.NEEDS_TOKEN if status in (401, 403) else HubFault.UNREACHABLE
-        except (OfflineModeIsEnabled, HTTPError, OSError):
+        except (OfflineModeIsEnabled, HTTPError, OSError, ValueError):  # ValueError: an answer that is not JSON
             return HubFault.UNREACHABLE
         return HubInfo(str(info.sha or ""), _declared_features(getattr(info, "card_data", None), subset))
 

@@ -35,9 +35,9 @@ def parse_manifest(document: Any, source: Source) -> tuple[Manifest | None, list
     kind = document["kind"]
     name = document["metadata"].get("name") if isinstance(document.get("metadata"), dict) else None
     ref = Ref(kind, name if isinstance(name, str) else "")
-    filled = {**document, "metadata": document.get("metadata") or {}, "spec": document.get("spec") or {}}
+    filled = document | {part: {} for part in ("metadata", "spec") if document.get(part) is None}
     resource, problems = fit(KINDS[kind].model, filled, source, ref)
-    damaged = tuple(p.path for p in problems)
+    damaged = tuple(p.path[:-1] if isinstance(p.path[-1], int) else p.path for p in problems)  # lists lose their order
     return (Manifest(resource, source, damaged) if resource else None), problems
 
 
@@ -47,7 +47,7 @@ def fit(model: type[M], document: dict[str, Any], source: Source, ref: Ref | Non
         return model.model_validate(document), []
     except ValidationError as error:
         problems = _problems(model, document, error, source, ref)
-    pruned = _without(document, [p.path for p in problems])
+    pruned = {"metadata": {}, "spec": {}} | _without(document, [p.path for p in problems])
     try:
         return model.model_validate(pruned), problems
     except ValidationError:
@@ -75,9 +75,9 @@ def _problems(
     model: type[BaseModel], document: dict[str, Any], error: ValidationError, source: Source, ref: Ref | None
 ) -> list[Problem]:
     found: dict[Path, Problem] = {}
-    for detail in error.errors(include_url=False):
+    for detail in sorted(error.errors(include_url=False), key=_beside_the_point):
         path = _document_path(document, detail["loc"])
-        if path in found:  # a union reports once for each member
+        if any(known[: len(path)] == path for known in found):  # a union reports once for each member
             continue
         if detail["type"] == "extra_forbidden":
             known = _known_fields(model, path[:-1])
@@ -93,12 +93,23 @@ def _problems(
     return list(found.values())
 
 
+def _beside_the_point(detail: Any) -> bool:
+    """Whether a member of a union complains of a value that is plainly meant for another member."""
+    return detail["type"] == "string_type" and isinstance(detail["input"], dict | list)
+
+
 def _document_path(document: Any, location: tuple[str | int, ...]) -> Path:
-    """Pydantic's location without the names of union members, which are not in the document."""
+    """Pydantic's location without the names of union members, which are not in the document.
+
+    A key that is not text, such as null, is in the location as its text, followed by "[key]" below the top level.
+    """
     path: list[str | int] = []
     here = document
+    location = location[:-1] if location[-1:] == ("[key]",) else location
     for index, step in enumerate(location):
         last = index == len(location) - 1
+        if isinstance(here, dict) and step not in here:
+            step = next((key for key in here if not isinstance(key, str) and str(key) == step), step)
         if isinstance(here, dict) and (step in here or last):
             here = here.get(step)
         elif isinstance(here, list) and isinstance(step, int) and step < len(here):
@@ -138,6 +149,8 @@ _WANTED = {
     "tuple_type": "must be a list",
     "model_type": "must be a mapping",
     "missing": "is missing",
+    "invalid_key": "a key must be text; quote it",
+    "finite_number": "must be a finite number",
 }
 
 

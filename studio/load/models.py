@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.core.fingerprints import folder_digest
 from studio.load import files
-from studio.load.observation import Defect, Unusable, folder_files, missing, outside, unreadable
+from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
 from studio.resources.model import ModelFacts, ModelSpec, ModelType
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -21,10 +21,11 @@ def observe(spec: ModelSpec, root: Path) -> ModelFacts | Unusable | None:
     path = files.inside(root, spec.location)
     if path is None:
         return outside(spec.location)
-    if not path.is_dir():
-        return missing(spec.location, "the model folder")
     try:
-        return _folder(spec.location, folder_files(path))
+        if not path.is_dir():
+            return missing(spec.location, "the model folder")
+        content = folder_files(path)
+        return leaving(spec.location, content, root) or _folder(spec.location, content)
     except OSError as error:
         return unreadable(spec.location, error)
 
@@ -48,7 +49,8 @@ def _folder(location: str, content: dict[str, Path]) -> ModelFacts | Unusable:
         return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
     try:
         config = json.loads(content["config.json"].read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Unusable(Defect.SYNTAX, f"{location}/config.json: {error}", "save the model again")
-    architectures = (config.get("architectures") if isinstance(config, dict) else None) or [""]
-    return ModelFacts(str(architectures[0]), folder_digest(content))
+    architectures = config.get("architectures") if isinstance(config, dict) else None
+    family = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
+    return ModelFacts(family, folder_digest(content))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from studio.load import files
 from studio.resources.adapter import AdapterFacts
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
@@ -49,6 +50,15 @@ def folder_files(folder: Path) -> dict[str, Path]:
         if path.is_file() and not any(part.startswith(".") for part in relative.parts):
             found[relative.as_posix()] = path
     return found
+
+
+def leaving(location: str, content: dict[str, Path], root: Path) -> Unusable | None:
+    """Why a folder is refused in which a link leads out of the project; nothing outside is read."""
+    for name, path in content.items():
+        if path.is_symlink() and files.inside(root, str(path)) is None:
+            hint = "copy the file in place of the link, or use a hub name"
+            return Unusable(Defect.OUTSIDE, f"{location}/{name} is a link that leaves the project", hint)
+    return None
 
 
 def missing(location: str, kind: str) -> Unusable:

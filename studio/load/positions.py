@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from studio.core.findings import Finding, Position, Source
+from studio.core.findings import Finding, Position, Source, sort_key
 from studio.load import documents, files
 from studio.load.problems import Problem
 
 
 def place(root: Path, findings: Iterable[Finding]) -> list[Finding]:
-    """The findings with their positions filled in."""
+    """The findings with their positions filled in, in the order of the files."""
     texts: dict[str, str | None] = {}
-    return [finding if finding.position else _placed(root, finding, texts) for finding in findings]
+    placed = (finding if finding.position else _placed(root, finding, texts) for finding in findings)
+    return sorted(placed, key=sort_key)
 
 
 def _placed(root: Path, finding: Finding, texts: dict[str, str | None]) -> Finding:

@@ -10,7 +10,7 @@ from studio.core.references import Ref
 
 
 class Fault(StrEnum):
-    """Each fault is reported by one rule of the MF or PJ domain."""
+    """Each fault is reported by one rule of the MF or SEC domain."""
 
     UNREADABLE = "unreadable"
     SYNTAX = "syntax"
@@ -22,7 +22,7 @@ class Fault(StrEnum):
     DUPLICATE_RESOURCE = "duplicate-resource"
     LIMIT = "limit"
     NO_MANIFEST = "no-manifest"
-    BAD_PATCH = "bad-patch"
+    OUTSIDE = "outside"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from studio.load.settings import Environment, Patch, Project
 
 SETTINGS_FILE = "studio.yaml"
 DEFAULT_ENVIRONMENT = "default"
+NAME = ("metadata", "name")
 
 
 @dataclass(slots=True)
@@ -48,11 +49,13 @@ def find_root(start: Path) -> Path:
 def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     """Read settings and manifests of ``root``; never raises for what is in the files, only for a wrong environment."""
     settings, problems = _settings(root)
-    chosen = _environment(settings, environment)
+    chosen = _environment(settings, environment, damaged=bool(problems))
     settings = _in_environment(settings, chosen)
     loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
     patches = chosen.patches if chosen else ()
     for name in files.find(root, _folders(loaded)):
+        if name == SETTINGS_FILE:  # the project's own folder is a manifest folder
+            continue
         loaded.files += 1
         _load_file(loaded, name, patches)
     loaded.manifests = dict(sorted(loaded.manifests.items()))
@@ -92,15 +95,17 @@ def _settings(root: Path) -> tuple[Project, list[Problem]]:
     if not isinstance(document, dict) or document.get("kind") != "Project":
         hint = "write apiVersion: studio/v1, kind: Project, metadata: {name: ...}, spec: {...}"
         return Project(), [Problem(Fault.NOT_A_MANIFEST, "studio.yaml is not of kind Project", hint, source)]
-    settings, problems = fit(Project, document, source, None)
+    said = {part: value for part, value in document.items() if value is not None}
+    settings, problems = fit(Project, said, source, None)
     return settings or Project(), problems
 
 
-def _environment(settings: Project, name: str) -> Environment | None:
+def _environment(settings: Project, name: str, *, damaged: bool) -> Environment | None:
+    """The environment's settings. What a damaged studio.yaml lacks may be in the part that did not parse."""
     known = settings.spec.environments
     if name in known:
         return known[name]
-    if name == DEFAULT_ENVIRONMENT:
+    if name == DEFAULT_ENVIRONMENT or damaged:
         return None
     raise UsageError(f"the environment {name!r} is not in {SETTINGS_FILE}", did_you_mean(name, known))
 
@@ -115,15 +120,16 @@ def _in_environment(settings: Project, chosen: Environment | None) -> Project:
 def _folders(loaded: Loaded) -> list[str]:
     good = []
     for index, folder in enumerate(loaded.settings.spec.manifests):
-        path = files.inside(loaded.root, folder)
-        if path is not None and path.exists():
+        place = files.look(loaded.root, folder)
+        if place in (files.Place.FILE, files.Place.FOLDER):
             good.append(folder)
             continue
-        what = "does not exist" if path is not None else "leaves the project"
+        left = place is files.Place.OUTSIDE
+        fault, what = (Fault.OUTSIDE, "leaves the project") if left else (Fault.UNREADABLE, "does not exist")
         hint = "create it, or correct spec.manifests"
         where = ("spec", "manifests", index)
         loaded.problems.append(
-            Problem(Fault.UNREADABLE, f"the manifest folder {folder!r} {what}", hint, Source(SETTINGS_FILE), where)
+            Problem(fault, f"the manifest folder {folder!r} {what}", hint, Source(SETTINGS_FILE), where)
         )
     return good
 
@@ -153,11 +159,10 @@ def _add(loaded: Loaded, document: Any, source: Source) -> None:
         return
     ref = manifest.resource.ref
     first = loaded.manifests.setdefault(ref, manifest)
-    if first is not manifest:
+    if first is not manifest and NAME not in manifest.damaged:
         message = f"{ref} is declared twice, first in {first.source.file}"
-        path = ("metadata", "name")
         loaded.problems.append(
-            Problem(Fault.DUPLICATE_RESOURCE, message, "rename or remove one of them", source, path, resource=ref)
+            Problem(Fault.DUPLICATE_RESOURCE, message, "rename or remove one of them", source, NAME, resource=ref)
         )
 
 

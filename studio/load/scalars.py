@@ -14,6 +14,10 @@ _SPECIAL = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z")
 _NAN = frozenset({".nan", ".NaN", ".NAN"})
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+\Z")
 _BASES = {"x": 16, "o": 8, "b": 2}
+_INTEGERS = range(-(1 << 127), 1 << 128)
+"""What the fast parser takes for a whole number."""
+_DIGITS = 40
+"""No number of that range has more decimal digits and sign."""
 
 
 def resolve(text: str) -> bool | int | float | str | None:
@@ -22,7 +26,7 @@ def resolve(text: str) -> bool | int | float | str | None:
         return None
     if text in _BOOL:
         return _BOOL[text]
-    if _DECIMAL.match(text):
+    if len(text) <= _DIGITS and _DECIMAL.match(text) and int(text) in _INTEGERS:
         return int(text)
     based = _BASED.match(text)
     if based:
@@ -39,6 +43,7 @@ def resolve(text: str) -> bool | int | float | str | None:
 def _based(match: re.Match[str], text: str) -> int | str:
     sign, base, digits = match.groups()
     try:
-        return int(sign + digits, _BASES[base])
+        value = int(sign + digits, _BASES[base])
     except ValueError:
         return text
+    return value if value in _INTEGERS else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import click
 
 from studio.core.findings import Finding, Severity, format_path
+from studio.report.plain import excerpt, plain
 
 JSON_VERSION = 1
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What ends a line in YAML."""
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
@@ -23,13 +27,13 @@ def to_text(findings: Iterable[Finding], root: Path) -> str:
 
 def _one(finding: Finding, root: Path, texts: dict[str, list[str]]) -> str:
     color = _COLORS[finding.severity]
-    who = f" {finding.resource}" if finding.resource and finding.resource.name else ""
+    who = f" {plain(finding.resource)}" if finding.resource and finding.resource.name else ""
     head = click.style(f"{finding.severity.value} {finding.rule}", fg=color, bold=True)
-    lines = [f"{head}{click.style(who, bold=True)}: {finding.message}"]
+    lines = [f"{head}{click.style(who, bold=True)}: {plain(finding.message)}"]
     if finding.position:
         lines += _excerpt(finding, root, texts, color)
     if finding.hint:
-        lines.append(f"   {click.style('=', fg='cyan')} {finding.hint}")
+        lines.append(f"   {click.style('=', fg='cyan')} {plain(finding.hint)}")
     return "\n".join(lines) + "\n"
 
 
@@ -39,10 +43,10 @@ def _excerpt(finding: Finding, root: Path, texts: dict[str, list[str]], color: s
         return []
     if where.file not in texts:
         texts[where.file] = _lines(root / where.file)
-    lines = [f"  {click.style('-->', fg='cyan')} {where}"]
+    lines = [f"  {click.style('-->', fg='cyan')} {plain(where)}"]
     source = texts[where.file]
     if where.line <= len(source):
-        shown = source[where.line - 1].expandtabs(1).rstrip()
+        shown = excerpt(source[where.line - 1].rstrip())
         number = f"{where.line:4} "
         lines.append(f"{click.style(number + '|', fg='cyan')} {shown[:160]}")
         if where.column <= 160:
@@ -53,7 +57,7 @@ def _excerpt(finding: Finding, root: Path, texts: dict[str, list[str]], color: s
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text("utf-8-sig", errors="replace").splitlines()
+        return _LINE_BREAK.split(file.read_bytes().decode("utf-8-sig", errors="replace"))
     except OSError:
         return []
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 
 from studio.apply import FINE, Ending, Outcome
+from studio.report.plain import plain
 
 _COLORS = {
     Ending.DONE: "green",
@@ -25,7 +26,7 @@ def line(outcome: Outcome) -> str:
     color = _COLORS[outcome.ending]
     mark = "✓" if outcome.ending in FINE else "✗"
     text = f"{click.style(mark, fg=color)} {outcome.action.ref}: {click.style(outcome.ending.value, fg=color)}"
-    return f"{text} — {outcome.message}" if outcome.message else text
+    return f"{text} — {plain(outcome.message)}" if outcome.message else text
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:
@@ -37,9 +38,9 @@ def summary(outcomes: Iterable[Outcome]) -> str:
     title = click.style("Apply failed: " if bad else "Applied: ", fg="red" if bad else "green", bold=True)
     lines = ["", f"{title}{parts or 'nothing'}."]
     for outcome in bad:
-        lines.append(f"  {outcome.action.ref}: {outcome.ending.value}: {outcome.message}")
+        lines.append(f"  {outcome.action.ref}: {outcome.ending.value}: {plain(outcome.message)}")
         if outcome.hint:
-            lines.append(f"      {outcome.hint}")
+            lines.append(f"      {plain(outcome.hint)}")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from studio.desired import Desire
 from studio.diff import Change
 from studio.plan import NAMED, Action, Plan, Verb, leading
 from studio.report.findings import plural
+from studio.report.plain import plain
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 
@@ -43,7 +44,7 @@ def _action(action: Action, desire: Desire) -> list[str]:
     detail = _detail(action, desire)
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
     if action.verb is not Verb.CREATE:
-        lines.append(f"      because {action.reason}")
+        lines.append(f"      because {plain(action.reason)}")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
     lines += [_change(change) for change in action.changes if change not in told]
     return lines
@@ -53,9 +54,9 @@ def _detail(action: Action, desire: Desire) -> str:
     facts = desire.items[action.ref].facts
     if isinstance(facts, DatasetFacts):
         rows = f"{plural(facts.rows, 'row')}, " if facts.rows is not None else ""
-        return f"{rows}columns {', '.join(facts.features)}"
+        return f"{rows}columns {plain(', '.join(facts.features))}"
     if isinstance(facts, ModelFacts):
-        return facts.family
+        return plain(facts.family)
     return describe(action.resources) if action.resources and action.dispatches else ""
 
 
@@ -71,13 +72,13 @@ def describe(asked: Resources) -> str:
 
 def _change(change: Change) -> str:
     if change.old is None and change.new is None:
-        return f"      {change.path}: {change.reason}"
-    return f"      {change.path}: {_value(change.old)} → {_value(change.new)}  ({change.reason})"
+        return f"      {plain(change.path)}: {change.reason}"
+    return f"      {plain(change.path)}: {_value(change.old)} → {_value(change.new)}  ({change.reason})"
 
 
 def _value(value: object) -> str:
     text = "(unset)" if value is None else value if isinstance(value, str) else repr(value)
-    flat = text.replace("\n", "\\n")
+    flat = plain(text)
     return flat if len(flat) <= 60 else f"{flat[:57]}..."
 
 

@@ -10,6 +10,7 @@ import click
 
 from studio.core.jobspec import Event
 from studio.inspection import Standing
+from studio.report.plain import plain
 from studio.resources.evaluation_job import Verdict
 from studio.state.base import Operation
 
@@ -40,7 +41,7 @@ def headline(standing: Standing) -> str:
     if record is None:
         return ""
     if record.error:
-        return record.error.splitlines()[0]
+        return plain(record.error.splitlines()[0])
     output = record.outcome.get("output") or {}
     match output.get("task"):
         case "training":
@@ -62,8 +63,8 @@ def _evaluation(outcome: dict[str, Any]) -> str:
 
 def _facts(facts: dict[str, Any]) -> str:
     if facts.get("rows") is not None:
-        return f"{facts['rows']:,} rows, columns {', '.join(facts['features'])}"
-    return str(facts.get("family") or "")
+        return f"{facts['rows']:,} rows, columns {plain(', '.join(facts['features']))}"
+    return plain(facts.get("family") or "")
 
 
 def progress(event: Event) -> str:
@@ -122,7 +123,7 @@ def _flat(value: Any) -> str:
 
 
 def _pairs(*pairs: tuple[str, Any]) -> list[str]:
-    return [f"  {name:14} {str(value).strip()}" for name, value in pairs if value not in (None, "", [])]
+    return [f"  {name:14} {plain(str(value).strip())}" for name, value in pairs if value not in (None, "", [])]
 
 
 def _outcome(outcome: dict[str, Any]) -> list[str]:

@@ -55,9 +55,9 @@ def field(effect: Effect, description: str, default: Any = None, **schema: Any) 
 
 
 class Part(BaseModel):
-    """Base of all manifest models: frozen, no unknown fields, no silent conversions."""
+    """Base of all manifest models: frozen, no unknown fields, no silent conversions, no infinities (JSON has none)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class Metadata(Part):

@@ -14,17 +14,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from studio.core.findings import Finding, Path, Phase, Severity, Source, sort_key
 from studio.core.references import Ref
-from studio.graph import Graph
-from studio.load.hub import Hub
+from studio.graph import Graph, producer
+from studio.load.hub import Hub, HubFault
 from studio.load.manifests import Manifest
-from studio.load.observation import Observation, Unusable
-from studio.load.problems import Problem
+from studio.load.observation import Defect, Observation, Unusable
+from studio.load.problems import Fault, Problem
+from studio.load.project import SETTINGS_FILE
 from studio.load.settings import Project
 from studio.resources.base import Resource
+from studio.resources.dataset import DatasetFacts
 
 R = TypeVar("R", bound=Resource)
 
@@ -57,6 +59,23 @@ class View:
         """Why the input behind ``ref`` cannot be used, if so."""
         found = self.observations.get(ref)
         return found if isinstance(found, Unusable) else None
+
+    def each(self, kind: type[R]) -> Iterator[tuple[R, Source]]:
+        """The manifests of one kind, by name, and where they are."""
+        for manifest in self.manifests.values():
+            if isinstance(manifest.resource, kind):
+                yield manifest.resource, manifest.source
+
+    def columns(self, dataset: Ref | None) -> tuple[str, ...]:
+        """The column names of a data set; () when they are not known."""
+        facts = self.facts(dataset, DatasetFacts)
+        return facts.features if facts else ()
+
+    def base_of(self, adapter: Ref) -> Ref | None:
+        """The Model that an adapter, or the job that produces it, belongs to."""
+        job = producer(self.graph, adapter)
+        named = self.graph.target(adapter, "spec", "model")
+        return named or (self.graph.target(job, "spec", "base_model") if job else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +160,10 @@ def check(view: View, phases: Iterable[Phase] = (Phase.STATIC,)) -> list[Finding
         if each.phase not in wanted:
             continue
         if each.subject is None:
-            findings.extend(_finding(each, breach, None) for breach in each.check(view))
+            for breach in each.check(view):
+                finding = _finding(each, breach, None)
+                if breach.problem or not _damaged(finding, view):
+                    findings.append(finding)
             continue
         for manifest in by_kind.get(each.subject, ()):
             found = (_finding(each, breach, manifest) for breach in each.check(manifest.resource, view))
@@ -173,10 +195,51 @@ def _damaged(finding: Finding, view: View) -> bool:
     return manifest is not None and any(finding.path[: len(path)] == path for path in manifest.damaged)
 
 
+def defects(view: View, ref: Ref, *wanted: Defect) -> Iterator[Breach]:
+    """What is wrong with the input at ``spec.location``, when it is one of ``wanted``."""
+    found = view.unusable(ref)
+    if found and found.defect in wanted:
+        yield Breach("spec.location", found.message, found.hint)
+
+
+def refused(fault: HubFault, path: str, what: str, name: str, revision: str) -> Iterator[Breach]:
+    """Why the hub did not show ``name``; nothing when it could not be asked."""
+    match fault:
+        case HubFault.NOT_FOUND:
+            message = f"the hub has no {what} {name!r}, or it is private"
+            yield Breach(path, message, "correct the name, or set the variable of hf_token to a token that may see it")
+        case HubFault.NO_REVISION:
+            message = f"the {what} {name!r} has no revision {revision!r}"
+            yield Breach("spec.revision", message, "copy a commit from its history on the hub")
+        case HubFault.NEEDS_TOKEN:
+            message = f"the {what} {name!r} is gated: the hub wants a token that may see it"
+            yield Breach(path, message, "accept its terms on the hub, and set the variable of hf_token")
+        case HubFault.UNREACHABLE:
+            return
+        case _:
+            assert_never(fault)
+
+
+def faults(view: View, *wanted: Fault) -> Iterator[Breach]:
+    """The problems of loading that are one of ``wanted``."""
+    for problem in view.problems:
+        if problem.fault in wanted:
+            yield Breach("", "", "", problem=problem)
+
+
+def setting(view: View, path: Path, message: str, hint: str) -> Iterator[Breach]:
+    """A breach in studio.yaml, unless loading already reported this place: then its default is not judged."""
+    for problem in view.problems:
+        if problem.source.file == SETTINGS_FILE:
+            lost = problem.path[:-1] if problem.path and isinstance(problem.path[-1], int) else problem.path
+            if path[: len(lost)] == lost:
+                return
+    yield Breach(path, message, hint, source=Source(SETTINGS_FILE))
+
+
 def parse_page(text: str) -> Page:
     """Take a rule's docstring apart; sections that are missing come out empty."""
     head, _, rest = text.partition("\nBad:\n")
     bad, _, good = rest.partition("\nGood:\n")
     title, _, why = head.strip().partition("\n")
     return Page(title.strip(), why.strip(), textwrap.dedent(bad).strip("\n"), textwrap.dedent(good).strip("\n"))
-

@@ -1,4 +1,4 @@
-"""FT: fine-tuning jobs (guide, Fine-Tuning Job Validation)."""
+"""FT: what a fine-tuning job is and produces (guide, Fine-Tuning Job Validation)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 
 from studio.core.suggest import did_you_mean
-from studio.resources.fine_tuning_job import FineTuningJob, Framework
+from studio.load.files import Place, look
+from studio.resources.config import Config, ConfigType
+from studio.resources.fine_tuning_job import FineTuningJob, Framework, Loss
 from studio.rules.base import Breach, View, rule
 
 ADAPTER_NAME = re.compile(r"^[a-zA-Z0-9-]+\Z")
@@ -40,12 +42,16 @@ def bad_adapter_name(job: FineTuningJob, view: View) -> Iterator[Breach]:
 
     Bad:
         kind: FineTuningJob
+        metadata:
+          name: router-2
         spec:
           adapter_name: ticket router  # <-
     Good:
         kind: FineTuningJob
+        metadata:
+          name: router-2
         spec:
-          adapter_name: ticket-router
+          adapter_name: ticket-router-2
     """
     name = job.spec.adapter_name
     if not ADAPTER_NAME.match(name):
@@ -54,39 +60,120 @@ def bad_adapter_name(job: FineTuningJob, view: View) -> Iterator[Breach]:
         yield Breach("spec.adapter_name", message, f"write {suggestion}")
 
 
-@rule("FT-004", FineTuningJob)
-def no_cpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """The job asks for no CPU.
+@rule("FT-003", FineTuningJob)
+def missing_out_dir(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The output folder does not exist, or is outside the project.
 
-    A backend cannot place a process on zero cores.
-
-    Bad:
-        kind: FineTuningJob
-        spec:
-          num_cpu: 0  # <-
-    Good:
-        kind: FineTuningJob
-        spec:
-          num_cpu: 2
-    """
-    if job.spec.num_cpu <= 0:
-        yield Breach("spec.num_cpu", f"num_cpu is {job.spec.num_cpu}; it must be greater than 0", "write num_cpu: 1")
-
-
-@rule("FT-013", FineTuningJob)
-def unknown_base_model(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """The base model is missing, or no Model has its name.
+    The copy of the adapter would be lost at the end of a training that took hours. A folder elsewhere on the machine
+    is not there where the job runs.
 
     Bad:
         kind: FineTuningJob
         spec:
-          base_model: tiny-lama  # <-
+          out_dir: adapters/releases  # <-
     Good:
         kind: FineTuningJob
         spec:
-          base_model: tiny-llama
+          out_dir: adapters
     """
-    if view.graph.target(job.ref, "spec", "base_model") is None:
-        hint = did_you_mean(job.spec.base_model, view.graph.names("Model"))
-        what = f"no Model is named {job.spec.base_model!r}" if job.spec.base_model else "base_model is missing"
-        yield Breach("spec.base_model", what, hint)
+    out_dir = job.spec.out_dir
+    place = look(view.root, out_dir) if out_dir else Place.FOLDER
+    if place is Place.OUTSIDE:
+        yield Breach("spec.out_dir", f"out_dir {out_dir!r} leaves the project", "name a folder inside the project")
+    elif place is not Place.FOLDER:
+        what = "is not a folder" if place is Place.FILE else "does not exist"
+        yield Breach("spec.out_dir", f"out_dir {out_dir!r} {what}", "create it, or remove out_dir")
+
+
+@rule("FT-012", FineTuningJob)
+def axolotl_without_config(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The framework is axolotl, and no Axolotl configuration is given.
+
+    Axolotl takes everything from its one YAML: without it there is nothing to train with.
+
+    Bad:
+        kind: FineTuningJob
+        spec:  # <-
+          framework_type: axolotl
+    Good:
+        kind: FineTuningJob
+        spec:
+          framework_type: axolotl
+          axolotl_config:
+            sequence_len: 512
+    """
+    if job.spec.framework_type == Framework.AXOLOTL and not job.spec.axolotl_config:
+        names = [config.metadata.name for config, _ in view.each(Config) if config.spec.type == ConfigType.AXOLOTL]
+        hint = f"name a Config of type axolotl ({', '.join(names[:8])})" if names else "write a Config of type axolotl"
+        yield Breach("spec.axolotl_config", "framework_type axolotl needs an axolotl_config", hint)
+
+
+@rule("FT-017", FineTuningJob)
+def adapter_name_taken(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """Another job produces an adapter of the same name.
+
+    Evaluations and exports name adapters; one name for two sets of weights would pick one of them by chance.
+
+    Bad:
+        kind: FineTuningJob
+        metadata:
+          name: router-again
+        spec:
+          adapter_name: ticket-router  # <-
+    Good:
+        kind: FineTuningJob
+        metadata:
+          name: router-again
+        spec:
+          adapter_name: ticket-router-2
+    """
+    producers = view.graph.producers.get(job.spec.adapter_name, ())
+    if len(producers) > 1 and job.ref != min(producers):
+        message = f"the adapter {job.spec.adapter_name!r} is already produced by {min(producers)}"
+        yield Breach("spec.adapter_name", message, f"write {job.metadata.name}, or another name of its own")
+
+
+@rule("FT-020", FineTuningJob)
+def unknown_loss(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The loss is neither completion nor full.
+
+    It says on which tokens the model is trained: on the answers only, or on the questions too.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          loss: completions  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          loss: completion
+    """
+    if job.spec.loss not in list(Loss):
+        message = f"loss is {job.spec.loss!r}; it must be completion or full"
+        yield Breach("spec.loss", message, did_you_mean(job.spec.loss, Loss))
+
+
+@rule("FT-021", FineTuningJob)
+def missing_user_script(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The training script does not exist, or is outside the project.
+
+    The job would fail on its first line. A script elsewhere on the machine is not reviewed, and is not there where
+    the job runs.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          user_script: scripts/trian.py  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          user_script: scripts/train.py
+    """
+    script = job.spec.user_script
+    place = look(view.root, script) if script else Place.FILE
+    if place is Place.OUTSIDE:
+        yield Breach("spec.user_script", f"user_script {script!r} leaves the project", "copy it into the project")
+    elif place is not Place.FILE:
+        what = "is a folder" if place is Place.FOLDER else "does not exist"
+        hint = "correct the path; it is relative to the project"
+        yield Breach("spec.user_script", f"the script {script!r} {what}", hint)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from studio.core.errors import StudioError
 
@@ -43,7 +43,7 @@ def sqlite_file(url: URL) -> Path | None:
 def connect(url: URL, *, read_only: bool = False) -> Engine:
     """An engine; SQLite in WAL mode, and unable to write when ``read_only``."""
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return _remote(url)
     engine = create_engine(url, connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
@@ -59,6 +59,17 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     return engine
 
 
+def _remote(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True)
+    except NoSuchModuleError as error:
+        hint = "write sqlite:///path or postgresql+psycopg://user@host/db"
+        raise StudioError(f"no database speaks {url.drivername!r}", hint) from error
+    except ImportError as error:
+        hint = "pip install 'fine-tuning-studio[postgres]'"
+        raise StudioError(f"the driver of {url.drivername!r} is not installed: {error}", hint) from error
+
+
 def revision(engine: Engine) -> str | None:
     """The schema revision of a database; None when it has no schema yet."""
     try:
@@ -66,7 +77,7 @@ def revision(engine: Engine) -> str | None:
             return None
         with engine.connect() as connection:
             return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
-    except OperationalError as error:
+    except DatabaseError as error:  # also a file that is no database
         raise StudioError(
             f"the state at {engine.url.render_as_string()} cannot be opened: {error.orig}",
             "check the URL and the server",

@@ -1,0 +1,42 @@
+"""The loss curve of a training run, and the bar chart of an evaluation, as PNG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+SIZE = (8.0, 4.5)
+"""Inches, at 100 dots each."""
+
+
+def draw_losses(history: list[dict[str, Any]], title: str, path: Path) -> Path:
+    """Training loss and, where it was measured, evaluation loss by optimizer step; ``history`` is the Trainer's."""
+    figure = Figure(figsize=SIZE, dpi=100, layout="constrained")
+    axes = figure.subplots()
+    for name, label in (("loss", "training"), ("eval_loss", "held out")):
+        points = [(entry["step"], entry[name]) for entry in history if name in entry]
+        if points:
+            steps, losses = zip(*points, strict=True)
+            axes.plot(steps, losses, marker="o" if len(points) < 30 else None, label=label)
+    axes.set(title=title, xlabel="step", ylabel="loss (nats per token)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def draw_bars(metrics: dict[str, list[float]], names: list[str], title: str, path: Path) -> Path:
+    """One panel per metric, one bar per combination; the first combination, the baseline, is grey."""
+    figure = Figure(figsize=(max(4.0, 3.0 * len(metrics)), SIZE[1]), dpi=100, layout="constrained")
+    panels = figure.subplots(1, len(metrics), squeeze=False)
+    colours = ["0.6"] + ["C0"] * (len(names) - 1)
+    for axes, (metric, values) in zip(panels[0], metrics.items(), strict=True):
+        bars = axes.bar(range(len(names)), values, color=colours)
+        axes.bar_label(bars, fmt="%.3g")
+        axes.set_title(metric)
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    figure.suptitle(title)
+    figure.savefig(path, metadata={"Software": None})
+    return path

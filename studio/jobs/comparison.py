@@ -1,0 +1,54 @@
+"""What an evaluation leaves for people: predictions row by row, a table of combinations, a bar chart."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from studio.core.jobspec import CombinationOutput
+from studio.core.metric_names import HIGHER_IS_BETTER
+from studio.jobs import charts
+from studio.jobs.metrics import Answers, correct
+
+TABLE, CHART = "comparison.csv", "comparison.png"
+
+
+def write_predictions(
+    path: Path, prompts: Sequence[str], answers: Answers, features: Mapping[str, Sequence[object]]
+) -> Path:
+    """One line per row: the selected features, then prompt, expected, prediction and correct (True or False)."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*features, "prompt", "expected", "prediction", "correct"])
+        columns = (*features.values(), prompts, answers.expected, answers.predictions, correct(answers))
+        writer.writerows(zip(*columns, strict=True))
+    return path
+
+
+def write_table(folder: Path, combinations: Sequence[CombinationOutput]) -> Path:
+    """One line per combination: its metrics, and for each what it gains over the first, the baseline.
+
+    A gain above 0 is an improvement, also for metrics that are better when lower.
+    """
+    names = list(combinations[0].metrics)
+    path = folder / TABLE
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["model", "adapter", *names, *(f"{name}_gain" for name in names)])
+        for row in combinations:
+            values = [row.metrics[name] for name in names]
+            gains = [_gain(name, row.metrics[name], combinations[0].metrics[name]) for name in names]
+            writer.writerow([row.model, row.adapter, *values, *gains])
+    return path
+
+
+def draw(folder: Path, combinations: Sequence[CombinationOutput], title: str) -> Path:
+    """The metrics of all combinations, side by side."""
+    names = [row.adapter or row.model for row in combinations]
+    metrics = {name: [row.metrics[name] for row in combinations] for name in combinations[0].metrics}
+    return charts.draw_bars(metrics, names, title, folder / CHART)
+
+
+def _gain(name: str, value: float, baseline: float) -> float:
+    return value - baseline if HIGHER_IS_BETTER.get(name, True) else baseline - value

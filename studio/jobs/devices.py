@@ -1,0 +1,38 @@
+"""What a job computes on: the device and the number format of its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from studio.core.jobspec import Resources
+from studio.jobs import ranks, threads
+from studio.jobs.events import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """``name`` as torch writes it (``cpu``, ``cuda:0``); ``dtype`` of weights that are not quantised."""
+
+    name: str
+    dtype: torch.dtype
+    threads: int
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.name == "cpu"
+
+
+def choose(resources: Resources, events: EventLog) -> Device:
+    """A GPU when the job asked for one and it is there; bfloat16 where supported, else float16; float32 on CPU."""
+    count = threads.apply(resources)
+    if resources.gpu > 0 and torch.cuda.is_available():
+        name = f"cuda:{ranks.local_rank()}"
+        device = Device(name, torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16, count)
+    else:
+        device = Device("cpu", torch.float32, count)
+        if resources.gpu > 0:
+            events.write("setup", f"asked for {resources.gpu} GPU, but this machine shows none: computing on CPU")
+    events.write("setup", f"{device.name}, {str(device.dtype).removeprefix('torch.')}, {count} threads")
+    return device

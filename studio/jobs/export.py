@@ -1,0 +1,179 @@
+"""Export to MLflow's model registry (guide, Model Export & Registry; MLflow, Working with Large Models)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import transformers
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerBase
+
+from studio.core.errors import JobError
+from studio.core.jobspec import ExportOutput, ExportWork, JobSpec
+from studio.jobs import adapters, generation, hub, locations, merge, model_card, registry, tokenizers, tracking
+from studio.jobs.events import EventLog
+from studio.jobs.registry import Card
+from studio.jobs.result import Outcome
+from studio.jobs.tracking import TrackedRun
+
+MODEL = "model"
+CHAT = "llm/v1/chat"
+
+
+def run(spec: JobSpec, events: EventLog) -> Outcome:
+    """Build, log and register the model, once. Raises JobError for what a user can mend."""
+    work = spec.work
+    if not isinstance(work, ExportWork):
+        raise TypeError(f"export was given {type(work).__name__}")
+    transformers.utils.logging.disable_progress_bar()
+    generation.check(work.generation)
+    with tracking.run(spec) as tracked:
+        earlier = registry.find(tracked.client, work.model_name, spec.key)
+        if earlier:
+            events.write("register", f"an earlier attempt registered version {earlier}")
+            return _outcome(work, earlier, "", tracked)
+        tracked.log_params({"base_model": locations.public_name(work.model), "weights": work.weights})
+        facts = model_card.provenance(spec, work)
+        card = Card(model_card.text(work, facts), facts, locations.public_name(work.model))
+        version, digest = WEIGHTS[work.weights](spec, work, card, tracked, events)
+        events.write("register", f"{work.model_name} version {version}")
+    return _outcome(work, version, digest, tracked)
+
+
+def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> tuple[str, str]:
+    """A whole checkpoint, logged from its folder without loading it; version and content digest."""
+    base = locations.model_folder(work.model, spec)
+    adapter = locations.adapter_folder(work.adapter, spec) if work.adapter else None
+    tokenizer = _tokenizer(base, work)
+    folder = spec.folder / MODEL
+    building = folder.with_name(f".{MODEL}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    _check_space(base, building)
+    _write_weights(base, adapter, building, events)
+    _write_settings(base, work, tokenizer, building)
+    model_card.write(building, card.text, card.provenance)
+    shutil.rmtree(folder, ignore_errors=True)
+    building.rename(folder)
+    return registry.register(spec, work, str(folder), card, tracked), adapters.digest(folder)
+
+
+def _write_weights(base: Path, adapter: Path | None, output: Path, events: EventLog) -> None:
+    if adapter is None:
+        merge.copy(base, output)
+        events.write("merge", "no adapter: the base weights as they are")
+        return
+    changed = merge.merge(base, adapter, output)
+    events.write("merge", f"{changed} tensors merged")
+
+
+def _write_settings(base: Path, work: ExportWork, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
+    """Everything but weights: the model's configuration and code as they are, its tokenizer, how it generates."""
+    for pattern in (locations.CONFIG, "*.safetensors.index.json", "*.py"):
+        for file in sorted(base.glob(pattern)):
+            shutil.copyfile(file, output / file.name)
+    tokenizers.save(tokenizer, output)
+    generation.settings(work.generation, tokenizer, _own_generation(base)).save_pretrained(str(output))
+
+
+def _own_generation(base: Path) -> GenerationConfig | None:
+    return GenerationConfig.from_pretrained(str(base)) if (base / "generation_config.json").exists() else None
+
+
+def _adapter_only(
+    spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog
+) -> tuple[str, str]:
+    """Adapter and tokenizer, with a reference to the base on the hub.
+
+    MLflow can refer to nothing but the hub: over a local base it would store weights that reload as noise.
+    """
+    if work.adapter is None:
+        raise JobError("weights: adapter needs an adapter", "name one, or use weights: merged")
+    _need_hub_model(work)
+    adapter = locations.adapter_folder(work.adapter, spec)
+    model, tokenizer = _from_hub(spec, work)
+    adapted = PeftModel.from_pretrained(model, str(adapter))
+    version = registry.register(spec, work, {"model": adapted, "tokenizer": tokenizer}, card, tracked)
+    return version, adapters.digest(adapter)
+
+
+def _reference(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> tuple[str, str]:
+    """A pointer to a hub model at its commit; no weights are stored."""
+    if work.adapter is not None:
+        raise JobError(
+            f"weights: reference stores no weights, so the adapter {work.adapter.name} would be lost",
+            "use weights: merged or weights: adapter",
+        )
+    _need_hub_model(work)
+    model, tokenizer = _from_hub(spec, work)
+    return registry.register(spec, work, {"model": model, "tokenizer": tokenizer}, card, tracked), work.model.digest
+
+
+WEIGHTS: dict[str, Callable[[JobSpec, ExportWork, Card, TrackedRun, EventLog], tuple[str, str]]] = {
+    "merged": _merged,
+    "adapter": _adapter_only,
+    "reference": _reference,
+}
+"""``weights`` to what is stored."""
+
+
+def _need_hub_model(work: ExportWork) -> None:
+    if work.model.type != locations.HUB:
+        raise JobError(
+            f"weights: {work.weights} refers to a base model on the hub, but {work.model.name} is of type "
+            f"{work.model.type}",
+            "use weights: merged",
+        )
+
+
+def _from_hub(spec: JobSpec, work: ExportWork) -> tuple[Any, PreTrainedTokenizerBase]:
+    """Loaded by its hub name, because MLflow takes the reference from the loaded model."""
+    folder = locations.model_folder(work.model, spec)
+    tokenizer = _tokenizer(folder, work)
+    name, revision = work.model.huggingface_name, work.model.revision or None
+    with hub.explained(name, work.model.revision):
+        model = AutoModelForCausalLM.from_pretrained(
+            name,
+            revision=revision,
+            token=hub.token(spec),
+            dtype="auto",
+            use_safetensors=True,
+            trust_remote_code=work.model.trust_remote_code,
+        )
+    tokenizer.name_or_path = name
+    return model, tokenizer
+
+
+def _tokenizer(folder: Path, work: ExportWork) -> PreTrainedTokenizerBase:
+    tokenizer = tokenizers.load(folder, work.model)
+    tokenizers.configure_padding(tokenizer)
+    if work.inference_task == CHAT and not tokenizer.chat_template:
+        raise JobError(
+            f"task {CHAT} needs a chat template, and the tokenizer of {work.model.name} has none",
+            "use task: text-generation or llm/v1/completions",
+        )
+    return tokenizer
+
+
+def _check_space(base: Path, output: Path) -> None:
+    """Fail before the copy rather than in its middle."""
+    needed = sum(shard.stat().st_size for shard in base.glob("*.safetensors"))
+    free = shutil.disk_usage(output).free
+    if free < needed:
+        raise JobError(
+            f"the disk of {output.parent} has {free / 1e9:.1f} GB left, the model needs {needed / 1e9:.1f} GB",
+            "free some space there, then apply again",
+        )
+
+
+def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun) -> Outcome:
+    output = ExportOutput(
+        model_name=work.model_name,
+        model_version=version,
+        uri=f"models:/{work.model_name}/{version}",
+        digest=digest,
+    )
+    return Outcome(output, tracked.run_id, tracked.experiment_id)

@@ -1,0 +1,84 @@
+"""How likely a model finds given texts: the loss of held-out rows and the perplexity of expected answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from studio.jobs.batching import Batch, by_tokens
+
+IGNORED = -100
+"""Label of tokens that do not count (torch, CrossEntropyLoss, ignore_index)."""
+LOGITS_PER_BATCH, FEWEST_TOKENS = 64_000_000, 256
+"""Logits (tokens × vocabulary) of one forward pass: 256 MB in float32, whatever the vocabulary's size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Mean negative log-likelihood per counted token, in nats, over ``tokens`` tokens."""
+
+    nats: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Token ids of a prompt and its completion; the first ``ignored`` tokens are the prompt's and do not count."""
+
+    ids: list[int]
+    ignored: int
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], completions: Sequence[str], longest: int | None
+) -> list[Scored]:
+    """Tokenise prompt + completion as one text, as trl does in training, cut at ``longest`` tokens.
+
+    The completion begins where the tokens of prompt and of the whole text part, since tokens may merge across the
+    border. Rows with no counted token left are dropped.
+    """
+    alone = tokenizer(list(prompts))["input_ids"] if any(prompts) else [[] for _ in prompts]
+    whole = tokenizer([p + c for p, c in zip(prompts, completions, strict=True)])["input_ids"]
+    rows = [Scored(ids[:longest], _common(ids, prompt)) for ids, prompt in zip(whole, alone, strict=True)]
+    return [row for row in rows if max(row.ignored, 1) < len(row.ids)]
+
+
+def mean_loss(model: Any, rows: Sequence[Scored], pad: int) -> Loss:
+    """The loss over all rows, each token weighing the same; 0 tokens give a loss of 0."""
+    total, tokens = 0.0, 0
+    budget = max(FEWEST_TOKENS, LOGITS_PER_BATCH // model.config.get_text_config().vocab_size)
+    for batch in by_tokens([len(row.ids) for row in rows], budget):
+        summed, counted = _batch_loss(model, [rows[index] for index in batch.rows], batch, pad)
+        total, tokens = total + summed, tokens + counted
+    return Loss(total / max(tokens, 1), tokens)
+
+
+def _batch_loss(model: Any, rows: list[Scored], batch: Batch, pad: int) -> tuple[float, int]:
+    ids = torch.full((len(rows), batch.width), pad)
+    mask = torch.zeros_like(ids)
+    labels = torch.full_like(ids, IGNORED)
+    for number, row in enumerate(rows):
+        ids[number, : len(row.ids)] = torch.tensor(row.ids)
+        mask[number, : len(row.ids)] = 1
+        labels[number, row.ignored : len(row.ids)] = torch.tensor(row.ids[row.ignored :])
+    device = model.device
+    with torch.inference_mode():
+        logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits[:, :-1]
+    targets = labels[:, 1:].to(device)
+    loss = torch.nn.functional.cross_entropy(
+        logits.float().reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED, reduction="sum"
+    )
+    return float(loss), int((targets != IGNORED).sum())
+
+
+def _common(left: list[int], right: list[int]) -> int:
+    """Length of the common beginning."""
+    return next((i for i, (a, b) in enumerate(_pairs(left, right)) if a != b), min(len(left), len(right)))
+
+
+def _pairs(left: list[int], right: list[int]) -> Iterator[tuple[int, int]]:
+    return zip(left, right, strict=False)

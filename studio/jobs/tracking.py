@@ -1,0 +1,157 @@
+"""MLflow: where a job logs to, and the run it logs to."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from studio.core.errors import JobError
+from studio.core.jobspec import JobSpec, Tracking
+
+LONGEST_PARAM = 6000
+"""Characters of a param's value (mlflow 3.17, MAX_PARAM_VAL_LENGTH)."""
+BATCH_METRICS, BATCH_PARAMS = 1000, 100
+"""Limits of one log_batch call (mlflow 3.17, MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH)."""
+KEY_TAG = "studio.key"
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """One MLflow run; values are sent in as few calls as MLflow allows."""
+
+    client: MlflowClient
+    run_id: str
+    experiment_id: str
+
+    def log_params(self, values: dict[str, Any]) -> None:
+        """Log flat params, each cut to what MLflow holds."""
+        params = [Param(name, str(value)[:LONGEST_PARAM]) for name, value in sorted(values.items())]
+        for start in range(0, len(params), BATCH_PARAMS):
+            self.client.log_batch(self.run_id, params=params[start : start + BATCH_PARAMS])
+
+    def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
+        """Log metrics of one step."""
+        self.log_steps([(values, step)])
+
+    def log_steps(self, steps: list[tuple[dict[str, float], int]]) -> None:
+        """Log metrics of many steps at once."""
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, value, now, step) for values, step in steps for name, value in values.items()]
+        for start in range(0, len(metrics), BATCH_METRICS):
+            self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH_METRICS])
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Copy a file to the run's artifacts."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+
+
+@contextmanager
+def run(spec: JobSpec) -> Iterator[TrackedRun]:
+    """The job's run, active while the context lasts; FAILED when it is left by an exception.
+
+    An earlier attempt of the same key that was killed left a run that still says RUNNING: it is closed as KILLED.
+    Raises JobError when MLflow cannot be reached.
+    """
+    with _explained(spec.tracking):
+        experiment = _experiment(spec)
+        client = MlflowClient()
+        _close_abandoned(client, experiment, spec.key)
+        started = mlflow.start_run(experiment_id=experiment, run_name=spec.name, tags=_tags(spec))
+    with started:
+        yield TrackedRun(client, started.info.run_id, experiment)
+
+
+@contextmanager
+def child(parent: TrackedRun, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
+    """A run nested in ``parent``, which must be active."""
+    with mlflow.start_run(experiment_id=parent.experiment_id, run_name=name, nested=True, tags=tags) as started:
+        yield TrackedRun(parent.client, started.info.run_id, parent.experiment_id)
+
+
+def flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """A config's keys as param names: ``lora.r``."""
+    return {f"{prefix}.{name}": value for name, value in values.items()}
+
+
+def _experiment(spec: JobSpec) -> str:
+    """Set MLflow up for this project and return the experiment's id, creating it when it is missing."""
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    uri = _absolute(spec)
+    with _one_at_a_time(uri):
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        client = MlflowClient()
+        existing = client.get_experiment_by_name(spec.tracking.experiment)
+        if existing is None:
+            return str(client.create_experiment(spec.tracking.experiment, _artifacts(spec)))
+    if existing.lifecycle_stage == "deleted":
+        client.restore_experiment(existing.experiment_id)
+    return str(existing.experiment_id)
+
+
+def _absolute(spec: JobSpec) -> str:
+    """A relative sqlite file is relative to the project, not to whatever folder the job runs in."""
+    uri = spec.tracking.tracking_uri
+    if not uri.startswith(SQLITE):
+        return uri
+    return SQLITE + str(spec.path(uri.removeprefix(SQLITE)))
+
+
+def _artifacts(spec: JobSpec) -> str | None:
+    location = spec.tracking.artifact_location
+    if not location or "://" in location:
+        return location or None
+    return spec.path(location).absolute().as_uri()
+
+
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Two jobs that create the same SQLite database at once would both run its migrations, and one would fail."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    database = Path(uri.removeprefix(SQLITE))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(f"{database.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _close_abandoned(client: MlflowClient, experiment: str, key: str) -> None:
+    condition = f"tags.`{KEY_TAG}` = '{key}' AND attributes.status = 'RUNNING'"
+    for abandoned in client.search_runs([experiment], condition):
+        client.set_terminated(abandoned.info.run_id, "KILLED")
+
+
+def _tags(spec: JobSpec) -> dict[str, str]:
+    return {
+        KEY_TAG: spec.key,
+        "studio.attempt": str(spec.attempt),
+        "studio.kind": spec.kind,
+        "studio.name": spec.name,
+        "studio.fingerprint": spec.fingerprint,
+        "studio.environment": spec.environment,
+    }
+
+
+@contextmanager
+def _explained(tracking: Tracking) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        raise JobError(
+            f"MLflow at {tracking.tracking_uri} refused: {error.message}", "check mlflow in studio.yaml"
+        ) from error

@@ -1,0 +1,192 @@
+"""EV: the gates of an evaluation, which decide whether an export may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from studio.core.suggest import did_you_mean
+from studio.resources.evaluation_job import EvaluationJob, Gate
+from studio.rules.base import Breach, View, rule
+
+
+def _matching(job: EvaluationJob, gate: Gate) -> list[int]:
+    """Indexes of the combinations that a gate may mean, as ``evaluation_job.judge`` reads it."""
+    listed = enumerate(job.spec.model_adapter_combinations)
+    return [i for i, c in listed if c.adapter == gate.adapter and gate.base_model in ("", c.base_model)]
+
+
+@rule("EV-010", EvaluationJob)
+def gate_on_absent_metric(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A gate judges a metric that the evaluation does not compute.
+
+    It could never be met, so every export that requires it would be held back, after the evaluation was paid for.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          metrics: [exact_match, latency]
+          gates:
+            - metric: rouge1  # <-
+              adapter: ticket-router
+              min: 0.5
+    Good:
+        kind: EvaluationJob
+        spec:
+          metrics: [exact_match, rouge1, latency]
+          gates:
+            - metric: rouge1
+              adapter: ticket-router
+              min: 0.5
+    """
+    for index, gate in enumerate(job.spec.gates):
+        if gate.metric not in job.spec.metrics:
+            what = f"the metric {gate.metric!r} is not computed here" if gate.metric else "the gate names no metric"
+            yield Breach(f"spec.gates.{index}.metric", what, did_you_mean(gate.metric, job.spec.metrics))
+
+
+@rule("EV-011", EvaluationJob)
+def gate_on_absent_combination(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A gate names an adapter or a base model that is not evaluated.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-routr  # <-
+              min: 0.6
+    Good:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-router
+              min: 0.6
+    """
+    listed = job.spec.model_adapter_combinations
+    for index, gate in enumerate(job.spec.gates):
+        if not listed or _matching(job, gate):
+            continue
+        adapters = {c.adapter for c in listed}
+        if gate.adapter not in adapters:
+            what = f"no combination has the adapter {gate.adapter!r}" if gate.adapter else "the gate names no adapter"
+            yield Breach(f"spec.gates.{index}.adapter", what, did_you_mean(gate.adapter, adapters - {""}))
+        else:
+            message = f"no combination has this adapter on the base model {gate.base_model!r}"
+            models = {c.base_model for c in listed if c.adapter == gate.adapter}
+            yield Breach(f"spec.gates.{index}.base_model", message, did_you_mean(gate.base_model, models))
+
+
+@rule("EV-012", EvaluationJob)
+def ambiguous_gate(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A gate may mean more than one combination.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          model_adapter_combinations:
+            - base_model: tiny-llama
+            - base_model: hub-llama
+          gates:
+            - metric: exact_match  # <-
+              min: 0.1
+    Good:
+        kind: EvaluationJob
+        spec:
+          model_adapter_combinations:
+            - base_model: tiny-llama
+            - base_model: hub-llama
+          gates:
+            - metric: exact_match
+              base_model: hub-llama
+              min: 0.1
+    """
+    listed = job.spec.model_adapter_combinations
+    for index, gate in enumerate(job.spec.gates):
+        models = sorted({listed[i].base_model for i in _matching(job, gate)})
+        if len(models) > 1:
+            message = f"the gate may mean {' or '.join(models)}"
+            yield Breach(f"spec.gates.{index}", message, f"add base_model: {models[0]} or base_model: {models[1]}")
+
+
+@rule("EV-013", EvaluationJob)
+def gate_without_condition(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A gate says nothing that must hold.
+
+    It would always be met, and look like a safeguard.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match  # <-
+              adapter: ticket-router
+    Good:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-router
+              min: 0.6
+    """
+    for index, gate in enumerate(job.spec.gates):
+        if gate.min is None and gate.max is None and gate.min_gain_over_baseline is None:
+            hint = "add min, max or min_gain_over_baseline"
+            yield Breach(f"spec.gates.{index}", "the gate has no condition", hint)
+
+
+@rule("EV-014", EvaluationJob)
+def baseline_against_itself(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A gate demands a gain of the baseline over itself.
+
+    The first combination is the baseline; its gain is zero.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              base_model: tiny-llama
+              min_gain_over_baseline: 0.1  # <-
+    Good:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-router
+              min_gain_over_baseline: 0.1
+    """
+    for index, gate in enumerate(job.spec.gates):
+        if gate.min_gain_over_baseline is not None and _matching(job, gate) == [0]:
+            message = "this combination is the baseline: its gain over itself is 0"
+            hint = "name the adapter that must be better, or use min"
+            yield Breach(f"spec.gates.{index}.min_gain_over_baseline", message, hint)
+
+
+@rule("EV-024", EvaluationJob)
+def impossible_gate(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A gate's lower limit is above its upper limit.
+
+    No value could meet it.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-router
+              min: 0.9  # <-
+              max: 0.6
+    Good:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-router
+              min: 0.6
+              max: 0.9
+    """
+    for index, gate in enumerate(job.spec.gates):
+        if gate.min is not None and gate.max is not None and gate.min > gate.max:
+            message = f"min {gate.min:g} is above max {gate.max:g}"
+            yield Breach(f"spec.gates.{index}.min", message, "exchange them, or remove one")

@@ -1,0 +1,200 @@
+"""EX: what an export is made from, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from studio.core.findings import Severity
+from studio.resources.adapter import Adapter, AdapterType
+from studio.resources.evaluation_job import EvaluationJob
+from studio.resources.model import Model, ModelType
+from studio.resources.model_export import ExportType, ModelExport, Weights
+from studio.rules.base import Breach, View, rule
+
+
+@rule("EX-004", ModelExport)
+def endpoint_without_local_adapter(export: ModelExport, view: View) -> Iterator[Breach]:
+    """An endpoint is to serve an adapter that is not in the project.
+
+    It reads the weights from the project's files: from a folder, or from what a job of the project produced.
+
+    Bad:
+        kind: Adapter
+        metadata:
+          name: hub-router
+        spec:
+          type: huggingface
+          huggingface_name: acme/ticket-router
+          revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
+          model: hub-llama
+        ---
+        kind: ModelExport
+        spec:
+          type: cml_model
+          base_model: hub-llama
+          adapter: hub-router  # <-
+          requires: []
+    Good:
+        kind: Adapter
+        metadata:
+          name: local-router
+        spec:
+          type: project
+          location: adapters/of-another-model
+          model: hub-llama
+        ---
+        kind: ModelExport
+        spec:
+          type: cml_model
+          base_model: hub-llama
+          adapter: local-router
+          requires: []
+    """
+    adapter = view.get(view.graph.target(export.ref, "spec", "adapter"), Adapter)
+    elsewhere = adapter is not None and adapter.spec.type in (AdapterType.HUGGINGFACE, AdapterType.MODEL_REGISTRY)
+    if adapter and elsewhere and not adapter.spec.fine_tuning_job and export.spec.type == ExportType.CML_MODEL:
+        message = f"{adapter.ref} is of type {adapter.spec.type}; an endpoint needs an adapter of type project"
+        yield Breach("spec.adapter", message, "copy it into the project, or export it with type: model_registry")
+
+
+@rule("EX-005", ModelExport)
+def endpoint_without_hub_model(export: ModelExport, view: View) -> Iterator[Breach]:
+    """An endpoint is to serve a base model that is not on the Hugging Face Hub.
+
+    The endpoint loads its base model by its name on the hub.
+
+    Bad:
+        kind: ModelExport
+        spec:
+          type: cml_model
+          base_model: tiny-llama  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          type: model_registry
+          base_model: tiny-llama
+    """
+    model = view.get(view.graph.target(export.ref, "spec", "base_model"), Model)
+    elsewhere = model is not None and model.spec.type in (ModelType.PROJECT, ModelType.MODEL_REGISTRY)
+    if model and elsewhere and export.spec.type == ExportType.CML_MODEL:
+        message = f"{model.ref} is of type {model.spec.type}; an endpoint needs one of type huggingface"
+        yield Breach("spec.base_model", message, "name a model of the hub, or use type: model_registry")
+
+
+@rule("EX-010", ModelExport)
+def adapter_of_another_model(export: ModelExport, view: View) -> Iterator[Breach]:
+    """The adapter was made for another base model.
+
+    Merged into this one, its weights do not fit, or worse, they fit and mean nothing.
+
+    Bad:
+        kind: ModelExport
+        spec:
+          base_model: hub-llama
+          adapter: ticket-router  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          base_model: tiny-llama
+          adapter: ticket-router
+    """
+    base = view.graph.target(export.ref, "spec", "base_model")
+    adapter = view.graph.target(export.ref, "spec", "adapter")
+    made_for = view.base_of(adapter) if adapter else None
+    if base and made_for and base != made_for:
+        message = f"the adapter {export.spec.adapter!r} is made for {made_for}, not for {base}"
+        yield Breach("spec.adapter", message, f"write base_model: {made_for.name}")
+
+
+@rule("EX-011", ModelExport)
+def required_evaluation_without_gates(export: ModelExport, view: View) -> Iterator[Breach]:
+    """The export requires an evaluation that has no gates.
+
+    Every result would let it pass, so the requirement protects from nothing.
+
+    Bad:
+        kind: EvaluationJob
+        metadata:
+          name: just-numbers
+        spec:
+          gates: []
+        ---
+        kind: ModelExport
+        spec:
+          requires:
+            - just-numbers  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          requires:
+            - router-vs-base
+    """
+    for index, name in enumerate(export.spec.requires):
+        evaluation = view.get(view.graph.target(export.ref, "spec", "requires", index), EvaluationJob)
+        if evaluation and not evaluation.spec.gates:
+            hint = f"add gates to {evaluation.ref}, or remove it from requires"
+            yield Breach(f"spec.requires.{index}", f"the evaluation {name!r} has no gates", hint)
+
+
+@rule("EX-013", ModelExport)
+def reference_to_local_model(export: ModelExport, view: View) -> Iterator[Breach]:
+    """A reference is to be stored to a base model that is not on the Hugging Face Hub.
+
+    The registry would hold a name that nobody else can resolve.
+
+    Bad:
+        kind: ModelExport
+        spec:
+          weights: reference  # <-
+          base_model: tiny-llama
+    Good:
+        kind: ModelExport
+        spec:
+          weights: reference
+          base_model: hub-llama
+          adapter: ""
+          requires: []
+    """
+    model = view.get(view.graph.target(export.ref, "spec", "base_model"), Model)
+    elsewhere = model is not None and model.spec.type in (ModelType.PROJECT, ModelType.MODEL_REGISTRY)
+    if model and elsewhere and export.spec.weights == Weights.REFERENCE:
+        message = f"weights: reference needs a model of the hub; {model.ref} is of type {model.spec.type}"
+        yield Breach("spec.weights", message, "write weights: merged, or name a model of the hub")
+
+
+@rule("EX-014", ModelExport, severity=Severity.WARNING)
+def gates_on_something_else(export: ModelExport, view: View) -> Iterator[Breach]:
+    """No gate of a required evaluation is about the adapter that is exported.
+
+    The gates may be met by one adapter while another one is released.
+
+    Bad:
+        kind: EvaluationJob
+        metadata:
+          name: imported-vs-base
+        spec:
+          model_adapter_combinations:
+            - {base_model: tiny-llama}
+            - {base_model: tiny-llama, adapter: imported}
+          gates:
+            - {metric: exact_match, adapter: imported, min: 0.6}
+        ---
+        kind: ModelExport
+        spec:
+          adapter: ticket-router
+          requires:
+            - imported-vs-base  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          adapter: ticket-router
+          requires:
+            - router-vs-base
+    """
+    for index, name in enumerate(export.spec.requires):
+        evaluation = view.get(view.graph.target(export.ref, "spec", "requires", index), EvaluationJob)
+        gates = evaluation.spec.gates if evaluation else ()
+        if gates and all(gate.adapter != export.spec.adapter for gate in gates):
+            message = f"no gate of the evaluation {name!r} is about the adapter {export.spec.adapter!r}"
+            hint = "add a gate for it, or require the evaluation that has one"
+            yield Breach(f"spec.requires.{index}", message, hint)

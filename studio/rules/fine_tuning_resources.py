@@ -1,0 +1,139 @@
+"""FT: what a fine-tuning job asks of its backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from studio.core.findings import Severity
+from studio.resources.fine_tuning_job import FineTuningJob, Framework
+from studio.rules.base import Breach, View, rule
+
+
+@rule("FT-004", FineTuningJob)
+def no_cpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The job asks for no CPU.
+
+    A backend cannot place a process on zero cores.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_cpu: 0  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_cpu: 2
+    """
+    if job.spec.num_cpu <= 0:
+        yield Breach("spec.num_cpu", f"num_cpu is {job.spec.num_cpu}; it must be greater than 0", "write num_cpu: 1")
+
+
+@rule("FT-005", FineTuningJob)
+def negative_gpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The number of GPUs is negative.
+
+    Zero trains on the CPU; less than that means nothing.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_gpu: -1  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_gpu: 0
+    """
+    if job.spec.num_gpu < 0:
+        yield Breach("spec.num_gpu", f"num_gpu is {job.spec.num_gpu}; it must be at least 0", "write num_gpu: 0")
+
+
+@rule("FT-006", FineTuningJob)
+def no_memory(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The job asks for no memory.
+
+    Memory is in GB; a process without any is killed before it starts.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_memory: 0  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_memory: 8
+    """
+    memory = job.spec.num_memory
+    if memory <= 0:
+        message = f"num_memory is {memory}; it must be greater than 0"
+        yield Breach("spec.num_memory", message, "write the GB that the model needs, such as num_memory: 8")
+
+
+@rule("FT-007", FineTuningJob)
+def no_workers(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The number of training workers is not positive.
+
+    One worker is a training without distribution; there is nothing below it.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_workers: 0  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_workers: 1
+    """
+    workers = job.spec.num_workers
+    if workers <= 0:
+        message = f"num_workers is {workers}; it must be greater than 0"
+        yield Breach("spec.num_workers", message, "write num_workers: 1")
+
+
+@rule("FT-022", FineTuningJob, severity=Severity.WARNING)
+def idle_worker_resources(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """Resources of distributed workers are given, and there is only one worker.
+
+    They are in force for the workers beyond the first only, so here they do nothing.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_workers: 1
+          dist_gpu: 1  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_workers: 2
+          dist_gpu: 1
+    """
+    if job.spec.framework_type == Framework.LEGACY and job.spec.num_workers == 1:
+        for name in ("dist_cpu", "dist_gpu", "dist_mem"):
+            if getattr(job.spec, name) is not None:
+                message = f"{name} has no effect: num_workers is 1"
+                yield Breach(f"spec.{name}", message, f"raise num_workers, or remove {name}")
+
+
+@rule("FT-023", FineTuningJob)
+def impossible_worker_resources(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """A distributed worker has no CPU or memory, or a count is negative.
+
+    The same limits hold for every worker as for the first one.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_workers: 2
+          dist_mem: 0  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_workers: 2
+          dist_mem: 8
+    """
+    spec = job.spec
+    least = {"dist_cpu": 1, "dist_gpu": 0, "dist_mem": 1, "gpu_label_id": 0}
+    given = {"dist_cpu": spec.dist_cpu, "dist_gpu": spec.dist_gpu, "dist_mem": spec.dist_mem}
+    for name, value in {**given, "gpu_label_id": spec.gpu_label_id}.items():
+        if value is not None and value < least[name]:
+            message = f"{name} is {value}; it must be at least {least[name]}"
+            yield Breach(f"spec.{name}", message, f"write {name}: {least[name]}, or remove it")

@@ -1,0 +1,128 @@
+"""FT: how long, how fast and on which rows a job trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from studio.core.splits import sampled, sizes
+from studio.resources.dataset import DatasetFacts
+from studio.resources.fine_tuning_job import FineTuningJob
+from studio.rules.base import Breach, View, rule
+
+
+@rule("FT-008", FineTuningJob)
+def no_epochs(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The number of epochs is not positive.
+
+    Nothing is learnt from zero passes over the rows. Left out, the training arguments decide.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_epochs: 0  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_epochs: 2
+    """
+    epochs = job.spec.num_epochs
+    if epochs is not None and epochs <= 0:
+        message = f"num_epochs is {epochs:g}; it must be greater than 0"
+        yield Breach("spec.num_epochs", message, "write num_epochs: 1, or remove it")
+
+
+@rule("FT-009", FineTuningJob)
+def no_learning_rate(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The learning rate is not positive.
+
+    At zero no weight moves; below it the model unlearns. Left out, the training arguments decide.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          learning_rate: 0.0  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          learning_rate: 2.0e-4
+    """
+    rate = job.spec.learning_rate
+    if rate is not None and rate <= 0:
+        message = f"learning_rate is {rate:g}; it must be greater than 0"
+        yield Breach("spec.learning_rate", message, "write learning_rate: 2.0e-4, or remove it")
+
+
+@rule("FT-010", FineTuningJob)
+def bad_dataset_fraction(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The share of the rows to use is not in (0, 1].
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          dataset_fraction: 1.5  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          dataset_fraction: 0.5
+    """
+    fraction = job.spec.dataset_fraction
+    if not 0 < fraction <= 1:
+        message = f"dataset_fraction is {fraction:g}; it must be greater than 0 and at most 1"
+        yield Breach("spec.dataset_fraction", message, _as_share(fraction, "1.0 uses every row"))
+
+
+@rule("FT-011", FineTuningJob)
+def bad_train_test_split(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The share of the rows to train on is not in (0, 1].
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          train_test_split: 90.0  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          train_test_split: 0.9
+    """
+    share = job.spec.train_test_split
+    if not 0 < share <= 1:
+        message = f"train_test_split is {share:g}; it must be greater than 0 and at most 1"
+        yield Breach("spec.train_test_split", message, _as_share(share, "1.0 trains on every row"))
+
+
+def _as_share(value: float, otherwise: str) -> str:
+    """A hint for a number that looks like a percentage, else what the limit means."""
+    return f"for {value:g} % write {value / 100:g}" if 2 <= value <= 100 else otherwise
+
+
+@rule("FT-019", FineTuningJob)
+def too_few_rows(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The data set is too small: after sampling and splitting, one side has no row.
+
+    Numbers of rows are rounded down, as the training script does. A ``train_test_split`` of 1.0 holds nothing out, so
+    it needs no second side.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          dataset_fraction: 0.01  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          dataset_fraction: 0.5
+    """
+    spec = job.spec
+    facts = view.facts(view.graph.target(job.ref, "spec", "dataset"), DatasetFacts)
+    in_range = 0 < spec.dataset_fraction <= 1 and 0 < spec.train_test_split <= 1
+    if facts is None or facts.rows is None or not in_range:
+        return
+    kept = sampled(facts.rows, spec.dataset_fraction)
+    if not kept:
+        message = f"a share of {spec.dataset_fraction:g} of {facts.rows} rows is less than one row"
+        yield Breach("spec.dataset_fraction", message, "use a larger share, or more rows")
+        return
+    parts = sizes(facts.rows, spec.dataset_fraction, spec.train_test_split)
+    if not parts.train or (not parts.held_out and spec.train_test_split < 1):
+        lost = "train on" if not parts.train else "hold out"
+        message = f"train_test_split {spec.train_test_split:g} of {kept} rows leaves none to {lost}"
+        yield Breach("spec.train_test_split", message, "add rows, or change the share; 1.0 holds nothing out")

@@ -1,0 +1,210 @@
+"""SEC: what a manifest must never hold or reach."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from studio.core.findings import Path, Source
+from studio.core.references import Ref
+from studio.core.secrets import has_password, names_secret, secret_in
+from studio.load.documents import YamlFault, parse
+from studio.load.observation import Defect
+from studio.load.problems import Fault
+from studio.load.project import SETTINGS_FILE
+from studio.resources.base import Part
+from studio.resources.config import YAML_TYPES, Config
+from studio.resources.model import Model
+from studio.rules.base import Breach, View, defects, faults, rule, setting
+
+OUTSIDE_HINT = "write the name of a variable that holds it, and set the variable where the job runs"
+SHORTEST = 14
+"""No known token and no URL with a password is shorter."""
+
+
+@rule("SEC-001")
+def path_leaves_project(view: View) -> Iterator[Breach]:
+    """A path leaves the project, directly or through a link.
+
+    Manifests may come from anyone who can open a pull request. What they name is read; so they may name nothing that
+    belongs to the machine.
+
+    Bad:
+        kind: Dataset
+        spec:
+          location: ../../etc/people.csv  # <-
+    Good:
+        kind: Dataset
+        spec:
+          location: data/tickets.csv
+    """
+    yield from faults(view, Fault.OUTSIDE)
+    for ref, manifest in view.manifests.items():
+        for breach in defects(view, ref, Defect.OUTSIDE):
+            yield Breach(breach.path, breach.message, breach.hint, ref, manifest.source)
+
+
+@rule("SEC-002")
+def literal_secret(view: View) -> Iterator[Breach]:
+    """A secret is written in a manifest.
+
+    Whoever can read the repository has it, and it stays in the history after it is removed: revoke it. A secret is
+    always the name of a variable, never a value. Known kinds of tokens are found anywhere, other values by their keys.
+
+    Bad:
+        kind: Config
+        metadata:
+          name: service
+        spec:
+          type: custom
+          config:
+            api_key: correct-horse-battery-staple  # <-
+    Good:
+        kind: Config
+        metadata:
+          name: service
+        spec:
+          type: custom
+          config:
+            api_key: {env: SERVICE_API_KEY}
+    """
+    for ref, manifest in view.manifests.items():
+        for path, what in _secrets(manifest.resource):
+            yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", ref, manifest.source)
+    for path, text in _texts(view.settings, ()):
+        if len(text) >= SHORTEST and not has_password(text) and (what := secret_in(text)):
+            yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", source=Source(SETTINGS_FILE))
+
+
+def _secrets(resource: Part) -> Iterator[tuple[Path, str]]:
+    """Where a resource holds a secret, and what it looks like; the value itself goes nowhere."""
+    for path, text in _texts(resource, ()):
+        if len(text) >= SHORTEST:
+            what = secret_in(text) or ("a URL with a password" if has_password(text) else "")
+            if what:
+                yield path, what
+                continue
+        key = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
+        if path[0] == "spec" and len(path) > 2 and names_secret(key) and _is_literal(text):
+            yield path, f"the value of {key}"
+
+
+def _is_literal(text: str) -> bool:
+    """Whether a value is the secret itself; ``$NAME`` and ``${NAME}`` are left to whoever expands them."""
+    return bool(text.strip()) and not text.startswith("$")
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text that was written, with its path; of a model only the fields that were given."""
+    match value:
+        case str():
+            yield path, value
+        case Part():
+            for name in value.model_fields_set:
+                yield from _texts(getattr(value, name), (*path, name))
+        case dict():
+            for key, held in value.items():
+                yield from _texts(held, (*path, str(key)))
+        case list() | tuple():
+            for index, held in enumerate(value):
+                yield from _texts(held, (*path, index))
+
+
+@rule("SEC-003")
+def password_in_url(view: View) -> Iterator[Breach]:
+    """A URL in the project settings spells out a password.
+
+    Whoever can read the repository can write the state.
+
+    Bad:
+        kind: Project
+        spec:
+          state: postgresql+psycopg://studio:correct-horse@db.example/studio  # <-
+    Good:
+        kind: Project
+        spec:
+          state: {env: STUDIO_STATE_URL}
+    """
+    for path, text in _texts(view.settings, ()):
+        if has_password(text):
+            message, hint = "the URL holds a password", "write {env: NAME} and put the whole URL into that variable"
+            yield from setting(view, path, message, hint)
+
+
+@rule("SEC-004")
+def remote_code_not_allowed(view: View) -> Iterator[Breach]:
+    """Code that comes with a model is to be run, and the project's allow-list does not name the model.
+
+    Whoever owns the model's repository could run anything where the job runs.
+
+    Bad:
+        kind: FineTuningJob
+        metadata:
+          name: remote
+        spec:
+          base_model: hub-llama
+          adapter_name: remote-router
+          training_arguments_config:
+            model_init_kwargs:
+              trust_remote_code: true  # <-
+    Good:
+        kind: FineTuningJob
+        metadata:
+          name: remote
+        spec:
+          base_model: hub-llama
+          adapter_name: remote-router
+          training_arguments_config:
+            model_init_kwargs:
+              trust_remote_code: false
+    """
+    for ref, manifest in view.manifests.items():
+        for path in _trusting(manifest.resource.spec):
+            refused = _not_allowed(ref, view)
+            if refused or not view.settings.spec.allow_remote_code:
+                what = f"the remote code of {', '.join(refused)}" if refused else "remote code"
+                hint = "remove trust_remote_code, or review the code and add the model to allow_remote_code"
+                yield Breach(
+                    path, f"{what} is trusted, and allow_remote_code does not list it", hint, ref, manifest.source
+                )
+
+
+def _trusting(spec: Part) -> Iterator[Path]:
+    for name in spec.model_fields_set:
+        value = getattr(spec, name)
+        if isinstance(value, dict):
+            yield from _flagged(value, ("spec", name))
+        elif isinstance(value, str) and name == "config" and any(_flagged(_read(spec, value), ())):
+            yield ("spec", name)
+
+
+def _flagged(value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, dict):
+        for key, held in value.items():
+            if key == "trust_remote_code" and held not in (False, None, 0, ""):
+                yield (*path, key)
+            else:
+                yield from _flagged(held, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, held in enumerate(value):
+            yield from _flagged(held, (*path, index))
+
+
+def _read(spec: Part, text: str) -> Any:
+    """A Config's text as values; None when it does not parse, which CF-002 and CF-003 report."""
+    if "trust_remote_code" not in text:
+        return None
+    try:
+        return parse(text) if getattr(spec, "type", "") in YAML_TYPES else json.loads(text)
+    except (YamlFault, ValueError, RecursionError):
+        return None
+
+
+def _not_allowed(ref: Ref, view: View) -> list[str]:
+    """Names of the models that the configuration is used with and that the allow-list lacks."""
+    users = view.graph.downstream(ref) if isinstance(view.graph.resources.get(ref), Config) else {ref}
+    targets = {edge.target for user in users for edge in view.graph.edges.get(user, ())}
+    models = [model for target in targets if (model := view.get(target, Model))]
+    names = {model.spec.huggingface_model_name or model.metadata.name for model in models}
+    return sorted(names - set(view.settings.spec.allow_remote_code))

@@ -1,0 +1,34 @@
+"""What every test may use: projects on disk, and the flag that rewrites the golden files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import projects
+
+settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("studio")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="Write what is printed now into the golden files.")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """The folder of a complete small project: data, model, prompt, configs and the three jobs."""
+    return projects.write(tmp_path / "desk", projects.support_desk())
+
+
+@pytest.fixture
+def data_only(tmp_path: Path) -> Path:
+    """The folder of a project that runs no job, so that apply is a matter of milliseconds."""
+    return projects.write(tmp_path / "data-only", projects.data_resources())

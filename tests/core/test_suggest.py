@@ -1,0 +1,49 @@
+"""The nearest known name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.core.suggest import did_you_mean, nearest
+
+FIELDS = ["learning_rate", "num_epochs", "dataset", "lora_config"]
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("learning_rat", "learning_rate"),
+        ("Learning_Rate", "learning_rate"),
+        ("lora-config", "lora_config"),
+        ("data_set", "dataset"),
+        ("epochs", "num_epochs"),
+        ("xyzzy", None),
+        ("", None),
+    ],
+)
+def test_a_misspelt_name_leads_to_the_one_that_was_meant(word: str, found: str | None) -> None:
+    assert nearest(word, FIELDS) == found
+
+
+def test_without_a_near_name_the_hint_lists_what_there_is() -> None:
+    assert did_you_mean("xyzzy", FIELDS) == "known: dataset, learning_rate, lora_config, num_epochs"
+
+
+def test_a_long_list_is_cut_and_says_how_much() -> None:
+    assert did_you_mean("?", [f"name-{n:02}" for n in range(20)]).endswith("name-07 and 12 more")
+
+
+def test_with_nothing_known_the_hint_says_so() -> None:
+    assert did_you_mean("x", []) == "there is none to choose from yet"
+
+
+@given(st.text(), st.lists(st.text(min_size=1)))
+def test_the_order_of_the_known_names_does_not_matter(word: str, known: list[str]) -> None:
+    assert did_you_mean(word, known) == did_you_mean(word, list(reversed(known)))
+
+
+@given(st.lists(st.text("abcdefgh_", min_size=1), min_size=1))
+def test_a_known_name_is_nearest_to_itself(known: list[str]) -> None:
+    assert nearest(known[0], known) == known[0]

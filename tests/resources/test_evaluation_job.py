@@ -1,0 +1,70 @@
+"""Gates: decided from recorded metrics, one verdict for each condition."""
+
+from __future__ import annotations
+
+import pytest
+
+from studio.core.jobspec import CombinationOutput
+from studio.resources.evaluation_job import Gate, Verdict, judge
+
+BASE = CombinationOutput(model="tiny", metrics={"exact_match": 0.2, "latency": 0.5})
+TUNED = CombinationOutput(model="tiny", adapter="router", metrics={"exact_match": 0.8, "latency": 0.75})
+OTHER = CombinationOutput(model="large", adapter="router", metrics={"exact_match": 0.9, "latency": 2.0})
+ALL = (BASE, TUNED, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("gate", "passed", "words"),
+    [
+        ({"min": 0.6, "adapter": "router"}, True, "exact_match of router: 0.8, at least 0.6"),
+        ({"min": 0.8, "adapter": "router"}, True, "exact_match of router: 0.8, at least 0.8"),
+        ({"min": 0.81, "adapter": "router"}, False, "exact_match of router: 0.8, not at least 0.81"),
+        ({"min": 0.3}, False, "exact_match of tiny: 0.2, not at least 0.3"),
+        ({"metric": "latency", "max": 1.0, "adapter": "router"}, True, "latency of router: 0.75, at most 1"),
+        ({"metric": "latency", "max": 0.75, "adapter": "router"}, True, "latency of router: 0.75, at most 0.75"),
+        ({"metric": "latency", "max": 0.7, "adapter": "router"}, False, "latency of router: 0.75, not at most 0.7"),
+        (
+            {"min_gain_over_baseline": 0.5, "adapter": "router"},
+            True,
+            "gain in exact_match over the baseline of router: 0.6, at least 0.5",
+        ),
+        (
+            {"min_gain_over_baseline": 0.7, "adapter": "router"},
+            False,
+            "gain in exact_match over the baseline of router: 0.6, not at least 0.7",
+        ),
+        ({"min": 0.85, "adapter": "router", "base_model": "large"}, True, "exact_match of router: 0.9, at least 0.85"),
+        ({"metric": "rouge1", "min": 0.1}, False, "rouge1 of tiny: not computed, not at least 0.1"),
+        ({"metric": "rouge1", "max": 0.1}, False, "rouge1 of tiny: not computed, not at most 0.1"),
+        ({"min": 0.1, "adapter": "nobody"}, False, "exact_match of nobody: not computed, not at least 0.1"),
+        (
+            {"metric": "rouge1", "min_gain_over_baseline": 0.0},
+            False,
+            "gain in rouge1 over the baseline of tiny: not computed, not at least 0",
+        ),
+    ],
+)
+def test_a_condition_is_decided_and_says_by_which_number(gate: dict[str, object], passed: bool, words: str) -> None:
+    [verdict] = judge([Gate.model_validate({"metric": "exact_match", **gate})], ALL)
+    assert verdict.passed is passed and str(verdict) == words
+
+
+def test_every_condition_of_every_gate_has_a_verdict_in_order() -> None:
+    first = Gate(metric="exact_match", adapter="router", min=0.1, max=0.9, min_gain_over_baseline=0.1)
+    verdicts = judge([first, Gate(metric="latency", max=1.0)], ALL)
+    assert [(verdict.condition, verdict.threshold) for verdict in verdicts] == [
+        ("at least", 0.1),
+        ("at most", 0.9),
+        ("at least", 0.1),
+        ("at most", 1.0),
+    ]
+
+
+def test_a_threshold_of_zero_is_a_condition_and_its_absence_is_none() -> None:
+    assert [v.passed for v in judge([Gate(metric="exact_match", min=0.0)], ALL)] == [True]
+    assert judge([Gate(metric="exact_match")], ALL) == [] and judge([], ALL) == []
+
+
+def test_without_any_combination_nothing_passes() -> None:
+    [verdict] = judge([Gate(metric="exact_match", min=0.0)], ())
+    assert verdict == Verdict("exact_match", "", "at least", 0.0, None, False)

@@ -1,0 +1,125 @@
+"""A sample project without a fault, a hub that knows it, and a way to check what an example makes of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from studio.core.findings import Finding, Phase
+from studio.resources import KINDS, Kind
+from studio.resources.base import DESCRIPTIVE, Resource, Spec, field
+from studio.workflow import validate
+from tests.fakes.hub import FakeHub, Repo, serving
+from tests.rules import examples
+from tests.rules.examples import SAMPLE, Place
+
+EMPTY_SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
+"""A header of two bytes, and no tensors."""
+PICKLED = b"\x80\x04N."
+FEATURES = {"dataset_info": {"features": [{"name": "text", "dtype": "string"}, {"name": "queue", "dtype": "string"}]}}
+
+
+class StageSpec(Spec):
+    after: str = field(DESCRIPTIVE, "The stage before this one.", "", references="Stage")
+
+
+class Stage(Resource):
+    """A kind that somebody adds: the shipped ones refer in one direction and cannot form a cycle."""
+
+    kind: Literal["Stage"] = "Stage"
+    spec: StageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What checking an example gave, and where its marked lines are."""
+
+    findings: list[Finding]
+    marked: list[Place]
+
+    def at(self, id: str) -> list[Place]:
+        """Where a rule found something."""
+        placed = [finding.position for finding in self.findings if finding.rule == id]
+        return [Place(position.file, position.line) for position in placed if position]
+
+
+Check = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample project with the binary files that git should not hold."""
+    root = tmp_path_factory.mktemp("sample") / "project"
+    shutil.copytree(SAMPLE, root)
+    for folder in ("tiny-llama", "no-tokenizer", "broken"):
+        (root / "models" / folder / "model.safetensors").write_bytes(EMPTY_SAFETENSORS)
+    for folder in ("imported", "of-another-model", "broken"):
+        (root / "adapters" / folder / "adapter_model.safetensors").write_bytes(EMPTY_SAFETENSORS)
+    (root / "models" / "pickled" / "pytorch_model.bin").write_bytes(PICKLED)
+    (root / "adapters" / "pickled" / "adapter_model.bin").write_bytes(PICKLED)
+    return root
+
+
+@pytest.fixture
+def project(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the sample project to write into. ``data/locked.csv`` cannot be opened, not even by root."""
+    root = tmp_path / "project"
+    shutil.copytree(sample, root)
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "locked.csv":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setitem(KINDS, "Stage", Kind(Stage))
+    return root
+
+
+@pytest.fixture
+def checked(project: Path) -> Check:
+    """Check an example in the sample project."""
+
+    def check(example: str, *phases: Phase) -> Outcome:
+        marked = examples.write(example, project)
+        return Outcome(validate(project, "default", phases or (Phase.STATIC,)).findings, marked)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[FakeHub]:
+    """A hub that knows what the sample project and the examples name."""
+    card = json.loads(json.dumps(FEATURES))
+    other = "0123456789abcdef0123456789abcdef01234567"
+    repos = {
+        ("datasets", "acme/tickets"): Repo(card=card, revisions=("main", other)),
+        ("datasets", "acme/replies"): Repo(card=card, files={"README.md": b"# Replies\n"}),
+        ("datasets", "acme/gated"): Repo(card=card, gated=True),
+        ("datasets", "acme/secret"): Repo(private=True),
+        ("datasets", "acme/flaky"): Repo(broken=True),
+        ("models", "acme/tiny-llama"): Repo(revisions=("main", other)),
+        ("models", "acme/small-llama"): Repo(files={"config.json": b"{}"}),
+        ("models", "acme/gated"): Repo(gated=True),
+        ("models", "acme/secret"): Repo(private=True),
+        ("models", "acme/flaky"): Repo(broken=True),
+    }
+    with serving(repos) as running:
+        yield running
+
+
+@pytest.fixture
+def online(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """Point the hub client at the fake, without a token."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("HUGGINGFACE_ACCESS_TOKEN", raising=False)
+    hub.requests.clear()
+    return hub
