@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -106,41 +106,43 @@ def resources(job: EvaluationJob) -> Resources:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One condition of one gate, decided. ``value`` is None when the metric was not computed."""
+    """One condition of one gate, decided. ``condition`` is the gate's field; ``value`` is the metric or its gain over
+    the baseline, None when the metric was not computed."""
 
     metric: str
     combination: str
-    condition: str
+    condition: Literal["min", "max", "min_gain_over_baseline"]
     threshold: float
     value: float | None
     passed: bool
 
     def __str__(self) -> str:
-        shown = "not computed" if self.value is None else f"{self.value:.4g}"
-        sign = "" if self.passed else "not "
-        return f"{self.metric} of {self.combination}: {shown}, {sign}{self.condition} {self.threshold:g}"
+        asked = f"{'' if self.passed else 'not '}at {'most' if self.condition == 'max' else 'least'} {self.threshold:g}"
+        if self.value is None:
+            return f"{self.metric} of {self.combination}: not computed, {asked}"
+        if self.condition == "min_gain_over_baseline":
+            return f"{self.metric} of {self.combination}: {self.value:+.4g} over the baseline, {asked}"
+        return f"{self.metric} of {self.combination}: {self.value:.4g}, {asked}"
 
 
 def judge(gates: Sequence[Gate], combinations: Sequence[CombinationOutput]) -> list[Verdict]:
     """Decide every condition of every gate from the metrics; the first combination is the baseline."""
-    found = []
-    for gate in gates:
-        judged = _combination(gate, combinations)
-        value = judged.metrics.get(gate.metric) if judged else None
-        baseline = combinations[0].metrics.get(gate.metric) if combinations else None
-        gain = value - baseline if value is not None and baseline is not None else None
-        name = gate.adapter or gate.base_model or (combinations[0].model if combinations else "")
-        if gate.min is not None:
-            found.append(Verdict(gate.metric, name, "at least", gate.min, value, _holds(value, gate.min)))
-        if gate.max is not None:
-            passed = value is not None and value <= gate.max
-            found.append(Verdict(gate.metric, name, "at most", gate.max, value, passed))
-        if gate.min_gain_over_baseline is not None:
-            floor = gate.min_gain_over_baseline
-            found.append(
-                Verdict(f"gain in {gate.metric} over the baseline", name, "at least", floor, gain, _holds(gain, floor))
-            )
-    return found
+    return [verdict for gate in gates for verdict in _judge(gate, combinations)]
+
+
+def _judge(gate: Gate, combinations: Sequence[CombinationOutput]) -> Iterator[Verdict]:
+    judged = _combination(gate, combinations)
+    value = judged.metrics.get(gate.metric) if judged else None
+    baseline = combinations[0].metrics.get(gate.metric) if combinations else None
+    gain = value - baseline if value is not None and baseline is not None else None
+    name = gate.adapter or gate.base_model or (combinations[0].model if combinations else "")
+    if gate.min is not None:
+        yield Verdict(gate.metric, name, "min", gate.min, value, _holds(value, gate.min))
+    if gate.max is not None:
+        yield Verdict(gate.metric, name, "max", gate.max, value, value is not None and value <= gate.max)
+    floor = gate.min_gain_over_baseline
+    if floor is not None:
+        yield Verdict(gate.metric, name, "min_gain_over_baseline", floor, gain, _holds(gain, floor))
 
 
 def _holds(value: float | None, floor: float) -> bool:

@@ -26,12 +26,12 @@ ALL = (BASE, TUNED, OTHER)
         (
             {"min_gain_over_baseline": 0.5, "adapter": "router"},
             True,
-            "gain in exact_match over the baseline of router: 0.6, at least 0.5",
+            "exact_match of router: +0.6 over the baseline, at least 0.5",
         ),
         (
             {"min_gain_over_baseline": 0.7, "adapter": "router"},
             False,
-            "gain in exact_match over the baseline of router: 0.6, not at least 0.7",
+            "exact_match of router: +0.6 over the baseline, not at least 0.7",
         ),
         ({"min": 0.85, "adapter": "router", "base_model": "large"}, True, "exact_match of router: 0.9, at least 0.85"),
         ({"metric": "rouge1", "min": 0.1}, False, "rouge1 of tiny: not computed, not at least 0.1"),
@@ -40,7 +40,7 @@ ALL = (BASE, TUNED, OTHER)
         (
             {"metric": "rouge1", "min_gain_over_baseline": 0.0},
             False,
-            "gain in rouge1 over the baseline of tiny: not computed, not at least 0",
+            "rouge1 of tiny: not computed, not at least 0",
         ),
     ],
 )
