@@ -55,7 +55,7 @@ class Desire:
         """Label and content of the configuration in force for a job's field; an absent default is empty."""
         if isinstance(value, dict):
             return "inline", value
-        if isinstance(value, str):
+        if value:
             resource = self.graph.resources[Ref("Config", value)]
             return str(resource.ref), config_content(resource)
         chosen = self.default_configs.get((type, family)) or self.default_configs.get((type, ""))

@@ -126,7 +126,7 @@ def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], rec
             return Verb.REUSE, "the same work was done before"
         return (Verb.REPLACE if is_job else Verb.UPDATE), _because(changes)
     if record.status is RecordStatus.FAILED:
-        return Verb.RETRY, "the last run failed"
+        return (Verb.REUSE, "the same work was done elsewhere") if at_hand else (Verb.RETRY, "the last run failed")
     return (Verb.UPDATE, _because(changes)) if changes else (Verb.NONE, "")
 
 

@@ -34,6 +34,8 @@ from studio.resources import KINDS
 from studio.rules.base import View, check
 from studio.state.base import Artifact, Operation, StateReader
 
+pause = time.sleep
+"""Between two looks at running jobs; seconds."""
 OFFLINE = (Phase.STATIC, Phase.RECORDED)
 EVERYTHING = (Phase.STATIC, Phase.RECORDED, Phase.ONLINE)
 
@@ -135,7 +137,7 @@ def apply(planned: Planned, watcher: Watcher, parallelism: int) -> Applied:
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         recorder = Recorder(state, sources, target.commit, now, _new_id, dict(state.records()))
         tools = Tools(
-            current.desire, target, state, backend(loaded, os.environ), recorder, watcher, now, time.sleep,
+            current.desire, target, state, backend(loaded, os.environ), recorder, watcher, now, pause,
             present=lambda artifact: _present(artifact, loaded.root), parallelism=parallelism,
         )  # fmt: skip
         loop = Loop(tools, current.plan)

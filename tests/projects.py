@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,9 @@ def plan(root: Path, past: Recorded | None = None) -> Plan:
 def verbs(made: Plan) -> dict[str, str]:
     """Resource to verb, for what is not left alone."""
     return {str(action.ref): action.verb.value for action in made.pending}
+
+
+def snapshot(root: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file below a folder with its time of change and its content."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}

@@ -82,7 +82,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     shutil.copytree(QUICKSTART, root, ignore=shutil.ignore_patterns(".studio", "build"))
     backend = CountingBackend(root)
     monkeypatch.setitem(BACKENDS, "local", lambda root, environ: backend)
-    monkeypatch.setattr(workflow.time, "sleep", lambda _: None)
+    monkeypatch.setattr(workflow, "pause", lambda _: None)
     yield Project(root, backend)
 
 
@@ -168,7 +168,7 @@ def test_ctrl_c_leaves_the_job_running_and_the_next_apply_attaches(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(workflow.time, "sleep", interrupt)
+        patched.setattr(workflow, "pause", interrupt)
         with pytest.raises(KeyboardInterrupt):
             project.apply()
     state = project.plan().state
@@ -266,7 +266,7 @@ def test_a_process_that_lost_its_lease_writes_nothing_more(project: Project, mon
         with engine.begin() as connection:
             connection.execute(lease.leases.update().values(token=lease.leases.c.token + 1))
 
-    monkeypatch.setattr(workflow.time, "sleep", usurp)
+    monkeypatch.setattr(workflow, "pause", usurp)
     with pytest.raises(LeaseLostError):
         project.apply()
     assert ROUTER not in project.plan().state.records()

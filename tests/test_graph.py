@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from random import Random
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Strict
 
 from studio.core.findings import Source
 from studio.core.references import Ref
 from studio.graph import Graph, build, producer
 from studio.load.manifests import parse_manifest
 from studio.load.project import shipped_defaults
-from studio.resources.base import Resource
+from studio.resources.base import OUTCOME, Metadata, Resource, Spec, field
 from tests.projects import Document, manifest, support_desk
 
 DEFAULTS = {ref: each.resource for ref, each in shipped_defaults().items()}
@@ -113,31 +116,54 @@ def test_what_is_up_and_down_the_stream_is_told_all_the_way() -> None:
     assert graph.downstream(ref("Model/nowhere")) == graph.ancestors(ref("Model/nowhere")) == set()
 
 
-# Circles
+# Circles: the kinds there are cannot form one; a kind that could come to exist can
 
 
-def circle(*jobs: str) -> list[Document]:
-    """Adapters and jobs in a circle: each job names, through an adapter, the evaluation that needs the next one."""
-    found = []
-    for here, after in zip(jobs, (*jobs[1:], jobs[0]), strict=True):
-        found.append(manifest("Adapter", here, {"fine_tuning_job": here, "prompt": here}))
-        found.append(manifest("FineTuningJob", here, {"adapter_name": f"made-by-{here}", "prompt": here}))
-        found.append(manifest("Prompt", here, {"dataset": here}))
-        found.append(manifest("Dataset", here))
-        found.append(manifest("ModelExport", here, {"adapter": here, "requires": [f"e-{after}"]}))
-    return found
+class ThingSpec(Spec):
+    needs: Annotated[tuple[str, ...], Strict(False)] = field(OUTCOME, "What it needs.", (), references="Thing")
 
 
-def test_a_project_without_a_circle_reports_none() -> None:
-    assert graph_of(*support_desk(), *circle("a", "b")).cycles == []
+class Thing(Resource):
+    kind: Literal["Thing"] = "Thing"
+    spec: ThingSpec
 
 
-def test_a_resource_that_needs_itself_is_a_circle_of_one() -> None:
-    graph = build(parsed([manifest("Adapter", "a", {"model": "a"})]), {})
-    assert graph.cycles == []
-    graph._dag.add_edge(ref("Adapter/a"), ref("Adapter/a"))
-    graph.cycles.clear()
-    assert graph.unresolved
+def things(needs: dict[str, str]) -> Graph:
+    made = [Thing(metadata=Metadata(name=name), spec=ThingSpec(needs=tuple(of.split()))) for name, of in needs.items()]
+    return build({each.ref: each for each in made}, {})
+
+
+@pytest.mark.parametrize(
+    ("needs", "circles"),
+    [
+        ({"a": "", "b": "a", "c": "a b"}, []),
+        ({"a": "a"}, ["a a"]),
+        ({"a": "b", "b": "a"}, ["a b a"]),
+        ({"c": "a", "a": "b", "b": "c"}, ["a b c a"]),
+        ({"x": "y", "y": "x", "b": "a", "a": "b", "z": "x a"}, ["a b a", "x y x"]),
+        ({"a": "b", "b": "c d", "c": "b", "d": ""}, ["b c b"]),
+        ({"d": "c", "c": "b", "b": "c"}, ["b c b"]),
+    ],
+)
+def test_a_circle_is_told_as_a_path_in_which_each_needs_the_next(needs: dict[str, str], circles: list[str]) -> None:
+    assert [" ".join(each.name for each in cycle) for cycle in things(needs).cycles] == circles
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdef"), max_size=3), min_size=1))
+def test_whatever_the_references_every_circle_is_real_and_none_is_missed(needs: dict[str, list[str]]) -> None:
+    graph = things({name: " ".join(of) for name, of in needs.items()})
+    for cycle in graph.cycles:
+        assert cycle[0] == cycle[-1] and len(cycle) > 1
+        assert all(after in graph.upstream(here) for here, after in pairwise(cycle))
+    if not graph.cycles:
+        assert sorted(graph.order()) == sorted(graph.resources)
+    needs_itself = any(each in (need, *graph.ancestors(need)) for each in graph.resources for need in graph.upstream(each))
+    assert bool(graph.cycles) is needs_itself
+
+
+def test_the_circles_are_the_same_however_the_manifests_are_ordered() -> None:
+    needs = {"a": "b", "b": "c", "c": "a", "x": "y", "y": "x"}
+    assert things(needs).cycles == things(dict(reversed(needs.items()))).cycles
 
 
 # Order

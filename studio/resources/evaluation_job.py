@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Strict
 
@@ -87,13 +87,14 @@ def compile(job: EvaluationJob, scope: Scope) -> EvaluationWork:
         seen=tuple(dict.fromkeys(seen)),
         selected_features=spec.selected_features,
         generation=scope.config("generation_config", spec.generation_config, base),
-        model_quantization=None
-        if spec.model_bnb_config is None
-        else scope.config("bitsandbytes_config", spec.model_bnb_config, base),
-        adapter_quantization=None
-        if spec.adapter_bnb_config is None
-        else scope.config("bitsandbytes_config", spec.adapter_bnb_config, base),
+        model_quantization=_asked(spec.model_bnb_config, base, scope),
+        adapter_quantization=_asked(spec.adapter_bnb_config, base, scope),
     )
+
+
+def _asked(value: ConfigValue, model: str, scope: Scope) -> dict[str, Any] | None:
+    """Quantisation happens only when asked for."""
+    return scope.config("bitsandbytes_config", value, model) if value not in (None, "") else None
 
 
 def resources(job: EvaluationJob) -> Resources:

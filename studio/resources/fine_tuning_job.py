@@ -112,7 +112,7 @@ def resources(job: FineTuningJob) -> Resources:
 
 def _asked(type: str, value: ConfigValue, spec: FineTuningJobSpec, scope: Scope) -> dict[str, Any] | None:
     """A Config that has no default in force: quantisation happens only when asked for."""
-    return None if value is None else scope.config(type, value, spec.base_model)
+    return scope.config(type, value, spec.base_model) if value not in (None, "") else None
 
 
 def _format(spec: FineTuningJobSpec, scope: Scope) -> str:

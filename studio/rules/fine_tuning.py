@@ -56,8 +56,8 @@ def bad_adapter_name(job: FineTuningJob, view: View) -> Iterator[Breach]:
     name = job.spec.adapter_name
     if not ADAPTER_NAME.match(name):
         message = f"adapter_name {name!r} must match ^[a-zA-Z0-9-]+$" if name else "adapter_name is missing"
-        suggestion = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-") or job.metadata.name
-        yield Breach("spec.adapter_name", message, f"write {suggestion}")
+        plain = (re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-") for text in (name, job.metadata.name))
+        yield Breach("spec.adapter_name", message, f"write {next(filter(None, plain), 'my-adapter')}")
 
 
 @rule("FT-003", FineTuningJob)
@@ -103,8 +103,10 @@ def axolotl_without_config(job: FineTuningJob, view: View) -> Iterator[Breach]:
             sequence_len: 512
     """
     if job.spec.framework_type == Framework.AXOLOTL and not job.spec.axolotl_config:
-        names = [config.metadata.name for config, _ in view.each(Config) if config.spec.type == ConfigType.AXOLOTL]
-        hint = f"name a Config of type axolotl ({', '.join(names[:8])})" if names else "write a Config of type axolotl"
+        every = {**view.defaults, **view.manifests}.values()
+        configs = [manifest.resource for manifest in every if isinstance(manifest.resource, Config)]
+        names = sorted(config.metadata.name for config in configs if config.spec.type == ConfigType.AXOLOTL)
+        hint = f"name a Config of type axolotl, such as {names[0]}" if names else "write a Config of type axolotl"
         yield Breach("spec.axolotl_config", "framework_type axolotl needs an axolotl_config", hint)
 
 
@@ -130,7 +132,7 @@ def adapter_name_taken(job: FineTuningJob, view: View) -> Iterator[Breach]:
     producers = view.graph.producers.get(job.spec.adapter_name, ())
     if len(producers) > 1 and job.ref != min(producers):
         message = f"the adapter {job.spec.adapter_name!r} is already produced by {min(producers)}"
-        yield Breach("spec.adapter_name", message, f"write {job.metadata.name}, or another name of its own")
+        yield Breach("spec.adapter_name", message, "give each job an adapter_name of its own")
 
 
 @rule("FT-020", FineTuningJob)

@@ -53,10 +53,10 @@ def test_every_condition_of_every_gate_has_a_verdict_in_order() -> None:
     first = Gate(metric="exact_match", adapter="router", min=0.1, max=0.9, min_gain_over_baseline=0.1)
     verdicts = judge([first, Gate(metric="latency", max=1.0)], ALL)
     assert [(verdict.condition, verdict.threshold) for verdict in verdicts] == [
-        ("at least", 0.1),
-        ("at most", 0.9),
-        ("at least", 0.1),
-        ("at most", 1.0),
+        ("min", 0.1),
+        ("max", 0.9),
+        ("min_gain_over_baseline", 0.1),
+        ("max", 1.0),
     ]
 
 
@@ -67,4 +67,4 @@ def test_a_threshold_of_zero_is_a_condition_and_its_absence_is_none() -> None:
 
 def test_without_any_combination_nothing_passes() -> None:
     [verdict] = judge([Gate(metric="exact_match", min=0.0)], ())
-    assert verdict == Verdict("exact_match", "", "at least", 0.0, None, False)
+    assert verdict == Verdict("exact_match", "", "min", 0.0, None, False)

@@ -164,6 +164,11 @@ def test_a_value_that_did_not_parse_is_reported_once(checked: Check) -> None:
     assert {finding.rule for finding in outcome.findings} == {"MF-007"}
 
 
+def test_settings_that_did_not_parse_are_not_judged(checked: Check) -> None:
+    outcome = checked("kind: Project\nmetadata:\n  name: 7\nspec:\n  backend: {type: [x]}\n  state: [y]")
+    assert [finding.rule for finding in outcome.findings] == ["MF-007"] * 3
+
+
 def test_keys_of_several_types_are_compared_without_an_error(checked: Check) -> None:
     config = 'kind: Config\nmetadata:\n  name: {name}\nspec:\n  type: axolotl\n  config: "1: a\\nb: c\\n"'
     outcome = checked(config.format(name="one") + "\n---\n" + config.format(name="two"))
