@@ -63,7 +63,12 @@ spec:
     task_type: CAUSAL_LM
     target_modules: [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]
   training_arguments_config:
-    {{per_device_train_batch_size: 8, lr_scheduler_type: cosine, warmup_steps: 0.03, logging_steps: 50}}
+    per_device_train_batch_size: 16
+    train_sampling_strategy: group_by_length
+    gradient_checkpointing: false
+    lr_scheduler_type: cosine
+    warmup_steps: 0.03
+    logging_steps: 25
   num_epochs: {epochs}
   learning_rate: {learning_rate}
   train_test_split: 0.9

@@ -28,6 +28,8 @@ _REASONS = {
     Effect.DESCRIPTIVE: "recorded in place",
 }
 ABSENT = None
+NULL = "null"
+"""How a null that came or went is told: it is part of a configuration's content."""
 
 
 def stored(part: Part) -> dict[str, Any]:
@@ -71,7 +73,10 @@ def _short(fingerprint: str | None) -> str | None:
 def _leaves(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}, key=str):
-            yield from _leaves((*path, key), old.get(key, ABSENT), new.get(key, ABSENT))
+            before, after = old.get(key, ABSENT), new.get(key, ABSENT)
+            if before is after is None and (key in old) != (key in new):
+                before, after = (NULL, ABSENT) if key in old else (ABSENT, NULL)
+            yield from _leaves((*path, key), before, after)
     elif not _same(old, new):
         yield path, old, new
 

@@ -19,6 +19,7 @@ from studio.compile import Target
 from studio.core.errors import StudioError
 from studio.core.findings import Finding, Phase, Severity
 from studio.core.references import Ref
+from studio.core.suggest import did_you_mean
 from studio.desired import Desire, desire
 from studio.graph import Graph, build
 from studio.load import commit
@@ -88,7 +89,9 @@ def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Pla
 
 
 def open_state(loaded: Loaded) -> StateReader:
-    """The project's state, for reading."""
+    """The project's state, for reading; raises StudioError when studio.yaml does not reliably say where that is."""
+    if loaded.damaged:
+        raise StudioError("studio.yaml has errors", "'studio validate' shows them")
     from studio.state.sql import open_reader
 
     return open_reader(state_url(loaded), loaded.root, loaded.environment)
@@ -109,7 +112,10 @@ def state_url(loaded: Loaded) -> str:
 
 def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
     """Where jobs run."""
-    return BACKENDS[loaded.settings.spec.backend.type](loaded.root, environ)
+    type = loaded.settings.spec.backend.type
+    if type not in BACKENDS:
+        raise StudioError(f"the backend type {type!r} is unknown", did_you_mean(type, BACKENDS))
+    return BACKENDS[type](loaded.root, environ)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from studio.apply import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.backends.base import Capacity
 from studio.core.errors import LeaseLostError
-from studio.core.jobspec import Event, EvaluationWork, ExportWork
+from studio.core.jobspec import EvaluationWork, Event, ExportWork
 from studio.core.references import Ref
 from studio.plan import Action, Verb
 from studio.state import lease
@@ -68,8 +68,8 @@ class Project:
 
     def add_job(self, name: str, **fields: object) -> None:
         spec = {
-            "base_model": "tiny-llama", "dataset": "tickets", "prompt": "route-ticket", "adapter_name": f"{name}-adapter",
-            "num_cpu": 1, "num_memory": 1, "num_epochs": 1, **fields,
+            "base_model": "tiny-llama", "dataset": "tickets", "prompt": "route-ticket",
+            "adapter_name": f"{name}-adapter", "num_cpu": 1, "num_memory": 1, "num_epochs": 1, **fields,
         }  # fmt: skip
         lines = "".join(f"  {key}: {value}\n" for key, value in spec.items())
         text = f"apiVersion: studio/v1\nkind: FineTuningJob\nmetadata: {{name: {name}}}\nspec:\n{lines}"
@@ -175,7 +175,7 @@ def test_ctrl_c_leaves_the_job_running_and_the_next_apply_attaches(
     assert state.runs(ROUTER)[0].status is RunStatus.SUBMITTED
     assert state.operations(1)[0].outcome == "interrupted"
     project.apply()
-    assert [attempt for key, attempt in project.backend.submissions if "router-" in key][0] == 1
+    assert next(attempt for key, attempt in project.backend.submissions if "router-" in key) == 1
     assert len(project.backend.submissions) == 3
 
 

@@ -47,6 +47,8 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any
         ({"x": 1}, {"x": 1.0}, [("spec.config.x", 1, 1.0)]),
         ({"x": [0]}, {"x": [False]}, [("spec.config.x", [0], [False])]),
         ({"x": ""}, {"x": False}, [("spec.config.x", "", False)]),
+        ({}, {"x": None}, [("spec.config.x", None, "null")]),
+        ({"a": {"x": None}}, {"a": {}}, [("spec.config.a.x", "null", None)]),
         ({"x": float("nan")}, {"x": float("nan")}, []),
     ],
 )
@@ -60,11 +62,7 @@ def test_content_is_compared_down_to_its_leaves(
 def test_content_of_another_hash_has_a_difference_to_show_and_equal_content_has_none(
     old: dict[str, Any], new: dict[str, Any]
 ) -> None:
-    absent_is_null = {k: v for k, v in old.items() if v is not None}, {k: v for k, v in new.items() if v is not None}
-    if canonical(old) == canonical(new):
-        assert differences(old, new) == []
-    elif canonical(absent_is_null[0]) != canonical(absent_is_null[1]) and "null" not in canonical([old, new]):
-        assert differences(old, new) != []
+    assert (differences(old, new) == []) is (canonical(old) == canonical(new))
 
 
 @pytest.mark.parametrize(

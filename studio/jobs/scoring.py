@@ -13,8 +13,9 @@ from studio.jobs.batching import Batch, by_tokens
 
 IGNORED = -100
 """Label of tokens that do not count (torch, CrossEntropyLoss, ignore_index)."""
-LOGITS_PER_BATCH, FEWEST_TOKENS = 64_000_000, 256
-"""Logits (tokens × vocabulary) of one forward pass: 256 MB in float32, whatever the vocabulary's size."""
+LOGITS_PER_BATCH, FEWEST_TOKENS, MOST_TOKENS = 64_000_000, 256, 2048
+"""Logits (tokens × vocabulary) of one forward pass: 256 MB in float32, whatever the vocabulary's size. More than 2048
+tokens leave the processor's cache and take twice the time (measured on CPU: 2.2 s against 5.0 s for 22,000 tokens)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def encode(
 def mean_loss(model: Any, rows: Sequence[Scored], pad: int) -> Loss:
     """The loss over all rows, each token weighing the same; 0 tokens give a loss of 0."""
     total, tokens = 0.0, 0
-    budget = max(FEWEST_TOKENS, LOGITS_PER_BATCH // model.config.get_text_config().vocab_size)
+    fitting = LOGITS_PER_BATCH // model.config.get_text_config().vocab_size
+    budget = min(MOST_TOKENS, max(FEWEST_TOKENS, fitting))
     for batch in by_tokens([len(row.ids) for row in rows], budget):
         summed, counted = _batch_loss(model, [rows[index] for index in batch.rows], batch, pad)
         total, tokens = total + summed, tokens + counted

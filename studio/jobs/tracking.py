@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from studio.core.errors import JobError
-from studio.core.jobspec import JobSpec, Tracking
+from studio.core.jobspec import VARIABLE, JobSpec, Tracking
 
 LONGEST_PARAM = 6000
 """Characters of a param's value (mlflow 3.17, MAX_PARAM_VAL_LENGTH)."""
@@ -105,9 +106,18 @@ def _experiment(spec: JobSpec) -> str:
 def _absolute(spec: JobSpec) -> str:
     """A relative sqlite file is relative to the project, not to whatever folder the job runs in."""
     uri = spec.tracking.tracking_uri
+    if uri.startswith(VARIABLE):
+        return _from_environment(uri.removeprefix(VARIABLE))
     if not uri.startswith(SQLITE):
         return uri
     return SQLITE + str(spec.path(uri.removeprefix(SQLITE)))
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise JobError(f"the environment variable {name} is not set", "it holds the MLflow tracking URI (studio.yaml)")
+    return value
 
 
 def _artifacts(spec: JobSpec) -> str | None:

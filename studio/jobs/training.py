@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Callable
 
 from studio.core.errors import JobError
-from studio.core.jobspec import JobSpec, TrainingWork
+from studio.core.jobspec import JobSpec, TrainingOutput, TrainingWork
+from studio.jobs import ranks
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome
 
@@ -20,7 +22,12 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     work = spec.work
     if not isinstance(work, TrainingWork):
         raise TypeError(f"training was given {type(work).__name__}")
-    return _framework(work)(spec, work, events)
+    outcome = _framework(work)(spec, work, events)
+    if work.copy_to and ranks.is_main() and isinstance(outcome.output, TrainingOutput):
+        copy = spec.path(work.copy_to) / work.adapter_name
+        shutil.copytree(spec.path(outcome.output.adapter), copy, dirs_exist_ok=True)
+        events.write("save", f"a copy of the adapter in {copy}")
+    return outcome
 
 
 def _framework(work: TrainingWork) -> Framework:

@@ -34,6 +34,8 @@ class Loaded:
     defaults: dict[Ref, Manifest] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     files: int = 0
+    damaged: bool = False
+    """Whether some of studio.yaml did not parse, so that its defaults may be in force where it says otherwise."""
 
 
 def find_root(start: Path) -> Path:
@@ -52,6 +54,7 @@ def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     chosen = _environment(settings, environment, damaged=bool(problems))
     settings = _in_environment(settings, chosen)
     loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
+    loaded.damaged = bool(problems)
     patches = chosen.patches if chosen else ()
     for name in files.find(root, _folders(loaded)):
         if name == SETTINGS_FILE:  # the project's own folder is a manifest folder

@@ -19,7 +19,7 @@ def locate(url: str, root: Path) -> URL:
     """The state's URL with a relative SQLite path taken from the project's root."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise StudioError(
             f"the state URL {redact(url)!r} is not valid", "write sqlite:///path or postgresql+psycopg://user@host/db"
         ) from error
@@ -76,7 +76,8 @@ def revision(engine: Engine) -> str | None:
         if not inspect(engine).has_table("alembic_version"):
             return None
         with engine.connect() as connection:
-            return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return str(found) if found else None
     except DatabaseError as error:  # also a file that is no database
         raise StudioError(
             f"the state at {engine.url.render_as_string()} cannot be opened: {error.orig}",
@@ -109,5 +110,7 @@ def migrate(engine: Engine) -> None:
     if found is not None and found not in known:
         raise StudioError(f"the state has the unknown schema {found}", "it was written by a newer studio; use that one")
     with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":  # whoever comes second waits, then finds nothing to do
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -76,6 +76,24 @@ def test_the_adapter_names_no_path_of_this_machine_and_holds_no_pickle(make_spec
         assert spec.project_dir.encode() not in path.read_bytes()
 
 
+def test_an_out_dir_receives_a_copy_of_the_adapter(make_spec: MakeSpec) -> None:
+    spec = make_spec(training(copy_to="exported"))
+    spec.path("exported").mkdir()
+    made = output(spec)
+    for original in spec.path(made.adapter).iterdir():
+        assert (spec.path("exported") / "router" / original.name).read_bytes() == original.read_bytes()
+
+
+def test_a_tracking_uri_may_come_from_a_variable(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = make_spec(training())
+    own = spec.tracking.tracking_uri
+    secret = spec.model_copy(update={"tracking": spec.tracking.model_copy(update={"tracking_uri": "env:TRACKING"})})
+    monkeypatch.delenv("TRACKING", raising=False)
+    assert "TRACKING is not set" in failure(secret)
+    monkeypatch.setenv("TRACKING", f"sqlite:///{spec.path(own.removeprefix('sqlite:///'))}")
+    assert perform(secret).mlflow_run_id
+
+
 def test_mlflow_holds_params_losses_and_the_curve(make_spec: MakeSpec) -> None:
     from mlflow.tracking import MlflowClient
 
