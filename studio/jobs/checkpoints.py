@@ -11,6 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.jobs import ranks
 from studio.jobs.result import write_atomically
 
 PREFIX = "checkpoint-"
@@ -42,7 +43,7 @@ def latest(folder: Path) -> Checkpoint | None:
         checkpoint = _read(candidate)
         if checkpoint:
             whole.append(checkpoint)
-        else:
+        elif ranks.is_main():
             shutil.rmtree(candidate)
     return max(whole, key=lambda checkpoint: checkpoint.step, default=None)
 
@@ -53,7 +54,7 @@ def _read(folder: Path) -> Checkpoint | None:
     if not manifest.exists() or not number.isdigit():
         return None
     content = json.loads(manifest.read_text(encoding="utf-8"))
-    if content["files"] != _sizes(folder):
+    if not content["files"].items() <= _sizes(folder).items():  # other ranks may add files after the manifest
         return None
     return Checkpoint(folder, int(number), float(content["seconds"]))
 

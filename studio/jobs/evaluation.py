@@ -113,7 +113,8 @@ def _questions(spec: JobSpec, work: EvaluationWork, events: EventLog) -> Questio
     for name in work.selected_features:
         if name not in columns:
             raise JobError(f"selected_features: the dataset has no column {name!r}", did_you_mean(name, columns))
-    events.write("data", f"{len(chosen.rows)} rows of the {chosen.split} split, none of them seen in training")
+    without = ", without those that training saw" if work.seen else ""
+    events.write("data", f"{len(chosen.rows)} rows of the {chosen.split} split{without}")
     return Questions(
         templating.rendered(chosen.rows, work.templates.input),
         templating.rendered(chosen.rows, work.templates.completion),

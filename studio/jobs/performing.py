@@ -61,6 +61,11 @@ def _job(task: str) -> Job:
 def _failure(error: Exception, spec: JobSpec) -> Failure:
     if isinstance(error, StudioError):
         return Failure(message=error.message, hint=error.hint)
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("studio"):
+        return Failure(
+            message=f"the package {error.name} is not installed where jobs run ({sys.executable})",
+            hint="install what jobs need there: pip install 'fine-tuning-studio[train]'",
+        )
     if exhausted := exhaustion.explain(error, spec):
         return Failure(message=exhausted.message, hint=exhausted.hint)
     return Failure(

@@ -35,6 +35,12 @@ REFUSED = {
     "push_to_hub": "a job publishes nothing; export the adapter instead",
     "hub_token": "secrets are names of variables, never values",
 }
+OWNED = {
+    "output_dir": "outputs go to the run's folder",
+    "completion_only_loss": "the job's loss decides",
+    "dataset_text_field": "the prompt makes the text",
+}
+"""Keys that the job sets, and why what the user wrote does not count."""
 KNOWN = frozenset(field.name for field in dataclasses.fields(SFTConfig) if field.init)
 LOG_SHARE, SAVE_SHARE, KEPT_CHECKPOINTS = 0.02, 0.2, 2
 
@@ -98,9 +104,7 @@ def _defaults(device: Device) -> dict[str, Any]:
 
 def _decided(given: dict[str, Any], device: Device) -> tuple[dict[str, Any], list[str]]:
     """Number format and device; what differs from the user's words becomes a note."""
-    notes = []
-    if given.get("output_dir"):
-        notes.append("output_dir is ignored: outputs go to the run's folder")
+    notes = [f"{key} is ignored: {reason}" for key, reason in OWNED.items() if given.get(key) is not None]
     if given.get("report_to") not in (None, "none", "mlflow", ["mlflow"]):
         notes.append("report_to is ignored: runs are logged to MLflow")
     for key in ("num_train_epochs", "learning_rate"):

@@ -51,6 +51,15 @@ def test_what_a_user_can_mend_is_a_failure_with_a_hint_and_exit_code_1(make_spec
     assert [event.phase for event in events(spec)][-1] == "failed"
 
 
+def test_a_missing_library_is_named_with_the_command_that_installs_it(make_spec: MakeSpec, tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    absent.mkdir()
+    (absent / "datasets.py").write_text("raise ModuleNotFoundError('no datasets', name='datasets')")
+    code, result = in_process_of_its_own(make_spec(training()), PYTHONPATH=f"{absent}:{ROOT}")
+    assert code == 1 and result.failure and not result.failure.bug
+    assert "datasets is not installed" in result.failure.message and "[train]" in result.failure.hint
+
+
 def test_a_fault_of_ours_is_marked_as_one_and_logs_its_traceback(
     make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from studio.core.jobspec import ExportOutput, JobResult, JobSpec
 
 from .hub_server import COMMIT, TOKEN, serving
-from .workbench import MakeSpec, export, in_process_of_its_own, log
+from .workbench import MakeSpec, environment, export, in_process_of_its_own, log
 
 pytestmark = pytest.mark.slow
 NAME = "acme/tiny"
@@ -71,11 +73,6 @@ def test_adapter_weights_are_registered_over_a_reference(make_spec: MakeSpec, ro
 
 def predicted(spec: JobSpec, address: str) -> list[str]:
     """What a fresh process that loads the registered model answers."""
-    import subprocess
-    import sys
-
-    from .workbench import environment
-
     code = (
         "import json, mlflow\n"
         "model = mlflow.pyfunc.load_model('models:/ticket-router/1')\n"
@@ -105,18 +102,53 @@ def test_a_reference_stores_no_weights(make_spec: MakeSpec, repository: Path) ->
     assert not list(folder.rglob("*.safetensors"))
 
 
+DOWNLOAD = """
+import sys
+from pathlib import Path
+from studio.core.errors import JobError
+from studio.core.jobspec import JobSpec
+from studio.jobs import hub
+
+try:
+    hub.download(sys.argv[2], sys.argv[3], JobSpec.model_validate_json(Path(sys.argv[1]).read_bytes()))
+except JobError as error:
+    print(error.message)
+"""
+
+
 @pytest.mark.parametrize(
-    ("model", "gated", "fault"),
+    ("name", "revision", "gated", "fault"),
     [
-        ({**BASE, "huggingface_name": "acme/other"}, False, "does not exist on the hub"),
-        ({**BASE, "revision": "v9"}, False, "has no revision v9"),
-        (BASE, True, "is gated"),
+        ("acme/other", COMMIT, False, "does not exist on the hub"),
+        (NAME, "v9", False, "has no revision v9"),
+        (NAME, COMMIT, True, "is gated"),
+        ("not a name", "", False, "is not a name on the hub"),
     ],
 )
 def test_what_the_hub_refuses_is_said(
-    make_spec: MakeSpec, repository: Path, model: dict[str, Any], gated: bool, fault: str
+    make_spec: MakeSpec, repository: Path, name: str, revision: str, gated: bool, fault: str
 ) -> None:
-    spec = make_spec(export(None, model=model))
+    spec = make_spec(export(None))
+    path = spec.path("spec.json")
+    path.write_text(spec.model_dump_json())
     with serving(repository, NAME, gated=gated) as (address, _):
-        result = run(spec, address)
-    assert result.failure is not None and not result.failure.bug and fault in result.failure.message
+        assert fault in downloading(address, path, name, revision)
+
+
+def test_a_hub_that_does_not_answer_is_said(make_spec: MakeSpec) -> None:
+    spec = make_spec(export(None))
+    path = spec.path("spec.json")
+    path.write_text(spec.model_dump_json())
+    assert "could not be fetched from the hub" in downloading("http://127.0.0.1:9", path, NAME, COMMIT)
+
+
+def downloading(address: str, spec: Path, name: str, revision: str) -> str:
+    variables = {"HF_ENDPOINT": address, "HF_HOME": str(spec.parent / "hf-home"), "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", DOWNLOAD, str(spec), name, revision],
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
