@@ -19,9 +19,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from studio.report.sparkline import sparkline
+
 ROOT = Path(__file__).resolve().parents[1]
 BASE_MODEL = ROOT / "examples" / "quickstart" / "models" / "tiny-llama"
-BARS = "▁▂▃▄▅▆▇█"
 
 SETTINGS = """\
 apiVersion: studio/v1
@@ -170,12 +171,10 @@ def _output(folder: Path, resource: str) -> dict[str, Any]:
 
 def _print(figures: dict[str, Any]) -> None:
     losses = figures["loss_curve"]
-    low, high = min(losses), max(losses)
-    scale = (len(BARS) - 1) / ((high - low) or 1)
     match, seconds = figures["exact_match"], figures["seconds"]
     print(f"\nbanking77: {figures['rows']} rows, {figures['held_out_rows']} held out")
     print(f"exact match   base {match['base']:.3f}   adapter {match['adapter']:.3f}")
-    print(f"loss          {losses[0]:.3f} {''.join(BARS[round((x - low) * scale)] for x in losses)} {losses[-1]:.3f}")
+    print(f"loss          {losses[0]:.3f} {sparkline(losses, 40)} {losses[-1]:.3f}")
     spent = ", ".join(f"{part} {seconds[part]:.0f}" for part in ("training", "evaluation", "whole"))
     print(f"seconds       {spent}")
 

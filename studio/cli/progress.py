@@ -13,6 +13,7 @@ from studio.apply import Ending, Outcome
 from studio.core.jobspec import Event
 from studio.plan import Action
 from studio.report import outcomes
+from studio.report.sparkline import sparkline
 
 QUIET_SECONDS = 10.0
 """Between two lines of one job where there is no terminal."""
@@ -26,6 +27,7 @@ class Display:
     _bars: Any = None
     _tasks: dict[str, Any] = field(default_factory=dict)
     _shown: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _losses: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def running(self) -> list[str]:
@@ -59,8 +61,11 @@ class Display:
 
     def progressed(self, action: Action, event: Event) -> None:
         name = str(action.ref)
+        if event.loss is not None and event.phase == "train":
+            self._losses.setdefault(name, []).append(event.loss)
         if self._bars is not None:
-            self._bars.update(self._tasks[name], completed=event.step or 0, total=event.total, status=_words(event))
+            status = f"{sparkline(self._losses.get(name, ()))} {_words(event)}".strip()
+            self._bars.update(self._tasks[name], completed=event.step or 0, total=event.total, status=status)
             return
         last, phase = self._shown.get(name, (0.0, ""))
         now = time.monotonic()

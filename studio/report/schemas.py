@@ -21,4 +21,3 @@ def schemas() -> dict[str, dict[str, Any]]:
     found["job-spec.schema.json"] = TypeAdapter(JobSpec).json_schema()
     found["job-result.schema.json"] = TypeAdapter(JobResult).json_schema()
     return {name: {"$schema": DIALECT, **schema} for name, schema in sorted(found.items())}
-
