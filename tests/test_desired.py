@@ -84,7 +84,9 @@ def test_metadata_changes_no_fingerprint(tmp_path: Path, kind: str) -> None:
 def test_moving_an_inline_config_into_a_config_changes_nothing(tmp_path: Path) -> None:
     before = fingerprints(tmp_path, support_desk())
     content = projects.pick(support_desk(), "FineTuningJob")["spec"]["training_arguments_config"]
-    documents = with_spec(support_desk(), "FineTuningJob", training_arguments_config="arguments", lora_config=projects.LORA)
+    documents = with_spec(
+        support_desk(), "FineTuningJob", training_arguments_config="arguments", lora_config=projects.LORA
+    )
     documents.append(manifest("Config", "arguments", {"type": "training_arguments", "config": content}))
     after = fingerprints(tmp_path, documents)
     assert {name: after[name] for name in JOBS} == {name: before[name] for name in JOBS}
@@ -193,7 +195,9 @@ def weights_changed(root: Path) -> list[Document]:
 
 
 def combinations(root: Path) -> list[Document]:
-    return with_spec(support_desk(), "EvaluationJob", model_adapter_combinations=[{"base_model": "tiny", "adapter": "router"}])
+    return with_spec(
+        support_desk(), "EvaluationJob", model_adapter_combinations=[{"base_model": "tiny", "adapter": "router"}]
+    )
 
 
 ALL = ["EvaluationJob/compare", "FineTuningJob/train", "ModelExport/release"]
@@ -259,9 +263,7 @@ def test_values_of_another_type_are_another_config(tmp_path: Path, old: Any, new
 
 
 def test_generated_templates_follow_the_columns(tmp_path: Path) -> None:
-    generated = changed(
-        support_desk(), "Prompt", lambda d: d.update(spec={"dataset": "tickets", "generate": True})
-    )
+    generated = changed(support_desk(), "Prompt", lambda d: d.update(spec={"dataset": "tickets", "generate": True}))
     before = fingerprints(tmp_path, generated)
     text = (tmp_path / "data" / "tickets.csv").read_text()
     (tmp_path / "data" / "tickets.csv").write_text(text.replace("text,queue", "message,queue"))

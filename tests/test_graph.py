@@ -111,7 +111,10 @@ def test_a_descriptive_reference_orders_but_does_not_determine() -> None:
 
 def test_what_is_up_and_down_the_stream_is_told_all_the_way() -> None:
     graph = graph_of(*support_desk())
-    assert names(sorted(graph.downstream(ref("FineTuningJob/train")))) == ["EvaluationJob/compare", "ModelExport/release"]
+    assert names(sorted(graph.downstream(ref("FineTuningJob/train")))) == [
+        "EvaluationJob/compare",
+        "ModelExport/release",
+    ]
     assert len(graph.ancestors(ref("ModelExport/release"))) == 6
     assert graph.downstream(ref("Model/nowhere")) == graph.ancestors(ref("Model/nowhere")) == set()
 
@@ -157,7 +160,9 @@ def test_whatever_the_references_every_circle_is_real_and_none_is_missed(needs: 
         assert all(after in graph.upstream(here) for here, after in pairwise(cycle))
     if not graph.cycles:
         assert sorted(graph.order()) == sorted(graph.resources)
-    needs_itself = any(each in (need, *graph.ancestors(need)) for each in graph.resources for need in graph.upstream(each))
+    needs_itself = any(
+        each in (need, *graph.ancestors(need)) for each in graph.resources for need in graph.upstream(each)
+    )
     assert bool(graph.cycles) is needs_itself
 
 

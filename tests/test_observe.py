@@ -21,7 +21,9 @@ def test_every_kind_of_input_is_looked_at(tmp_path: Path) -> None:
     projects.write_adapter(tmp_path / "adapters" / "own")
     own = manifest("Adapter", "own", {"type": "project", "model": "tiny", "location": "adapters/own"})
     _, found, _ = projects.loaded(projects.write(tmp_path, [*support_desk(), own]))
-    assert found[Ref("Dataset", "tickets")] == DatasetFacts(("text", "queue"), found_digest(found, "Dataset/tickets"), 40)
+    assert found[Ref("Dataset", "tickets")] == DatasetFacts(
+        ("text", "queue"), found_digest(found, "Dataset/tickets"), 40
+    )
     assert isinstance(found[Ref("Model", "tiny")], ModelFacts)
     assert isinstance(found[Ref("Adapter", "own")], AdapterFacts)
     assert found[PROMPT] == PromptFacts("### {text}\n> {queue}", "### {text}\n>", " {queue}")

@@ -162,7 +162,9 @@ def test_what_is_recorded_without_a_manifest_is_kept_and_named(tmp_path: Path) -
 
 
 def test_the_shipped_defaults_are_no_actions_of_a_plan(tmp_path: Path) -> None:
-    plan = projects.plan(projects.write(tmp_path, with_spec(support_desk(), "FineTuningJob", lora_config="default-lora")))
+    plan = projects.plan(
+        projects.write(tmp_path, with_spec(support_desk(), "FineTuningJob", lora_config="default-lora"))
+    )
     assert "Config/default-lora" not in {str(each.ref) for each in plan.actions}
     assert all("default-lora" not in str(need) for each in plan.actions for need in each.needs)
 

@@ -16,6 +16,7 @@ import click
 
 from studio import __version__
 from studio.core.errors import StalePlanError, StateLockedError, StudioError, UsageError
+from studio.core.secrets import redact
 
 
 class Exit(IntEnum):
@@ -85,8 +86,8 @@ def _report_bug() -> str:
     for folder in (Path(".studio"), Path(tempfile.gettempdir())):
         file = folder / f"bug-{stamp}-{os.getpid()}.txt"
         try:
-            file.write_text(content, "utf-8")
+            file.write_text(redact(content), "utf-8")
         except OSError:
             continue
         return f"studio hit a bug of its own; nothing you did wrong.\n  please attach {file} to an issue"
-    return f"studio hit a bug of its own, and could not write a report:\n{content}"
+    return f"studio hit a bug of its own, and could not write a report:\n{redact(content)}"

@@ -20,20 +20,25 @@ with less than this left, a failed job is put down to the disk."""
 
 def explain(error: BaseException, spec: JobSpec) -> JobError | None:
     """The resource that ran out, or None when the error has another cause."""
-    causes = list(_causes(error))
-    full = [cause for cause in causes if isinstance(cause, OSError) and cause.errno in FULL]
-    if full:
-        where = next((cause.filename for cause in full if cause.filename), None)
-        folder = Path(str(where)).parent if where else spec.folder
-        return JobError(f"the disk of {folder} is full", HINT)
+    if full := full_disk(error, spec):
+        return full
     if (free := _free(spec.folder)) < NEARLY_FULL:
         return JobError(f"the disk of {spec.folder} is full ({free / 1e6:.1f} MB left): {error}", HINT)
-    if any(isinstance(cause, _memory_errors()) for cause in causes):
+    if any(isinstance(cause, _memory_errors()) for cause in _causes(error)):
         return JobError(
             f"out of memory; the job asked for {spec.resources.memory} GB and {spec.resources.gpu} GPU",
             "lower per_device_train_batch_size or max_length, quantise the model, or ask for more",
         )
     return None
+
+
+def full_disk(error: BaseException, spec: JobSpec) -> JobError | None:
+    """The folder whose disk is full, when the system said so to the error or to one that led to it."""
+    full = [cause for cause in _causes(error) if isinstance(cause, OSError) and cause.errno in FULL]
+    if not full:
+        return None
+    where = next((cause.filename for cause in full if cause.filename), None)
+    return JobError(f"the disk of {Path(str(where)).parent if where else spec.folder} is full", HINT)
 
 
 def _free(folder: Path) -> int:

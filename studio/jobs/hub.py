@@ -16,6 +16,9 @@ from studio.core.jobspec import JobSpec
 TOKEN_PURPOSE = "hf_token"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.ot")
 """Weights in other formats than safetensors: pickle is code, and the rest is not read."""
+LOST: tuple[type[Exception], ...] = (errors.HfHubHTTPError, *errors.HfHubHTTPError.__bases__)
+"""Lost connections raise the HTTP library's own error, from which the hub's error is derived: httpx in
+huggingface_hub 1, httpx2 in 2. OSError is among them."""
 
 
 def token(spec: JobSpec) -> str | None:
@@ -46,7 +49,7 @@ def explained(name: str, revision: str) -> Iterator[None]:
         raise JobError(f"{at} does not exist on the hub, or the token may not read it") from error
     except errors.HFValidationError as error:
         raise JobError(f"{name!r} is not a name on the hub: {error}") from error
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, OSError) as error:
+    except (*LOST, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, OSError) as error:
         raise JobError(f"{at} could not be fetched from the hub: {error}", "is the hub reachable from here?") from error
     except ValueError as error:
         raise JobError(f"{at}: {error}") from error

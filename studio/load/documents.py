@@ -52,22 +52,37 @@ def _crowded(text: str) -> bool:
     return any(part.count("[") + part.count("{") > MAX_BRACKETS for part in text.split("\n---"))
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Where everything is in a text, read once for all that is asked of it."""
+
+    nodes: list[Any]
+
+    def locate(self, document: int, path: Path, at_key: bool = False) -> tuple[int, int]:
+        """Line and column (from 1) of the value at ``path``; of its nearest existing parent when it is absent."""
+        node = self.nodes[document] if document < len(self.nodes) else None
+        if node is None:
+            return 1, 1
+        mark = node.start_mark
+        for index, step in enumerate(path):
+            entry = _entry(node, step)
+            if entry is None:
+                break
+            key, node = entry
+            last = index == len(path) - 1
+            shown = key if (last and at_key) or not _is_scalar(node) else node
+            mark = shown.start_mark
+        return mark.line + 1, mark.column + 1
+
+
+def outline(text: str) -> Outline:
+    """The places in a text; raises YamlFault. A tab between tokens is white space, which only the fast parser knows."""
+    return Outline(_nodes(text.replace("\t", " ")))
+
+
 def locate(text: str, document: int, path: Path, at_key: bool = False) -> tuple[int, int]:
-    """Line and column (from 1) of the value at ``path``; of its nearest existing parent when it is absent."""
-    nodes = _nodes(text.replace("\t", " "))  # between tokens a tab is white space, which only the fast parser knows
-    node = nodes[document] if document < len(nodes) else None
-    if node is None:
-        return 1, 1
-    mark = node.start_mark
-    for index, step in enumerate(path):
-        entry = _entry(node, step)
-        if entry is None:
-            break
-        key, node = entry
-        last = index == len(path) - 1
-        shown = key if (last and at_key) or not _is_scalar(node) else node
-        mark = shown.start_mark
-    return mark.line + 1, mark.column + 1
+    """One place in a text; raises YamlFault."""
+    return outline(text).locate(document, path, at_key)
 
 
 def _nodes(text: str) -> list[Any]:

@@ -10,29 +10,39 @@ from studio.core.findings import Finding, Position, Source, sort_key
 from studio.load import documents, files
 from studio.load.problems import Problem
 
+Places = documents.Outline | documents.YamlFault | None
+"""What is known of places in a file: all, only where it goes wrong, or nothing because it cannot be read."""
+
 
 def place(root: Path, findings: Iterable[Finding]) -> list[Finding]:
     """The findings with their positions filled in, in the order of the files."""
-    texts: dict[str, str | None] = {}
-    placed = (finding if finding.position else _placed(root, finding, texts) for finding in findings)
+    outlines: dict[str, Places] = {}
+    placed = (finding if finding.position else _placed(root, finding, outlines) for finding in findings)
     return sorted(placed, key=sort_key)
 
 
-def _placed(root: Path, finding: Finding, texts: dict[str, str | None]) -> Finding:
+def _placed(root: Path, finding: Finding, outlines: dict[str, Places]) -> Finding:
     source = finding.source
     if source is None:
         return finding
-    if source.file not in texts:
-        text = files.read_text(root, source.file)
-        texts[source.file] = None if isinstance(text, Problem) else text
-    return replace(finding, position=_position(texts[source.file], source, finding))
+    if source.file not in outlines:
+        outlines[source.file] = _outline(root, source.file)
+    return replace(finding, position=_position(outlines[source.file], source, finding))
 
 
-def _position(text: str | None, source: Source, finding: Finding) -> Position:
-    if text is None:
-        return Position(source.file, 1, 1)
+def _outline(root: Path, name: str) -> Places:
+    text = files.read_text(root, name)
     try:
-        line, column = documents.locate(text, source.document, finding.path, finding.at_key)
+        return None if isinstance(text, Problem) else documents.outline(text)
     except documents.YamlFault as fault:
-        line, column = fault.line, fault.column
-    return Position(source.file, line, column)
+        return fault
+
+
+def _position(places: Places, source: Source, finding: Finding) -> Position:
+    match places:
+        case documents.Outline():
+            return Position(source.file, *places.locate(source.document, finding.path, finding.at_key))
+        case documents.YamlFault():
+            return Position(source.file, places.line, places.column)
+        case None:
+            return Position(source.file, 1, 1)

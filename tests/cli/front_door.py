@@ -45,7 +45,9 @@ def ask(folder: Path, *arguments: str) -> Answer:
 
 def environment(**variables: str) -> Mapping[str, str]:
     """A quiet environment in which this checkout is found first."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("STUDIO_", "HF_", "GITHUB_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("STUDIO_", "HF_", "GITHUB_"))
+    }
     return {**inherited, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **variables}
 
 

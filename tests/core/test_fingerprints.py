@@ -70,7 +70,10 @@ def test_keys_of_several_types_have_a_digest() -> None:
         (None, "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"),
         ({}, "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
         ({"b": [1, 2.5, "ü"], "a": None}, "3ca4eda1ebfd02e4296104981a1e65d4e87e99084ac993fafbc515a8f6a8ad84"),
-        ({"kind": "Config", "type": "lora_config", "config": '{"r":16}'}, "73b2125b1e40645f91f49a584f32383c40645e8b8285851110e4d1780f6256cb"),
+        (
+            {"kind": "Config", "type": "lora_config", "config": '{"r":16}'},
+            "73b2125b1e40645f91f49a584f32383c40645e8b8285851110e4d1780f6256cb",
+        ),
     ],
 )
 def test_digests_never_change_because_recorded_ones_would_all_be_outdated(value: Any, expected: str) -> None:

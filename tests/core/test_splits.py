@@ -20,9 +20,7 @@ from studio.core.splits import sizes
         (10, 1.0, 1.0, (10, 0)),
     ],
 )
-def test_sampling_and_splitting_round_down(
-    rows: int, fraction: float, train: float, expected: tuple[int, int]
-) -> None:
+def test_sampling_and_splitting_round_down(rows: int, fraction: float, train: float, expected: tuple[int, int]) -> None:
     found = sizes(rows, fraction, train)
     assert (found.train, found.held_out) == expected
 
@@ -34,6 +32,6 @@ def test_sampling_and_splitting_round_down(
 )
 def test_no_row_is_made_up_or_counted_twice(rows: int, fraction: float, train: float) -> None:
     found = sizes(rows, fraction, train)
-    assert 0 <= found.train and 0 <= found.held_out and found.train + found.held_out <= rows
+    assert found.train >= 0 and found.held_out >= 0 and found.train + found.held_out <= rows
     if fraction == 1:
         assert found.train + found.held_out == rows

@@ -73,12 +73,15 @@ def test_a_fault_of_ours_is_marked_as_one_and_logs_its_traceback(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_named(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize("passed_on_as", [RuntimeError, JobError])
+def test_a_full_disk_is_named(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, number: int, passed_on_as: type[Exception]
+) -> None:
     def fails(spec: JobSpec, events: EventLog) -> Outcome:
         try:
             raise OSError(number, "No space left", "/data/run/adapter.bin")
         except OSError as error:
-            raise RuntimeError("a library's own words") from error
+            raise passed_on_as("a library's own words") from error
 
     monkeypatch.setattr(performing, "_job", lambda task: fails)
     result = perform(make_spec(training()))

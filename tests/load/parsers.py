@@ -15,7 +15,9 @@ from studio.load.documents import _nodes, _Values
 keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8)
 texts = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20),
-    st.sampled_from(["NA", "null", "1e3", "0x1F", "yes", "- a", "a: b", "# c", "&a", "*a", "!t", "%x", "@x", " a ", "'"]),
+    st.sampled_from(
+        ["NA", "null", "1e3", "0x1F", "yes", "- a", "a: b", "# c", "&a", "*a", "!t", "%x", "@x", " a ", "'"]
+    ),
     st.lists(st.text("ab #:-\n", max_size=8), max_size=4).map("\n".join),
 )
 numbers = st.one_of(st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False, allow_infinity=False))

@@ -83,9 +83,7 @@ def test_what_the_config_does_not_say_plainly_is_unknown(tmp_path: Path, adapter
     ("location", "defect"),
     [("nowhere", Defect.MISSING), ("..", Defect.OUTSIDE), ("a\0b", Defect.OUTSIDE), ("x" * 300, Defect.UNREADABLE)],
 )
-def test_a_location_that_is_no_folder_of_the_project_is_a_defect(
-    tmp_path: Path, location: str, defect: Defect
-) -> None:
+def test_a_location_that_is_no_folder_of_the_project_is_a_defect(tmp_path: Path, location: str, defect: Defect) -> None:
     found = observe(tmp_path, location)
     assert isinstance(found, Unusable) and found.defect is defect
 

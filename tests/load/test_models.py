@@ -114,9 +114,7 @@ def test_a_config_that_is_no_object_names_no_family(tmp_path: Path, model: Path,
         ("x" * 300, Defect.UNREADABLE),
     ],
 )
-def test_a_location_that_is_no_folder_of_the_project_is_a_defect(
-    tmp_path: Path, location: str, defect: Defect
-) -> None:
+def test_a_location_that_is_no_folder_of_the_project_is_a_defect(tmp_path: Path, location: str, defect: Defect) -> None:
     (tmp_path / "file").write_text("x")
     found = observe(tmp_path, location)
     assert isinstance(found, Unusable) and found.defect is defect

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,11 @@ def test_in_a_file_that_does_not_parse_the_fault_is_the_place(root: Path) -> Non
 def test_findings_come_out_in_the_order_of_the_files(root: Path) -> None:
     placed = place(root, [finding(Source("a.yaml", 1), "spec"), finding(Source("a.yaml", 0), "spec", "type")])
     assert [each.position.line for each in placed if each.position] == [3, 6]
+
+
+def test_a_file_with_many_findings_is_read_once_not_once_for_each(root: Path) -> None:
+    (root / "a.yaml").write_text("---\n".join(f"kind: Model\nspec: {{type: t{n}}}\n" for n in range(300)))
+    begun = time.perf_counter()
+    placed = place(root, [finding(Source("a.yaml", n), "spec", "type") for n in range(300)])
+    assert [each.position.line for each in placed if each.position] == [3 * n + 2 for n in range(300)]
+    assert time.perf_counter() - begun < 10

@@ -65,7 +65,9 @@ def test_manifests_are_found_in_any_layout_and_sorted(tmp_path: Path) -> None:
 
 
 def test_a_manifest_setting_may_name_a_file_and_the_projects_own_folder(tmp_path: Path) -> None:
-    one = project(tmp_path / "one", SETTINGS + "spec: {manifests: [only.yaml]}\n", only=DATASET, manifests__x="not: read")
+    one = project(
+        tmp_path / "one", SETTINGS + "spec: {manifests: [only.yaml]}\n", only=DATASET, manifests__x="not: read"
+    )
     whole = project(tmp_path / "whole", SETTINGS + "spec: {manifests: ['.']}\n", top=DATASET)
     for root in (one, whole):
         loaded = load_project(root)

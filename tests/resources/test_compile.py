@@ -18,7 +18,15 @@ from tests.projects import manifest
     [
         (
             "FineTuningJob",
-            {"num_cpu": 2, "num_gpu": 1, "num_memory": 8, "num_workers": 3, "dist_cpu": 4, "dist_gpu": 1, "dist_mem": 6},
+            {
+                "num_cpu": 2,
+                "num_gpu": 1,
+                "num_memory": 8,
+                "num_workers": 3,
+                "dist_cpu": 4,
+                "dist_gpu": 1,
+                "dist_mem": 6,
+            },
             Resources(cpu=2, gpu=1, memory=8, workers=3, dist_cpu=4, dist_gpu=1, dist_memory=6),
         ),
         ("FineTuningJob", {"num_cpu": 1, "num_memory": 1, "gpu_label_id": 7}, Resources(gpu_label=7)),

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from studio.load.manifests import parse_manifest
 from studio.core.findings import Source
+from studio.load.manifests import parse_manifest
 from studio.resources import KINDS
 from studio.resources.base import Effect, Metadata, Resource, effects, marks
 from studio.resources.evaluation_job import Gate, ModelAdapterCombination
@@ -42,9 +42,7 @@ OURS = {
     "Config": "default",
     "FineTuningJob": "loss",
     "EvaluationJob": "metrics gates gpu_label_id",
-    "ModelExport": (
-        "task weights requires num_cpu num_gpu num_memory replicas enable_authentication"
-    ),
+    "ModelExport": ("task weights requires num_cpu num_gpu num_memory replicas enable_authentication"),
 }
 """What this project adds."""
 

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from studio.core.templates import parse
 from studio.resources.prompt import OUTPUT_COLUMNS, generate_templates, output_column
 
-columns = st.lists(
-    st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_ ]{0,10}", fullmatch=True), min_size=1, max_size=5, unique=True
-)
+columns = st.lists(st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_ ]{0,10}", fullmatch=True), min_size=1, max_size=5, unique=True)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,9 @@ def test_a_refused_url_does_not_show_its_password(tmp_path: Path) -> None:
     assert "hunter2" not in error.value.message and "postgresql://me@host" in error.value.message
 
 
-@pytest.mark.parametrize("content", [b"not a database, but long enough to look at" * 50, b"SQLite format 3\x00" + b"\xff" * 200])
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to look at" * 50, b"SQLite format 3\x00" + b"\xff" * 200]
+)
 def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state.db").write_bytes(content)
     with pytest.raises(StudioError, match="cannot be opened"):

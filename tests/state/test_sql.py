@@ -168,7 +168,12 @@ def test_reading_where_nothing_is_recorded_creates_nothing(tmp_path: Path) -> No
     found = open_reader(URL, tmp_path, "default")
     assert isinstance(found, EmptyState) and list(tmp_path.iterdir()) == []
     ref = Ref("Dataset", "a")
-    assert (found.lineage(), found.records(), found.lease(), found.artifact("x", "y")) == (Lineage("", 0), {}, None, None)
+    assert (found.lineage(), found.records(), found.lease(), found.artifact("x", "y")) == (
+        Lineage("", 0),
+        {},
+        None,
+        None,
+    )
     assert found.runs() == found.runs(ref) == found.attempts("x") == found.operations() == []
     assert found.fingerprints("FineTuningJob") == frozenset()
 
