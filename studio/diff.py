@@ -83,6 +83,6 @@ def _leaves(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
 
 def _same(old: Any, new: Any) -> bool:
     """Equal in the form that is hashed: 1 is neither true nor 1.0 there, and one NaN is as good as another."""
-    if isinstance(old, str) or old is None:
-        return bool(old == new)
-    return type(old) is type(new) and canonical(old) == canonical(new)
+    if type(old) is not type(new):
+        return False
+    return bool(old == new) if isinstance(old, str | int) else canonical(old) == canonical(new)

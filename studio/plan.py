@@ -138,7 +138,9 @@ def leading(changes: tuple[Change, ...]) -> list[Change]:
 def _because(changes: tuple[Change, ...]) -> str:
     """The first causes in words."""
     forcing = leading(changes)
-    words = [f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}" for c in forcing[:NAMED]]
+    words = [
+        f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}" for c in forcing[:NAMED]
+    ]
     more = f" and {len(forcing) - NAMED} more" if len(forcing) > NAMED else ""
     return ", ".join(words) + more
 

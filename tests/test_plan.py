@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_going_back_to_an_earlier_value_reuses_what_it_produced(tmp_path: Path) 
 
 def failed(past: Recorded, *refs: Ref) -> dict[Ref, Any]:
     return {
-        ref: projects.replace(record, status=RecordStatus.FAILED) if ref in refs else record
+        ref: replace(record, status=RecordStatus.FAILED) if ref in refs else record
         for ref, record in past.records.items()
     }
 

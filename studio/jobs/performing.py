@@ -59,6 +59,8 @@ def _job(task: str) -> Job:
 
 
 def _failure(error: Exception, spec: JobSpec) -> Failure:
+    if full := exhaustion.full_disk(error, spec):
+        return Failure(message=full.message, hint=full.hint)
     if isinstance(error, StudioError):
         return Failure(message=error.message, hint=error.hint)
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("studio"):

@@ -17,5 +17,5 @@ def plain(text: object) -> str:
 
 
 def excerpt(line: str) -> str:
-    """A line of a file, as wide as it is there but for hidden secrets; what is unsafe becomes a replacement character."""
+    """A line of a file, as wide as it is there but for hidden secrets; unsafe characters are replaced."""
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", redact(line.replace("\t", " ")))

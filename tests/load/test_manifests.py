@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.core.findings import Source, format_path
@@ -175,6 +175,7 @@ def test_a_long_value_is_shown_shortened() -> None:
     assert hint.endswith("...") and len(hint) < 80
 
 
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(KINDS)), values, values, values)
 def test_no_document_of_a_known_kind_is_beyond_reporting(kind: str, metadata: Any, spec: Any, extra: Any) -> None:
     document = {"apiVersion": "studio/v1", "kind": kind, "metadata": metadata, "spec": spec, "extra": extra}
@@ -183,6 +184,7 @@ def test_no_document_of_a_known_kind_is_beyond_reporting(kind: str, metadata: An
     assert all(problem.message and problem.source == HERE for problem in complaints)
 
 
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_any_values_in_known_fields_leave_a_resource(kind: str, data: st.DataObject) -> None:
     fields = sorted(KINDS[kind].model.model_fields["spec"].annotation.model_fields)  # type: ignore[union-attr]

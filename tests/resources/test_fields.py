@@ -23,7 +23,8 @@ GUIDE = {
     "FineTuningJob": (
         "framework_type adapter_name out_dir num_cpu num_gpu num_memory num_workers num_epochs learning_rate "
         "dataset_fraction train_test_split axolotl_config base_model dataset prompt training_arguments_config "
-        "model_bnb_config adapter_bnb_config lora_config user_script user_config dist_cpu dist_gpu dist_mem gpu_label_id"
+        "model_bnb_config adapter_bnb_config lora_config user_script user_config dist_cpu dist_gpu dist_mem "
+        "gpu_label_id"
     ),
     "EvaluationJob": (
         "type model_adapter_combinations dataset prompt num_cpu num_gpu num_memory selected_features "

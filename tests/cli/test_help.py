@@ -1,0 +1,54 @@
+"""Every command explains itself, with an example that works."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from studio.cli.main import COMMANDS, studio
+
+from .front_door import ask
+
+MODULES = Path(__file__).parents[2] / "studio" / "cli"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_help_says_what_it_does_and_gives_an_example(tmp_path: Path, name: str) -> None:
+    answer = ask(tmp_path, name, "--help")
+    assert answer.code == 0 and answer.err == ""
+    assert answer.out.startswith(f"Usage: studio {name} [OPTIONS]")
+    assert f"Example: studio {name}" in " ".join(answer.out.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_a_command_has_a_help_text(name: str) -> None:
+    command = studio.get_command(click.Context(studio), name)
+    assert command is not None
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_example_is_a_command_line_that_parses(name: str) -> None:
+    command = studio.get_command(click.Context(studio), name)
+    assert command is not None and command.epilog is not None
+    example = command.epilog.removeprefix("Example: ").partition("|")[0]
+    words = shlex.split(example)[2:]
+    context = command.make_context(name, words, resilient_parsing=False)
+    assert context.params is not None
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_the_overview_lists_every_command_on_one_line_each(tmp_path: Path, arguments: list[str]) -> None:
+    answer = ask(tmp_path, *arguments)
+    text = answer.out + answer.err
+    for name, line in COMMANDS.items():
+        assert any(shown.split(maxsplit=1) == [name, line] for shown in text.splitlines()), name
+
+
+def test_every_command_module_is_listed() -> None:
+    declared = {file.stem for file in MODULES.glob("*.py") if "\ndef command(" in file.read_text()}
+    assert declared == set(COMMANDS)

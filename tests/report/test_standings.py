@@ -1,0 +1,134 @@
+"""What is recorded and running, as text and JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+import pytest
+
+from studio.backends.base import JobState, JobStatus
+from studio.core.jobspec import Event
+from studio.core.references import Ref
+from studio.inspection import Standing
+from studio.report import standings
+from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
+
+JOB = Ref("FineTuningJob", "train")
+TRAINING = {
+    "task": "training", "adapter": "runs/x/adapter", "digest": "d" * 64, "metrics": {"train_loss": 0.51, "steps": 10.0},
+    "curve": "loss.png",
+}  # fmt: skip
+EVALUATION = {
+    "task": "evaluation", "rows": 8,
+    "combinations": [
+        {"model": "tiny", "adapter": "", "metrics": {"exact_match": 0.1, "latency": 0.5}},
+        {"model": "tiny", "adapter": "router", "metrics": {"exact_match": 0.9}},
+    ],
+}  # fmt: skip
+PASSED = {
+    "metric": "exact_match", "combination": "router", "condition": "at least", "threshold": 0.5, "value": 0.9,
+    "passed": True,
+}  # fmt: skip
+MISSED = {**PASSED, "threshold": 0.95, "passed": False}
+EXPORT = {"task": "export", "model_name": "router", "model_version": "3", "uri": "models:/router/3"}
+
+
+def record(outcome: dict[str, Any] | None = None, **changes: Any) -> Record:
+    values: dict[str, Any] = {"facts": {}, "outcome": outcome or {}, "updated_at": "2024-01-01T00:00:00Z", **changes}
+    status = RecordStatus.FAILED if values.get("error") else RecordStatus.READY
+    return Record(JOB, "uid", {}, {"name": "train"}, "f" * 64, {}, status, **values)
+
+
+def run(status: RunStatus) -> Run:
+    return Run("key", 2, "default", JOB, "f" * 64, "local", status, submitted_at="2024")
+
+
+def live(state: JobState, event: Event | None = None) -> JobStatus:
+    return JobStatus(state, event)
+
+
+EVENT = Event(time=0, phase="train", step=5, total=10, loss=1.234, eta_seconds=61.5)
+
+
+@pytest.mark.parametrize(
+    ("standing", "state", "headline"),
+    [
+        (Standing(JOB, record({"output": TRAINING}), None, None), "ready", "train_loss 0.51"),
+        (Standing(JOB, record({"output": EVALUATION}), None, None), "ready", "8 rows"),
+        (Standing(JOB, record({"output": EVALUATION, "verdicts": [PASSED]}), None, None), "ready", "gates passed"),
+        (
+            Standing(JOB, record({"output": EVALUATION, "verdicts": [PASSED, MISSED]}), None, None),
+            "ready",
+            "gate missed: exact_match of router: 0.9, not at least 0.95",
+        ),
+        (Standing(JOB, record({"output": EXPORT}), None, None), "ready", "router version 3"),
+        (
+            Standing(JOB, record(facts={"rows": 2615, "features": ["a", "b"]}), None, None),
+            "ready",
+            "2,615 rows, columns a, b",
+        ),
+        (Standing(JOB, record(facts={"family": "LlamaForCausalLM"}), None, None), "ready", "LlamaForCausalLM"),
+        (Standing(JOB, record(error="it broke\nbadly"), None, None), "failed", "it broke"),
+        (
+            Standing(JOB, None, run(RunStatus.SUBMITTED), live(JobState.RUNNING, EVENT)),
+            "running",
+            "train 5/10 loss 1.234 61 s left",
+        ),
+        (Standing(JOB, None, run(RunStatus.SUBMITTED), live(JobState.SUCCEEDED)), "succeeded, not recorded", ""),
+        (Standing(JOB, None, run(RunStatus.INTENT), None), "intent", ""),
+        (Standing(JOB, None, None, None), "unknown", ""),
+    ],
+)  # fmt: skip
+def test_a_standing_is_one_word_and_one_thing_to_know(standing: Standing, state: str, headline: str) -> None:
+    assert (standing.state, standings.headline(standing)) == (state, headline)
+
+
+def test_each_resource_has_a_line_and_the_last_operation_ends_the_list() -> None:
+    last = Operation("1", "default", "apply", "me", "abcdef0123456789", "start", "end", "succeeded")
+    shown = click.unstyle(standings.to_text([Standing(JOB, record({"output": TRAINING}), None, None)], last))
+    assert shown == "FineTuningJob/train  ready     train_loss 0.51\n\nLast apply by me at abcdef012345: succeeded, end"
+
+
+def test_an_operation_under_way_says_so() -> None:
+    under_way = Operation("1", "default", "apply", "me", "", "start")
+    assert "Last apply by me: under way, start" in standings.to_text([Standing(JOB, None, None, None)], under_way)
+
+
+def test_nothing_recorded_says_what_to_do() -> None:
+    assert "'studio apply' makes the first records" in standings.to_text([], None)
+
+
+def test_the_comparison_shows_each_metric_beside_the_baseline_and_then_the_gates() -> None:
+    shown = "\n".join(map(click.unstyle, standings.comparison(EVALUATION, [PASSED, MISSED])))
+    assert "8 held-out rows" in shown and "tiny (baseline)" in shown
+    assert "tiny + router" in shown and "0.9 (+0.8)" in shown and " - " not in shown.splitlines()[3]
+    assert "✓ exact_match of router: 0.9, at least 0.5" in shown
+    assert "✗ exact_match of router: 0.9, not at least 0.95" in shown
+
+
+@pytest.mark.parametrize("output", [TRAINING, EVALUATION, EXPORT, None])
+def test_the_detail_holds_what_is_known_and_nothing_that_is_not(output: dict[str, Any] | None) -> None:
+    outcome = {"output": output, "seconds": 125.0, "mlflow_run_id": "m1"} if output else {}
+    shown = click.unstyle(standings.detail(Standing(JOB, record(outcome), run(RunStatus.SUCCEEDED), None)))
+    assert shown.startswith("FineTuningJob/train  ready") and "None" not in shown
+    assert "latest run: key, attempt 2, succeeded" in shown
+    assert ("2 min 5 s" in shown) is bool(output) and ("MLflow run" in shown) is bool(output)
+
+
+def test_the_json_form_is_plain_data() -> None:
+    given = [
+        Standing(JOB, record({"output": TRAINING}), run(RunStatus.SUCCEEDED), None),
+        Standing(JOB, None, None, None),
+    ]
+    first, second = json.loads(json.dumps(standings.to_json(given)))
+    assert first["resource"] == first["record"]["ref"] == first["run"]["ref"] == "FineTuningJob/train"
+    assert first["record"]["status"] == "ready" and first["run"]["status"] == "succeeded"
+    assert second == {
+        "resource": "FineTuningJob/train",
+        "state": "unknown",
+        "headline": "",
+        "record": None,
+        "run": None,
+    }
