@@ -37,6 +37,7 @@ class Ending(StrEnum):
 
 UNBLOCKS = frozenset({Ending.DONE, Ending.REUSED, Ending.SKIPPED, Ending.MISSED})
 """Endings after which dependants go on; a missed gate holds back only the exports that require it."""
+IMPROVE = "improve the model or the gate, then apply again"
 FINE = UNBLOCKS - {Ending.MISSED}
 
 
@@ -55,6 +56,8 @@ class Watcher(Protocol):
 
     def started(self, action: Action, message: str) -> None: ...
 
+    def waiting(self, action: Action, message: str) -> None: ...
+
     def progressed(self, action: Action, event: Event) -> None: ...
 
     def finished(self, outcome: Outcome) -> None: ...
@@ -62,7 +65,7 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the loop works with. ``sleep`` takes seconds."""
+    """What the loop works with. ``now`` is ISO 8601 in UTC, ``clock`` and ``sleep`` are in seconds."""
 
     desire: Desire
     target: Target
@@ -71,6 +74,7 @@ class Tools:
     recorder: Recorder
     watcher: Watcher
     now: Callable[[], str]
+    clock: Callable[[], float]
     sleep: Callable[[float], None]
     present: Callable[[Artifact], bool]
     parallelism: int = 4
@@ -87,6 +91,7 @@ class Flight:
     run: Run
     handle: Handle
     last: float = 0.0
+    """Time of the latest event shown; events of an earlier attempt are older than the submission."""
 
 
 @dataclass(slots=True)
@@ -99,18 +104,32 @@ class Loop:
     flights: dict[Ref, Flight] = field(default_factory=dict)
     blockers: dict[Ref, Ref] = field(default_factory=dict)
     """What is blocked, and the failure at the root of it."""
+    told: set[Ref] = field(default_factory=set)
+    """What waits for room, and was said to."""
 
     def run(self) -> dict[Ref, Outcome]:
         waiting = {action.ref: action for action in self.plan.actions}
         while waiting or self.flights:
-            for ref in [ref for ref, action in waiting.items() if self._unblocked(action)]:
-                action = waiting[ref]
-                if action.dispatches and not self._room(action):
-                    continue
+            begun = [ref for ref, action in waiting.items() if self._unblocked(action) and self._try(action)]
+            for ref in begun:
                 del waiting[ref]
-                self._begin(action)
-            self._land()
+            landed = self._land()
+            if not begun and not landed:
+                self.tools.sleep(self.tools.poll_seconds)
         return self.outcomes
+
+    def _try(self, action: Action) -> bool:
+        """Begin an action unless its job must wait: for room, or for the same work that is under way."""
+        if action.dispatches:
+            if any(flight.action.fingerprint == action.fingerprint for flight in self.flights.values()):
+                return False
+            if not self._room(action):
+                if action.ref not in self.told:
+                    self.told.add(action.ref)
+                    self.tools.watcher.waiting(action, "waits for free CPU, memory or GPU")
+                return False
+        self._begin(action)
+        return True
 
     def _unblocked(self, action: Action) -> bool:
         return all(need in self.outcomes for need in action.needs)
@@ -127,7 +146,8 @@ class Loop:
     def _in_flight_elsewhere(self, action: Action) -> bool:
         """A job that an earlier apply left running takes no new room."""
         item = self.tools.desire.items[action.ref]
-        return any(run.status in ACTIVE for run in self.tools.state.attempts(job_key(item))[:1])
+        earlier = next(iter(self.tools.state.attempts(job_key(item))), None)
+        return bool(earlier and earlier.status in ACTIVE and self.tools.backend.find(earlier.key, earlier.attempt))
 
     def _begin(self, action: Action) -> None:
         failed = [need for need in action.needs if self.outcomes[need].ending not in UNBLOCKS]
@@ -137,7 +157,7 @@ class Loop:
             return
         item = self.tools.desire.items[action.ref]
         if action.verb is Verb.NONE:
-            self._end(action, Ending.SKIPPED)
+            self._done(action, Ending.SKIPPED)
         elif action.dispatches:
             self._dispatch(action, item)
         elif action.verb is Verb.REUSE:
@@ -148,10 +168,13 @@ class Loop:
 
     def _reuse(self, action: Action, item: Desired) -> None:
         artifact = self.tools.state.artifact(item.ref.kind, item.fingerprint)
-        if artifact is None:
+        held = self._held_back(item)
+        if held:
+            self._end(action, Ending.HELD, held, IMPROVE)
+        elif artifact is None:
             self._dispatch(action, item)
-            return
-        self._adopt(action, item, artifact)
+        else:
+            self._adopt(action, item, artifact)
 
     def _adopt(self, action: Action, item: Desired, artifact: Artifact) -> None:
         self.tools.recorder.adopt(item, artifact)
@@ -160,10 +183,10 @@ class Loop:
     def _dispatch(self, action: Action, item: Desired) -> None:
         held = self._held_back(item)
         if held:
-            self._end(action, Ending.HELD, held, "improve the model or the gate, then apply again")
+            self._end(action, Ending.HELD, held, IMPROVE)
             return
         artifact = self.tools.state.artifact(item.ref.kind, item.fingerprint)
-        if artifact and action.verb is Verb.CREATE and self.tools.present(artifact):
+        if artifact and self.tools.present(artifact):
             self._adopt(action, item, artifact)  # the same work was done since the plan was made
             return
         try:
@@ -182,15 +205,19 @@ class Loop:
                 tools.watcher.started(action, f"attached to the running job {spec.key}")
                 return Flight(action, item, spec, earlier, handle)
         else:
-            attempt = earlier.attempt + 1 if earlier else 1
+            attempt = max(earlier.attempt if earlier else 0, tools.backend.attempts(job_key(item))) + 1
             spec = compile_job(item, tools.desire, tools.target, tools.state, attempt)
         run = self._intent(item, spec)
         tools.state.save_run(run)
-        handle = tools.backend.submit(spec)
+        try:
+            handle = tools.backend.submit(spec)
+        except StudioError as error:
+            tools.state.save_run(replace(run, status=RunStatus.FAILED, finished_at=tools.now(), error=error.message))
+            raise
         run = replace(run, status=RunStatus.SUBMITTED, handle=handle.details)
         tools.state.save_run(run)
         tools.watcher.started(action, f"started as {spec.key}")
-        return Flight(action, item, spec, run, handle)
+        return Flight(action, item, spec, run, handle, last=tools.clock())
 
     def _intent(self, item: Desired, spec: JobSpec) -> Run:
         tools = self.tools
@@ -199,8 +226,8 @@ class Loop:
             RunStatus.INTENT, submitted_at=tools.now(),
         )  # fmt: skip
 
-    def _land(self) -> None:
-        """Poll every job once; wait a little when none has ended."""
+    def _land(self) -> bool:
+        """Poll every job once; whether any has ended."""
         ended = False
         for ref, flight in list(self.flights.items()):
             status = self.tools.backend.poll(flight.handle)
@@ -211,8 +238,7 @@ class Loop:
                 del self.flights[ref]
                 self._landed(flight, status)
                 ended = True
-        if self.flights and not ended:
-            self.tools.sleep(self.tools.poll_seconds)
+        return ended
 
     def _landed(self, flight: Flight, status: JobStatus) -> None:
         tools, run = self.tools, flight.run
@@ -230,7 +256,7 @@ class Loop:
         """A good end, unless it is an evaluation whose gates are not met."""
         missed = self.tools.recorder.missed_gates(action.ref)
         if missed:
-            self._end(action, Ending.MISSED, "; ".join(missed), "improve the model or the gate, then apply again")
+            self._end(action, Ending.MISSED, "; ".join(missed), IMPROVE)
         else:
             self._end(action, ending, message)
 

@@ -33,7 +33,7 @@ from studio.resources.base import ConfigValue
 from studio.resources.config import Config
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
-from studio.resources.model import Model, ModelFacts
+from studio.resources.model import Model, ModelFacts, ModelType
 from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
 
@@ -85,7 +85,8 @@ class ProjectScope:
             location=spec.location,
             huggingface_name=spec.huggingface_model_name,
             revision=spec.revision,
-            trust_remote_code=spec.huggingface_model_name in self.target.settings.spec.allow_remote_code,
+            trust_remote_code=spec.type == ModelType.HUGGINGFACE
+            and spec.huggingface_model_name in self.target.settings.spec.allow_remote_code,
             digest=facts.digest if isinstance(facts, ModelFacts) else "",
         )
 

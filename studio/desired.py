@@ -17,7 +17,7 @@ from studio.core.references import Ref
 from studio.graph import Graph, producer
 from studio.load import documents
 from studio.load.observation import Observation
-from studio.resources.adapter import AdapterFacts
+from studio.resources.adapter import Adapter, AdapterFacts
 from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks
 from studio.resources.config import YAML_TYPES, Config
 from studio.resources.dataset import DatasetFacts
@@ -158,10 +158,16 @@ def _upstream(ref: Ref, path: tuple[str | int, ...], found: Desire, inputs: dict
     target = found.graph.target(ref, *path)
     if target is None:
         return ""
-    made_by = producer(found.graph, target) if target.kind == "Adapter" else None
+    made_by = producer(found.graph, target) if target.kind == "Adapter" and not _has_weights(found, target) else None
     fingerprint = found.items[made_by or target].fingerprint
     inputs[str(target)] = fingerprint
     return fingerprint
+
+
+def _has_weights(found: Desire, adapter: Ref) -> bool:
+    """Whether an Adapter's manifest says where its weights are; else they are what its job produces."""
+    resource = found.graph.resources.get(adapter)
+    return isinstance(resource, Adapter) and bool(resource.spec.location or resource.spec.huggingface_name)
 
 
 def _content(facts: Observation) -> Any:

@@ -61,8 +61,7 @@ class Recorder:
     def missed_gates(self, ref: Ref) -> list[str]:
         """The conditions that an evaluation's recorded metrics do not meet, in words."""
         record = self.records.get(ref)
-        verdicts = record.outcome.get("verdicts", []) if record else []
-        return [str(Verdict(**verdict)) for verdict in verdicts if not verdict["passed"]]
+        return missed(record) if record else []
 
     def _record(self, item: Desired) -> Record:
         resource, before = item.resource, self.records.get(item.ref)
@@ -87,13 +86,30 @@ class Recorder:
         if not isinstance(item.resource, EvaluationJob) or "output" not in outcome:
             return outcome
         output = EvaluationOutput.model_validate(outcome["output"])
-        combinations: tuple[CombinationOutput, ...] = output.combinations
+        combinations = _named(output.combinations, item.resource)
         verdicts = judge(item.resource.spec.gates, combinations)
-        return {**outcome, "verdicts": [asdict(verdict) for verdict in verdicts]}
+        named = output.model_copy(update={"combinations": combinations})
+        judged = [asdict(verdict) for verdict in verdicts]
+        return {**outcome, "output": named.model_dump(mode="json"), "verdicts": judged}
 
     def _save(self, record: Record) -> None:
         self.state.save_record(record)
         self.records[record.ref] = record
+
+
+def missed(record: Record) -> list[str]:
+    """The recorded verdicts that are not met, in words."""
+    verdicts = record.outcome.get("verdicts", [])
+    return [str(Verdict(**verdict)) for verdict in verdicts if not verdict["passed"]]
+
+
+def _named(measured: tuple[CombinationOutput, ...], job: EvaluationJob) -> tuple[CombinationOutput, ...]:
+    """Metrics under today's names: a fingerprint holds positions, not names, so a rename measures nothing again."""
+    wanted = job.spec.model_adapter_combinations
+    return tuple(
+        each.model_copy(update={"model": combination.base_model, "adapter": combination.adapter})
+        for each, combination in zip(measured, wanted, strict=True)
+    )
 
 
 def _outcome(artifact: Artifact) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from studio.load.project import Loaded, load_project
 from studio.load.settings import SecretName
 from studio.observe import observe
 from studio.plan import Plan, Recorded, make_plan
-from studio.recording import Recorder
+from studio.recording import Recorder, missed
 from studio.resources import KINDS
 from studio.rules.base import View, check
 from studio.state.base import Artifact, Operation, StateReader
@@ -118,6 +118,13 @@ def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
     return BACKENDS[type](loaded.root, environ)
 
 
+def missed_gates(planned: Planned) -> list[str]:
+    """Gates that recorded evaluations of the project do not meet, in words."""
+    records = planned.state.records()
+    wanted = (records[ref] for ref in planned.desire.items if ref in records)
+    return [f"{record.ref}: {words}" for record in wanted for words in missed(record)]
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What an apply did."""
@@ -143,7 +150,7 @@ def apply(planned: Planned, watcher: Watcher, parallelism: int) -> Applied:
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         recorder = Recorder(state, sources, target.commit, now, _new_id, dict(state.records()))
         tools = Tools(
-            current.desire, target, state, backend(loaded, os.environ), recorder, watcher, now, pause,
+            current.desire, target, state, backend(loaded, os.environ), recorder, watcher, now, time.time, pause,
             present=lambda artifact: _present(artifact, loaded.root), parallelism=parallelism,
         )  # fmt: skip
         loop = Loop(tools, current.plan)
@@ -165,7 +172,8 @@ def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
         yield
         outcome = "failed" if any(o.ending not in FINE for o in loop.outcomes.values()) else "succeeded"
     finally:
-        summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if o.action in loop.plan.pending}
+        changed = {action.ref for action in loop.plan.pending}
+        summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if ref in changed}
         loop.tools.state.save_operation(replace(begun, finished_at=now(), outcome=outcome, summary=summary))
 
 

@@ -13,7 +13,7 @@ from studio import workflow
 from studio.apply import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.backends.base import Capacity
-from studio.core.errors import LeaseLostError
+from studio.core.errors import BackendError, LeaseLostError
 from studio.core.jobspec import EvaluationWork, Event, ExportWork
 from studio.core.references import Ref
 from studio.plan import Action, Verb
@@ -37,6 +37,9 @@ class Notes:
 
     def started(self, action: Action, message: str) -> None:
         self.started_.append(action.ref)
+
+    def waiting(self, action: Action, message: str) -> None:
+        pass
 
     def progressed(self, action: Action, event: Event) -> None:
         pass
@@ -164,6 +167,8 @@ def test_a_changed_gate_is_decided_from_recorded_metrics_without_running_again(p
 def test_ctrl_c_leaves_the_job_running_and_the_next_apply_attaches(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    project.backend.polls = 3
+
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
@@ -261,6 +266,7 @@ def test_a_description_is_recorded_in_place_and_never_retrains(project: Project)
 
 def test_a_process_that_lost_its_lease_writes_nothing_more(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = open_engine("sqlite:///.studio/state.db", project.root)
+    project.backend.polls = 3
 
     def usurp(_: float) -> None:
         with engine.begin() as connection:
@@ -293,3 +299,62 @@ def test_a_plan_that_changed_since_is_made_again_under_the_lease(project: Projec
     assert again.plan.pending == ()
     assert len(project.backend.submissions) == 3
     assert replace(again.plan, serial=0).actions == replace(project.plan().plan, serial=0).actions
+
+
+def test_a_missed_gate_stays_missed_until_something_changes(project: Project) -> None:
+    project.backend.metrics = {"exact_match": 0.41}
+    project.edit("  requires: [router-vs-base]", "  requires: []")
+    assert project.apply()[EVALUATION].ending is Ending.MISSED
+    planned = project.plan()
+    assert planned.plan.pending == ()
+    assert workflow.missed_gates(planned) and project.apply()[EVALUATION].ending is Ending.MISSED
+
+
+def test_a_renamed_adapter_is_measured_under_its_new_name(project: Project) -> None:
+    project.apply()
+    project.edit("ticket-router", "queue-router")
+    submitted = len(project.backend.submissions)
+    assert project.apply()[EVALUATION].ending is Ending.DONE
+    record = project.plan().state.records()[EVALUATION]
+    assert record.outcome["output"]["combinations"][1]["adapter"] == "queue-router"
+    assert [key.split("-")[0] for key, _ in project.backend.submissions[submitted:]] == ["modelexport"]
+
+
+def test_an_artifact_of_an_export_is_not_reused_past_a_missed_gate(project: Project) -> None:
+    project.apply()
+    state = project.plan().state
+    assert state.artifact("ModelExport", project.plan().desire.items[EXPORT].fingerprint)
+    project.edit("min: 0.6,", "min: 0.95,")
+    project.edit("metadata: {name: router-release", "metadata: {name: second-release")
+    outcomes = project.apply()
+    assert outcomes[Ref("ModelExport", "second-release")].ending is Ending.HELD
+
+
+def test_the_same_work_is_never_under_way_twice(project: Project) -> None:
+    project.add_job("one")
+    project.add_job("two")
+    project.backend.polls = 3
+    project.apply(parallelism=8)
+    trained = [key for key, _ in project.backend.submissions if key.startswith("finetuningjob")]
+    assert len(trained) == 2  # the router, and one of the two equal jobs
+
+
+def test_without_a_record_of_it_a_job_is_a_further_attempt_of_what_the_backend_knows(project: Project) -> None:
+    project.apply()
+    (project.root / ".studio" / "state.db").unlink()
+    outcomes = project.apply()
+    assert {outcome.ending for outcome in outcomes.values()} == {Ending.DONE}
+    assert sorted(attempt for _, attempt in project.backend.submissions) == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_submission_that_is_refused_leaves_no_run_under_way(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(spec: object) -> object:
+        raise BackendError("no space", "make some")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(project.backend, "submit", refuse)
+        assert project.apply()[ROUTER].message == "no space"
+    assert project.plan().state.runs(ROUTER)[0].status is RunStatus.FAILED
+    assert {outcome.ending for outcome in project.apply().values()} <= {Ending.DONE, Ending.SKIPPED}

@@ -65,6 +65,9 @@ class Backend(Protocol):
     def find(self, key: str, attempt: int) -> Handle | None:
         """The attempt, if it was submitted; resolves an intent after a crash."""
 
+    def attempts(self, key: str) -> int:
+        """The highest attempt of the key that the backend knows of, whoever submitted it; 0 for none."""
+
     def poll(self, handle: Handle) -> JobStatus: ...
 
     def cancel(self, handle: Handle) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from studio.backends import run_folder
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
 from studio.core.errors import BackendError
@@ -50,6 +52,11 @@ class LocalBackend:
         started = run_folder.read(folder / run_folder.SUPERVISOR).get("attempt") == attempt
         return Handle(key, attempt, {"folder": str(folder)}) if started else None
 
+    def attempts(self, key: str) -> int:
+        folder = self.runs / key
+        reports = (run_folder.read(folder / name) for name in (run_folder.SUPERVISOR, run_folder.EXIT))
+        return max(int(report.get("attempt", 0)) for report in reports)
+
     def poll(self, handle: Handle) -> JobStatus:
         folder = _folder(handle)
         alive = run_folder.is_alive(folder)  # asked first: what ends after this is seen at the next poll
@@ -57,7 +64,11 @@ class LocalBackend:
         progress = _last_event(folder / EVENTS_FILE)
         if ended.get("attempt") != handle.attempt and alive:
             return JobStatus(JobState.RUNNING, progress)
-        result = _result(folder, handle.attempt)
+        try:
+            result = _result(folder, handle.attempt)
+        except ValidationError as error:
+            message = f"the result is not readable by this version of studio: {error.error_count()} faults"
+            return JobStatus(JobState.FAILED, progress, None, message, f"see {folder / RESULT_FILE}")
         if result and result.failure:
             return JobStatus(JobState.FAILED, progress, result, result.failure.message, result.failure.hint)
         if result:
@@ -119,7 +130,7 @@ class LocalBackend:
             raise BackendError(f"the job asks for {spec.resources.gpu} GPU, {len(free)} are free here", hint)
         with (folder / run_folder.LOG).open("ab") as log:
             subprocess.Popen(
-                [sys.executable, "-m", "studio.backends.supervisor", str(folder)],
+                [sys.executable, "-P", "-m", "studio.backends.supervisor", str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -128,7 +139,8 @@ class LocalBackend:
             )
 
     def _environment(self, spec: JobSpec, gpus: list[str]) -> dict[str, str]:
-        own = {"CUDA_VISIBLE_DEVICES": ",".join(gpus), "PYTHONUNBUFFERED": "1"}
+        # A safe path: a project's own datasets.py must not be taken for the library.
+        own = {"CUDA_VISIBLE_DEVICES": ",".join(gpus), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
         return {**self.environ, **threads.environment(spec.resources), **own}
 
     def _await_start(self, folder: Path, attempt: int) -> None:

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-SPEC, SUPERVISOR, EXIT, LOCK, LOG = "spec.json", "supervisor.json", "exit.json", "lock", "log.txt"
+SPEC, SUPERVISOR, EXIT, RESULT = "spec.json", "supervisor.json", "exit.json", "result.json"
+LOCK, LOG = "lock", "log.txt"
 
 
 def read(path: Path) -> dict[str, Any]:

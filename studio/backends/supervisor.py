@@ -30,15 +30,15 @@ def main(folder: Path) -> int:
     lock = _lock(folder, attempt)
     if lock is None:
         return 0
-    if run_folder.read(folder / run_folder.EXIT).get("attempt") == attempt:
+    if attempt in (run_folder.read(folder / name).get("attempt") for name in (run_folder.EXIT, run_folder.RESULT)):
         return 0
+    claim = {"attempt": attempt, "pid": os.getpid(), "started_at": time.time(), "gpus": _gpus()}
+    run_folder.write(folder / run_folder.SUPERVISOR, claim)  # before the job: a crash between never runs it unclaimed
     child = _start(folder, spec, lock)
     stopped = _forward_signals(child)
-    run_folder.write(
-        folder / run_folder.SUPERVISOR,
-        {"attempt": attempt, "pid": os.getpid(), "job_pid": child.pid, "started_at": time.time(), "gpus": _gpus()},
-    )
+    run_folder.write(folder / run_folder.SUPERVISOR, {**claim, "job_pid": child.pid})
     code = _wait(child, stopped)
+    _signal_group(child.pid, signal.SIGKILL)  # workers that outlived their launcher would go on writing
     ended = {"attempt": attempt, "code": code, "cancelled": bool(stopped), "finished_at": time.time()}
     run_folder.write(folder / run_folder.EXIT, ended)
     return 0

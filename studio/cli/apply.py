@@ -36,9 +36,12 @@ def command(folder: Path, environment: str, yes: bool, online: bool, parallelism
     click.echo(findings.to_text(planned.checked.findings, root), nl=False)
     click.echo(plans.to_text(planned.plan, planned.desire, color=sys.stdout.isatty()))
     if not planned.plan.pending:
-        return Exit.OK
-    if not yes and sys.stdin.isatty() and sys.stdout.isatty():
-        click.confirm("\nApply this plan?", abort=True)
+        missed = workflow.missed_gates(planned)
+        click.echo("".join(f"gate missed: {words}\n" for words in missed), nl=False)
+        return Exit.FINDINGS if missed else Exit.OK
+    if not yes and sys.stdin.isatty() and sys.stdout.isatty() and not click.confirm("\nApply this plan?"):
+        click.echo("Nothing was applied.")
+        return Exit.FINDINGS
     click.echo()
     with Display(sys.stdout.isatty()) as display:
         try:

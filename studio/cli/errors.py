@@ -67,9 +67,9 @@ def run(command: Callable[[], object]) -> int:
 
 def _complain(error: StudioError) -> None:
     where = f"{error.position}: " if error.position else ""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {where}{error.message}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {where}{redact(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(f"  {redact(error.hint)}", err=True)
 
 
 def _report_bug() -> str:

@@ -59,6 +59,9 @@ class Display:
         else:
             self._print(f"  {name}: {message}")
 
+    def waiting(self, action: Action, message: str) -> None:
+        self._print(f"  {action.ref}: {message}")
+
     def progressed(self, action: Action, event: Event) -> None:
         name = str(action.ref)
         if event.loss is not None and event.phase == "train":

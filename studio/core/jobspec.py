@@ -20,7 +20,7 @@ SEED = 42
 class Record(BaseModel):
     """Base of everything that crosses the process border as JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), ser_json_inf_nan="constants")
 
 
 class DatasetInput(Record):

@@ -13,4 +13,10 @@ HIGHER_IS_BETTER: dict[str, bool] = {
 }
 """Metric to direction. Scores are means in [0, 1]; latency is seconds per row; perplexity is per expected token."""
 
+
+def gain(metric: str, value: float, baseline: float) -> float:
+    """How much better ``value`` is than ``baseline``: above 0 is an improvement, whatever the metric's direction."""
+    return value - baseline if HIGHER_IS_BETTER.get(metric, True) else baseline - value
+
+
 EVALUATION_METRICS: tuple[str, ...] = tuple(HIGHER_IS_BETTER)

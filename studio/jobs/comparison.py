@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from studio.core.jobspec import CombinationOutput
-from studio.core.metric_names import HIGHER_IS_BETTER
+from studio.core.metric_names import gain
 from studio.jobs import charts
 from studio.jobs.metrics import Answers, correct
 
@@ -38,7 +38,7 @@ def write_table(folder: Path, combinations: Sequence[CombinationOutput]) -> Path
         writer.writerow(["model", "adapter", *names, *(f"{name}_gain" for name in names)])
         for row in combinations:
             values = [row.metrics[name] for name in names]
-            gains = [_gain(name, row.metrics[name], combinations[0].metrics[name]) for name in names]
+            gains = [gain(name, row.metrics[name], combinations[0].metrics[name]) for name in names]
             writer.writerow([row.model, row.adapter, *values, *gains])
     return path
 
@@ -48,7 +48,3 @@ def draw(folder: Path, combinations: Sequence[CombinationOutput], title: str) ->
     names = [row.adapter or row.model for row in combinations]
     metrics = {name: [row.metrics[name] for row in combinations] for name in combinations[0].metrics}
     return charts.draw_bars(metrics, names, title, folder / CHART)
-
-
-def _gain(name: str, value: float, baseline: float) -> float:
-    return value - baseline if HIGHER_IS_BETTER.get(name, True) else baseline - value

@@ -2,9 +2,9 @@
 
 Each shard is streamed from its first byte to its last, one shard per core. Only the targeted tensors are computed, some
 rows at a time, so memory holds a block and an adapter pair per core, whatever the model's size. Each weight is
-``float32(W) + scale · (B @ A)``, rounded once to the tensor's own type. Against peft 0.21's merge_and_unload (safe_merge
-off) results are equal but for the last bit of single elements: a product over few rows may add up in another order than
-one over all rows.
+``float32(W) + scale · (B @ A)``, rounded once to the tensor's own type. Against peft 0.21's merge_and_unload
+(safe_merge off) results are equal but for the last bit of single elements: a product over few rows may add up in
+another order than one over all rows.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def observe(spec: DatasetSpec, root: Path) -> DatasetFacts | Unusable | None:
     """Facts of a data set, or why it cannot be used; None when the manifest does not say where it is."""
     if spec.type == DatasetType.HUGGINGFACE:
         pin = digest({"hub": spec.huggingface_name, "revision": spec.revision, "subset": spec.subset})
-        return DatasetFacts(spec.features, pin) if spec.features else None
+        return DatasetFacts(spec.features, pin)
     if spec.type not in list(DatasetType) or not spec.location:
         return None
     path = files.inside(root, spec.location)
@@ -173,15 +173,18 @@ _READERS: dict[DatasetType, Callable[[Path, str], Reading | Unusable]] = {
 
 
 def first_row(spec: DatasetSpec, root: Path) -> dict[str, object] | None:
-    """The first row of a local file, for examples; None where there is none to read."""
+    """The first row of a local file that was observed, for examples; None where there is none to read."""
     path = files.inside(root, spec.location) if spec.location else None
     if path is None or not path.is_file():
         return None
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        if spec.type == DatasetType.PROJECT_CSV:
-            return next(iter(csv.DictReader(stream)), None)
-        content = json.loads(stream.readline() if spec.type == DatasetType.PROJECT_JSONL else stream.read())
-    rows = (
-        next((v for v in content.values() if isinstance(v, list)), [content]) if isinstance(content, dict) else content
-    )
-    return dict(rows[0])
+        match spec.type:
+            case DatasetType.PROJECT_CSV:
+                return next(iter(csv.DictReader(stream)), None)
+            case DatasetType.PROJECT_JSONL:
+                return next((json.loads(line) for line in stream if line.strip()), None)
+            case _:
+                content = json.load(stream)
+    if isinstance(content, dict):
+        content = next((value for value in content.values() if isinstance(value, list)), [])
+    return dict(content[0]) if content else None

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Strict
 
 from studio.core.jobspec import Combination, CombinationOutput, EvaluationWork, Resources
-from studio.core.metric_names import EVALUATION_METRICS
+from studio.core.metric_names import EVALUATION_METRICS, gain
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
 from studio.resources.scope import Scope
 
@@ -135,7 +135,7 @@ def _judge(gate: Gate, combinations: Sequence[CombinationOutput]) -> Iterator[Ve
     judged = _combination(gate, combinations)
     value = judged.metrics.get(gate.metric) if judged else None
     baseline = combinations[0].metrics.get(gate.metric) if combinations else None
-    gain = value - baseline if value is not None and baseline is not None else None
+    gained = gain(gate.metric, value, baseline) if value is not None and baseline is not None else None
     name = gate.adapter or gate.base_model or (combinations[0].model if combinations else "")
     if gate.min is not None:
         yield Verdict(gate.metric, name, "min", gate.min, value, _holds(value, gate.min))
@@ -143,7 +143,7 @@ def _judge(gate: Gate, combinations: Sequence[CombinationOutput]) -> Iterator[Ve
         yield Verdict(gate.metric, name, "max", gate.max, value, value is not None and value <= gate.max)
     floor = gate.min_gain_over_baseline
     if floor is not None:
-        yield Verdict(gate.metric, name, "min_gain_over_baseline", floor, gain, _holds(gain, floor))
+        yield Verdict(gate.metric, name, "min_gain_over_baseline", floor, gained, _holds(gained, floor))
 
 
 def _holds(value: float | None, floor: float) -> bool:

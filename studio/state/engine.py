@@ -21,7 +21,8 @@ def locate(url: str, root: Path) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise StudioError(
-            f"the state URL {redact(url)!r} is not valid", "write sqlite:///path or postgresql+psycopg://user@host/db"
+            "the state URL is not valid (it is not shown: it may hold a secret)",
+            "write sqlite:///path or postgresql+psycopg://user@host/db",
         ) from error
     if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
         return parsed.set(database=str(root / parsed.database))

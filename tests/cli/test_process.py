@@ -120,7 +120,13 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 WAITING = """
 import sys, time
 from studio.cli import errors
-sys.exit(errors.run(lambda: (print("here", flush=True), time.sleep(60))))
+
+def wait():
+    print("here", flush=True)
+    for _ in range(1000):  # short naps: a signal just before a long one would go unnoticed until its end
+        time.sleep(0.05)
+
+sys.exit(errors.run(wait))
 """
 
 

@@ -31,7 +31,7 @@ class CountingBackend:
     ends: dict[str, Ends] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=lambda: {"exact_match": 0.9})
     polls: int = 1
-    free: Capacity = Capacity(16, 8, 64)
+    free: Capacity = field(default_factory=lambda: Capacity(16, 8, 64))
     submissions: list[tuple[str, int]] = field(default_factory=list)
     specs: dict[str, JobSpec] = field(default_factory=dict)
     polled: dict[str, int] = field(default_factory=dict)
@@ -47,6 +47,9 @@ class CountingBackend:
 
     def find(self, key: str, attempt: int) -> Handle | None:
         return Handle(key, attempt) if (key, attempt) in self.submissions else None
+
+    def attempts(self, key: str) -> int:
+        return max((attempt for known, attempt in self.submissions if known == key), default=0)
 
     def poll(self, handle: Handle) -> JobStatus:
         spec = self.specs[handle.key]
