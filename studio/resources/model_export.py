@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Strict
 
+from studio.core.errors import StudioError
 from studio.core.jobspec import ExportWork, Resources
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
 from studio.resources.scope import Scope
@@ -65,6 +66,8 @@ class ModelExport(Resource):
 def compile(export: ModelExport, scope: Scope) -> ExportWork:
     """The work of an export that passed every rule."""
     spec = export.spec
+    if spec.type == ExportType.CML_MODEL:
+        raise StudioError("an endpoint cannot be deployed by the local backend", "write type: model_registry")
     return ExportWork(
         model=scope.model(spec.base_model),
         adapter=scope.adapter(spec.adapter) if spec.adapter else None,

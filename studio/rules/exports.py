@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.findings import Severity
 from studio.core.suggest import did_you_mean
 from studio.resources.model_export import ExportType, InferenceTask, ModelExport, Weights
 from studio.rules.base import Breach, View, rule
@@ -166,3 +167,30 @@ def impossible_resources(export: ModelExport, view: View) -> Iterator[Breach]:
         if value is not None and value < least:
             hint = f"write {name}: {least}, or remove it"
             yield Breach(f"spec.{name}", f"{name} is {value}; it must be at least {least}", hint)
+
+
+@rule("EX-015", ModelExport, severity=Severity.WARNING)
+def endpoint_without_workspace(export: ModelExport, view: View) -> Iterator[Breach]:
+    """The export deploys an endpoint, but jobs run on this machine.
+
+    An endpoint is deployed by a Cloudera ML workspace. On the local backend apply refuses the export.
+
+    Bad:
+        kind: Model
+        spec:
+          type: huggingface
+          huggingface_model_name: acme/tiny-llama
+          revision: 0123456789abcdef0123456789abcdef01234567
+        ---
+        kind: ModelExport
+        spec:
+          type: cml_model  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          type: model_registry
+    """
+    backend = view.settings.spec.backend.type
+    if export.spec.type == ExportType.CML_MODEL and backend == "local":
+        hint = "write type: model_registry, or choose an environment whose backend is a workspace"
+        yield Breach("spec.type", "an endpoint cannot be deployed by the local backend", hint)

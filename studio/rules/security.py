@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -208,3 +209,37 @@ def _not_allowed(ref: Ref, view: View) -> list[str]:
     models = [model for target in targets if (model := view.get(target, Model))]
     names = {model.spec.huggingface_model_name or model.metadata.name for model in models}
     return sorted(names - set(view.settings.spec.allow_remote_code))
+
+
+_HUB_FIELDS = ("huggingface_name", "huggingface_model_name")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
+
+
+@rule("SEC-005")
+def hub_name_is_a_path(view: View) -> Iterator[Breach]:
+    """A hub name is written as a path.
+
+    The libraries take a name that exists as a folder for local files, so ``../people`` would be read from this machine.
+    A hub name is ``name`` or ``owner/name``.
+
+    Bad:
+        kind: Dataset
+        spec:
+          type: huggingface
+          huggingface_name: ../people  # <-
+          revision: 0123456789abcdef0123456789abcdef01234567
+          features: [text, queue]
+    Good:
+        kind: Dataset
+        spec:
+          type: huggingface
+          huggingface_name: desk/people
+          revision: 0123456789abcdef0123456789abcdef01234567
+          features: [text, queue]
+    """
+    for ref, manifest in view.manifests.items():
+        for name in _HUB_FIELDS:
+            value = getattr(manifest.resource.spec, name, "")
+            if value and (not _HUB_NAME.match(value) or ".." in value):
+                hint = "write owner/name as on the hub, or give a location with a project type"
+                yield Breach(("spec", name), f"{value!r} is not a name on the hub", hint, ref, manifest.source)
