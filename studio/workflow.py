@@ -23,6 +23,7 @@ from studio.core.suggest import did_you_mean
 from studio.desired import Desire, desire
 from studio.graph import Graph, build
 from studio.load import commit
+from studio.load.adapters import ADAPTER_WEIGHTS
 from studio.load.hub import Hub
 from studio.load.observation import Observation
 from studio.load.positions import place
@@ -210,4 +211,4 @@ def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
 def _present(artifact: Artifact, root: Path) -> bool:
     """Whether what a job produced is still where it was put."""
     location = artifact.output.get("adapter")
-    return not isinstance(location, str) or (root / location).is_dir()
+    return not isinstance(location, str) or (root / location / ADAPTER_WEIGHTS).is_file()

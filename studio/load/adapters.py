@@ -12,6 +12,9 @@ from studio.load.observation import Defect, Unusable, folder_files, leaving, mis
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
 
 
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
 def observe(spec: AdapterSpec, root: Path) -> AdapterFacts | Unusable | None:
     """Facts of an adapter in the project; None for one on the network or still to be trained."""
     if spec.type != AdapterType.PROJECT or not spec.location:
@@ -29,10 +32,10 @@ def observe(spec: AdapterSpec, root: Path) -> AdapterFacts | Unusable | None:
 
 
 def _folder(location: str, content: dict[str, Path]) -> AdapterFacts | Unusable:
-    if "adapter_model.safetensors" not in content and any(name.endswith(PICKLES) for name in content):
+    if ADAPTER_WEIGHTS not in content and any(name.endswith(PICKLES) for name in content):
         hint = "a pickle can run code when it is read; save the adapter with save_pretrained (safetensors)"
         return Unusable(Defect.PICKLE, f"{location!r} holds pickled weights only", hint)
-    lacking = [name for name in ("adapter_config.json", "adapter_model.safetensors") if name not in content]
+    lacking = [name for name in ("adapter_config.json", ADAPTER_WEIGHTS) if name not in content]
     if lacking:
         hint = "save it with PEFT's save_pretrained"
         return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
@@ -43,7 +46,7 @@ def _folder(location: str, content: dict[str, Path]) -> AdapterFacts | Unusable:
     config = config if isinstance(config, dict) else {}
     rank, modules = config.get("r"), config.get("target_modules")
     return AdapterFacts(
-        folder_digest({name: content[name] for name in ("adapter_config.json", "adapter_model.safetensors")}),
+        folder_digest({name: content[name] for name in ("adapter_config.json", ADAPTER_WEIGHTS)}),
         rank if isinstance(rank, int) else None,
         tuple(sorted(map(str, modules))) if isinstance(modules, list) else (),
         str(config.get("base_model_name_or_path") or ""),

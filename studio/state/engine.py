@@ -29,13 +29,6 @@ def locate(url: str, root: Path) -> URL:
     return parsed
 
 
-def redact(url: str) -> str:
-    """A URL without its password."""
-    head, at, tail = url.rpartition("@")
-    scheme, slashes, user = head.partition("://")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}" if at else url
-
-
 def sqlite_file(url: URL) -> Path | None:
     """The file behind an SQLite URL."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

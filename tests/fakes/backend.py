@@ -96,6 +96,7 @@ class CountingBackend:
         if isinstance(work, TrainingWork):
             adapter = spec.folder / "adapter"
             adapter.mkdir(parents=True, exist_ok=True)
+            (adapter / "adapter_model.safetensors").write_bytes(b"")
             location = str(adapter.relative_to(spec.project_dir))
             return TrainingOutput(adapter=location, digest="d" * 64, metrics={}, train_rows=9, held_out_rows=1)
         if isinstance(work, EvaluationWork):

@@ -79,7 +79,7 @@ def test_a_state_url_that_no_database_understands_is_refused(tmp_path: Path, url
 def test_a_refused_url_does_not_show_its_password(tmp_path: Path) -> None:
     with pytest.raises(StudioError) as error:
         open_reader("postgresql://me:hunter2@host:port/db", tmp_path, "default")
-    assert "hunter2" not in error.value.message and "postgresql://me@host" in error.value.message
+    assert "hunter2" not in error.value.message + error.value.hint
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,3 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, content: 
 )
 def test_a_relative_sqlite_path_is_taken_from_the_project(url: str, expected: str | None) -> None:
     assert database.locate(url, Path("/root")).database == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://u:p@h/d", "postgresql://u@h/d"),
-        ("postgresql://u:p:q@h/d", "postgresql://u@h/d"),
-        ("postgresql://u@h/d", "postgresql://u@h/d"),
-        ("sqlite:///x.db", "sqlite:///x.db"),
-    ],
-)
-def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert database.redact(url) == shown
