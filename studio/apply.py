@@ -201,9 +201,11 @@ class Loop:
         if earlier and earlier.status in ACTIVE:
             spec = compile_job(item, tools.desire, tools.target, tools.state, earlier.attempt)
             handle = tools.backend.find(spec.key, spec.attempt)
-            if handle:
+            if handle and self._is_worth_attaching(earlier, handle):
                 tools.watcher.started(action, f"attached to the running job {spec.key}")
                 return Flight(action, item, spec, earlier, handle)
+            if handle:
+                spec = compile_job(item, tools.desire, tools.target, tools.state, earlier.attempt + 1)
         else:
             attempt = max(earlier.attempt if earlier else 0, tools.backend.attempts(job_key(item))) + 1
             spec = compile_job(item, tools.desire, tools.target, tools.state, attempt)
@@ -218,6 +220,15 @@ class Loop:
         tools.state.save_run(run)
         tools.watcher.started(action, f"started as {spec.key}")
         return Flight(action, item, spec, run, handle, last=tools.clock())
+
+    def _is_worth_attaching(self, run: Run, handle: Handle) -> bool:
+        """A job that was killed while nobody watched left nothing to record but that; it is resumed at once."""
+        status = self.tools.backend.poll(handle)
+        if status.state is JobState.RUNNING or status.result:
+            return True
+        ended = replace(run, status=RunStatus.FAILED, finished_at=self.tools.now(), error=status.message)
+        self.tools.state.save_run(ended)
+        return False
 
     def _intent(self, item: Desired, spec: JobSpec) -> Run:
         tools = self.tools

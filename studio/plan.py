@@ -50,6 +50,8 @@ class Action:
     needs: tuple[Ref, ...] = ()
     resources: Resources | None = None
     reason: str = ""
+    attaches: bool = False
+    """An earlier apply left the job running; this one would attach to it."""
 
     @property
     def dispatches(self) -> bool:
@@ -87,6 +89,8 @@ class Recorded:
     records: Mapping[Ref, Record] = field(default_factory=dict)
     artifacts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     gone: frozenset[Ref] = frozenset()
+    under_way: frozenset[tuple[Ref, str]] = frozenset()
+    """Resource and fingerprint of the jobs that an earlier apply left running."""
 
 
 def make_plan(desire: Desire, recorded: Recorded, environment: str) -> Plan:
@@ -109,7 +113,8 @@ def _action(item: Desired, desire: Desire, recorded: Recorded) -> Action:
     verb, reason = _verb(item, record, changes, recorded)
     needs = tuple(ref for ref in desire.graph.upstream(item.ref) if not desire.items[ref].shipped)
     asked = kind.resources(item.resource) if kind.resources else None
-    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason)
+    attaches = verb in RUNS and (item.ref, item.fingerprint) in recorded.under_way
+    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason, attaches)
 
 
 def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], recorded: Recorded) -> tuple[Verb, str]:
@@ -183,6 +188,7 @@ def _action_json(action: Action) -> dict[str, Any]:
         "resource": str(action.ref),
         "action": action.verb.value,
         "reason": action.reason,
+        "attaches": action.attaches,
         "fingerprint": action.fingerprint,
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
         "needs": [str(ref) for ref in action.needs],

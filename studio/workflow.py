@@ -34,7 +34,7 @@ from studio.plan import Plan, Recorded, make_plan
 from studio.recording import Recorder, missed
 from studio.resources import KINDS
 from studio.rules.base import View, check
-from studio.state.base import Artifact, Operation, StateReader
+from studio.state.base import ACTIVE, Artifact, Operation, StateReader
 
 pause = time.sleep
 """Between two looks at running jobs; seconds."""
@@ -205,7 +205,8 @@ def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
     for item in lost:
         artifacts[item.ref.kind] -= {item.fingerprint}
     gone = frozenset(item.ref for item in lost)
-    return Recorded(state.lineage(), state.records(), artifacts, gone)
+    under_way = frozenset((run.ref, run.fingerprint) for run in state.runs() if run.status in ACTIVE)
+    return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)
 
 
 def _present(artifact: Artifact, root: Path) -> bool:

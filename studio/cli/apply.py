@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def command(folder: Path, environment: str, yes: bool, online: bool, parallelism
         click.echo("Nothing was applied: mend the errors above first.", err=True)
         return Exit.FINDINGS
     click.echo(findings.to_text(planned.checked.findings, root), nl=False)
-    click.echo(plans.to_text(planned.plan, planned.desire, color=sys.stdout.isatty()))
+    click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
     if not planned.plan.pending:
         missed = workflow.missed_gates(planned)
         click.echo("".join(f"gate missed: {words}\n" for words in missed), nl=False)
@@ -44,6 +45,7 @@ def command(folder: Path, environment: str, yes: bool, online: bool, parallelism
         return Exit.FINDINGS
     click.echo()
     with Display(sys.stdout.isatty()) as display:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what CI sends: stop waiting, leave jobs running
         try:
             applied = workflow.apply(planned, display, parallelism)
         except KeyboardInterrupt:

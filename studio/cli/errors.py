@@ -60,9 +60,27 @@ def run(command: Callable[[], object]) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
-    except Exception:
+    except OSError as error:
+        _complain(_explain(error))
+        return Exit.FINDINGS
+    except Exception as error:
+        if _is_database_error(error):
+            _complain(StudioError(f"a database refused: {error.args[0]}", "check its disk, its rights and its server"))
+            return Exit.FINDINGS
         click.echo(_report_bug(), err=True)
         return Exit.BUG
+
+
+def _explain(error: OSError) -> StudioError:
+    """What the machine refused: a full disk, missing rights, a file in the way."""
+    where = f"{error.filename}: " if error.filename else ""
+    return StudioError(f"{where}{error.strerror or error}", "check space, rights and what is there already")
+
+
+def _is_database_error(error: Exception) -> bool:
+    """Whether the state's database said no; SQLAlchemy is not imported to find out."""
+    loaded = sys.modules.get("sqlalchemy.exc")
+    return loaded is not None and isinstance(error, loaded.OperationalError)
 
 
 def _complain(error: StudioError) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 
+from studio import __version__
 from studio.cli import errors
 
 COMMANDS: dict[str, str] = {
@@ -44,8 +46,12 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: studio init, then studio validate, studio plan, studio apply.",
 )
-def studio() -> None:
+@click.version_option(__version__, prog_name="studio")
+@click.pass_context
+def studio(ctx: click.Context) -> None:
     """Fine-tune language models through pull requests: manifests in, trained and registered models out."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,11 @@ def as_json(command: F) -> F:
 def online(command: F) -> F:
     """``--online``."""
     return click.option("--online", is_flag=True, help="Also ask the Hugging Face Hub.")(command)
+
+
+def colored() -> bool:
+    """Whether standard output shows colors: a terminal, and NO_COLOR not set."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def root_of(folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -35,5 +34,6 @@ def command(folder: Path, environment: str, online: bool, as_json: bool, detaile
         options.echo_json(to_json(planned.plan))
     else:
         click.echo(findings.to_text(planned.checked.findings, planned.checked.loaded.root), nl=False)
-        click.echo(plans.to_text(planned.plan, planned.desire, color=sys.stdout.isatty()))
+        click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
+        click.echo("".join(f"gate missed: {words}\n" for words in workflow.missed_gates(planned)), nl=False)
     return Exit.CHANGES if detailed_exitcode and planned.plan.pending else Exit.OK

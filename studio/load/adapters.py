@@ -11,7 +11,6 @@ from studio.load.models import PICKLES
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
 
-
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 

@@ -35,7 +35,8 @@ def find(root: Path, folders: Iterable[str]) -> Iterator[str]:
         for path, names, files in os.walk(start):
             names[:] = [name for name in names if not name.startswith(".")]
             base = os.path.relpath(path, root)
-            found.update(os.path.normpath(f"{base}/{name}") for name in files if name.endswith(SUFFIXES) and name[0] != ".")
+            wanted = (name for name in files if name.endswith(SUFFIXES) and not name.startswith("."))
+            found.update(os.path.normpath(f"{base}/{name}") for name in wanted)
     return iter(sorted(name.replace(os.sep, "/") for name in found))
 
 
@@ -46,7 +47,8 @@ def read_text(root: Path, name: str) -> str | Problem:
         path = f"{root}/{name}"  # text, not a Path: this runs once for each of thousands of files
         if os.path.islink(path) and inside(root, name) is None:
             return Problem(Fault.OUTSIDE, "the file is a link that leaves the project", "copy it instead", source)
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for a writer for ever
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would wait for a writer for ever
             return Problem(Fault.UNREADABLE, "not a regular file", "move it out of the manifest folders", source)
         with open(path, "rb") as stream:
             content = stream.read(MAX_BYTES + 1)

@@ -155,6 +155,8 @@ _WANTED = {
 
 
 def _wanted(detail: Any) -> str:
+    if detail["type"] == "string_type" and isinstance(detail["input"], list | dict):
+        return "must be text"
     return _WANTED.get(detail["type"]) or str(detail["msg"]).removeprefix("Input ")
 
 

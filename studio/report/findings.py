@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from studio.core.findings import Finding, Severity, format_path
+from studio.load.files import MAX_BYTES, inside
 from studio.report.plain import excerpt, plain
 
 JSON_VERSION = 1
@@ -42,7 +43,7 @@ def _excerpt(finding: Finding, root: Path, texts: dict[str, list[str]], color: s
     if where is None:
         return []
     if where.file not in texts:
-        texts[where.file] = _lines(root / where.file)
+        texts[where.file] = _lines(root, where.file)
     lines = [f"  {click.style('-->', fg='cyan')} {plain(where)}"]
     source = texts[where.file]
     if where.line <= len(source):
@@ -55,9 +56,13 @@ def _excerpt(finding: Finding, root: Path, texts: dict[str, list[str]], color: s
     return lines
 
 
-def _lines(file: Path) -> list[str]:
+def _lines(root: Path, file: str) -> list[str]:
+    """The lines of a file of the project; nothing of what is outside it, no regular file, or too large to load."""
+    path = inside(root, file)
     try:
-        return _LINE_BREAK.split(file.read_bytes().decode("utf-8-sig", errors="replace"))
+        if path is None or not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return []
+        return _LINE_BREAK.split(path.read_bytes().decode("utf-8-sig", errors="replace"))
     except OSError:
         return []
 

@@ -43,6 +43,8 @@ def _action(action: Action, desire: Desire) -> list[str]:
     head = click.style(f"  {sign} {action.verb.value:8}", fg=color, bold=True)
     detail = _detail(action, desire)
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
+    if action.attaches:
+        lines.append("      its job is under way; apply attaches")
     if action.verb is not Verb.CREATE:
         lines.append(f"      because {plain(action.reason)}")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,6 +133,7 @@ def file_artifacts(root: Path) -> None:
                         "digest": ""},
     }  # fmt: skip
     (root / "adapter").mkdir(exist_ok=True)
+    (root / "adapter" / "adapter_model.safetensors").write_bytes(b"")
     engine = open_engine(URL, root)
     with held(engine, "elsewhere", lambda: 0.0) as state:
         for item in projects.wanted(root).items.values():
@@ -157,7 +159,7 @@ def test_work_done_in_another_environment_is_taken_over_without_running_anything
 def test_when_the_adapters_folder_is_gone_the_job_is_replaced(desk: Path) -> None:
     file_artifacts(desk)
     assert ask(desk, "apply", "--yes").code == 0
-    (desk / "adapter").rmdir()
+    shutil.rmtree(desk / "adapter")
     with recorded(desk):
         answer = ask(desk, "plan")
     assert "± replace FineTuningJob/train" in answer.out and "because its artifact is gone from disk" in answer.out
