@@ -118,6 +118,7 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture
 def online(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     """Point the hub client at the fake, without a token."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # the jobs' tests are offline
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("HUGGINGFACE_ACCESS_TOKEN", raising=False)
