@@ -17,11 +17,22 @@ from studio.resources.prompt import Prompt, PromptFacts, generate_templates
 
 def observe(graph: Graph, root: Path) -> dict[Ref, Observation]:
     """Look at every input; prompts come last because they may be generated from columns."""
-    found = {ref: _observe(resource, root) for ref, resource in graph.resources.items()}
+    seen: dict[str, Observation] = {}
+    found = {ref: _once(resource, root, seen) for ref, resource in graph.resources.items()}
     for ref, resource in graph.resources.items():
         if isinstance(resource, Prompt):
             found[ref] = _prompt(resource, found.get(Ref("Dataset", resource.spec.dataset)))
     return found
+
+
+def _once(resource: Resource, root: Path, seen: dict[str, Observation]) -> Observation:
+    """Observe, but read what several resources share only once."""
+    if not isinstance(resource, Dataset | Model | Adapter):
+        return None
+    key = f"{resource.kind} {resource.spec!r}"
+    if key not in seen:
+        seen[key] = _observe(resource, root)
+    return seen[key]
 
 
 def _observe(resource: Resource, root: Path) -> Observation:

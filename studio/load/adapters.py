@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from studio.core.fingerprints import folder_digest
-from studio.load import files
+from studio.load import files, safetensors_header
 from studio.load.models import PICKLES
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
@@ -38,6 +38,9 @@ def _folder(location: str, content: dict[str, Path]) -> AdapterFacts | Unusable:
     if lacking:
         hint = "save it with PEFT's save_pretrained"
         return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
+    if broken := safetensors_header.fault(content[ADAPTER_WEIGHTS]):
+        hint = "fetch the file again; with Git LFS: git lfs pull"
+        return Unusable(Defect.SYNTAX, f"{location}/{ADAPTER_WEIGHTS} {broken}", hint)
     try:
         config = json.loads(content["adapter_config.json"].read_text("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from studio.core.fingerprints import folder_digest
-from studio.load import files
+from studio.load import files, safetensors_header
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
 from studio.resources.model import ModelFacts, ModelSpec, ModelType
 
@@ -47,6 +47,10 @@ def _folder(location: str, content: dict[str, Path]) -> ModelFacts | Unusable:
     if lacking:
         hint = "save model and tokenizer into it with save_pretrained"
         return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
+    for name in weights:
+        if broken := safetensors_header.fault(content[name]):
+            hint = "fetch the file again; with Git LFS: git lfs pull"
+            return Unusable(Defect.SYNTAX, f"{location}/{name} {broken}", hint)
     try:
         config = json.loads(content["config.json"].read_text("utf-8"))
     except (ValueError, RecursionError) as error:
