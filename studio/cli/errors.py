@@ -20,7 +20,7 @@ from studio.core.secrets import redact
 
 
 class Exit(IntEnum):
-    """Exit codes of every command (docs/reference/exit-codes.md)."""
+    """Exit codes of every command; the README lists them."""
 
     OK = 0
     FINDINGS = 1
