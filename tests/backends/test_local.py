@@ -220,3 +220,10 @@ def test_a_write_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     run_folder.write(file, {"a": 2})
     assert json.loads(file.read_text()) == {"a": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_file_of_the_project_is_never_taken_for_a_library(tmp_path: Path, backend: LocalBackend) -> None:
+    for name in ("pydantic", "datasets", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the project')")
+    status = ended(backend, backend.submit(job(tmp_path)))
+    assert status.state is JobState.FAILED and "none" in status.message
