@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from studio.apply import FINE, Loop, Outcome, Tools, Watcher
 from studio.backends import BACKENDS
@@ -34,7 +35,7 @@ from studio.plan import Plan, Recorded, make_plan
 from studio.recording import Recorder, missed
 from studio.resources import KINDS
 from studio.rules.base import View, check
-from studio.state.base import ACTIVE, Artifact, Operation, StateReader
+from studio.state.base import ACTIVE, Operation, StateReader
 
 pause = time.sleep
 """Between two looks at running jobs; seconds."""
@@ -152,7 +153,7 @@ def apply(planned: Planned, watcher: Watcher, parallelism: int) -> Applied:
         recorder = Recorder(state, sources, target.commit, now, _new_id, dict(state.records()))
         tools = Tools(
             current.desire, target, state, backend(loaded, os.environ), recorder, watcher, now, time.time, pause,
-            present=lambda artifact: _present(artifact, loaded.root), parallelism=parallelism,
+            present=lambda artifact: _present(artifact.output, loaded.root), parallelism=parallelism,
         )  # fmt: skip
         loop = Loop(tools, current.plan)
         begun = Operation(_new_id(), loaded.environment, "apply", commit.actor(os.environ), target.commit, now())
@@ -195,21 +196,18 @@ def _planned(checked: Checked, state: StateReader) -> Planned:
 
 def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
     """Records, and the artifacts whose files are still there."""
-    artifacts = {kind: state.fingerprints(kind) for kind, declared in KINDS.items() if declared.compile}
-    lost = []
-    for item in wanted.items.values():
-        if item.fingerprint in artifacts.get(item.ref.kind, ()):
-            artifact = state.artifact(item.ref.kind, item.fingerprint)
-            if artifact and not _present(artifact, root):
-                lost.append(item)
-    for item in lost:
-        artifacts[item.ref.kind] -= {item.fingerprint}
+    kinds = [kind for kind, declared in KINDS.items() if declared.compile]
+    outputs = {kind: state.outputs(kind) for kind in kinds}
+    done = [item for item in wanted.items.values() if item.fingerprint in outputs.get(item.ref.kind, ())]
+    lost = [item for item in done if not _present(outputs[item.ref.kind][item.fingerprint], root)]
     gone = frozenset(item.ref for item in lost)
+    missing = {item.fingerprint for item in lost}
+    artifacts = {kind: frozenset(outputs[kind]) - missing for kind in kinds}
     under_way = frozenset((run.ref, run.fingerprint) for run in state.runs() if run.status in ACTIVE)
     return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)
 
 
-def _present(artifact: Artifact, root: Path) -> bool:
+def _present(output: Mapping[str, Any], root: Path) -> bool:
     """Whether what a job produced is still where it was put."""
-    location = artifact.output.get("adapter")
+    location = output.get("adapter")
     return not isinstance(location, str) or (root / location / ADAPTER_WEIGHTS).is_file()

@@ -125,8 +125,8 @@ class StateReader(Protocol):
 
     def artifact(self, kind: str, fingerprint: str) -> Artifact | None: ...
 
-    def fingerprints(self, kind: str) -> frozenset[str]:
-        """Fingerprints of all artifacts of a kind."""
+    def outputs(self, kind: str) -> Mapping[str, dict[str, Any]]:
+        """What all artifacts of a kind hold, by fingerprint; one query however many there are."""
 
     def runs(self, ref: Ref | None = None) -> list[Run]:
         """Runs of this environment, newest first."""

@@ -45,10 +45,10 @@ class SqlState:
         row = self._one(select(table).where(table.c.kind == kind, table.c.fingerprint == fingerprint))
         return Artifact(**row) if row else None
 
-    def fingerprints(self, kind: str) -> frozenset[str]:
+    def outputs(self, kind: str) -> Mapping[str, dict[str, Any]]:
         table = schema.artifacts
-        rows = self._all(select(table.c.fingerprint).where(table.c.kind == kind))
-        return frozenset(row["fingerprint"] for row in rows)
+        rows = self._all(select(table.c.fingerprint, table.c.output).where(table.c.kind == kind))
+        return {row["fingerprint"]: row["output"] for row in rows}
 
     def runs(self, ref: Ref | None = None) -> list[Run]:
         table = schema.runs
@@ -140,8 +140,8 @@ class EmptyState:
     def artifact(self, kind: str, fingerprint: str) -> Artifact | None:
         return None
 
-    def fingerprints(self, kind: str) -> frozenset[str]:
-        return frozenset()
+    def outputs(self, kind: str) -> Mapping[str, dict[str, Any]]:
+        return {}
 
     def runs(self, ref: Ref | None = None) -> list[Run]:
         return []

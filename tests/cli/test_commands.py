@@ -43,7 +43,7 @@ def past(root: Path) -> dict[str, Any]:
     found = {
         "records": state.records(),
         "runs": state.runs(),
-        "artifacts": {kind: state.fingerprints(kind) for kind in ("FineTuningJob", "EvaluationJob", "ModelExport")},
+        "artifacts": {kind: state.outputs(kind) for kind in ("FineTuningJob", "EvaluationJob", "ModelExport")},
         "operations": state.operations(),
     }
     state.engine.dispose()

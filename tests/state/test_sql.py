@@ -83,7 +83,7 @@ def test_a_record_is_read_back_as_it_was_written(state: SqlState, one: Record) -
 def test_an_artifact_is_read_back_as_it_was_written(state: SqlState, one: Artifact) -> None:
     state.save_artifact(one)
     assert state.artifact(one.kind, one.fingerprint) == one
-    assert one.fingerprint in state.fingerprints(one.kind)
+    assert one.fingerprint in state.outputs(one.kind)
 
 
 @settings(max_examples=60)
@@ -175,7 +175,7 @@ def test_reading_where_nothing_is_recorded_creates_nothing(tmp_path: Path) -> No
         None,
     )
     assert found.runs() == found.runs(ref) == found.attempts("x") == found.operations() == []
-    assert found.fingerprints("FineTuningJob") == frozenset()
+    assert found.outputs("FineTuningJob") == {}
 
 
 def test_an_empty_file_in_place_of_the_state_is_an_empty_state(tmp_path: Path) -> None:
