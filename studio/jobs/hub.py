@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import huggingface_hub
 from huggingface_hub import errors
@@ -26,11 +27,15 @@ def token(spec: JobSpec) -> str | None:
     return os.environ.get(spec.secrets.get(TOKEN_PURPOSE, "")) or None
 
 
-def download(name: str, revision: str, spec: JobSpec) -> Path:
+def download(name: str, revision: str, spec: JobSpec, repository: Literal["model", "dataset"] = "model") -> Path:
     """A repository's files, without pickles, in the hub's cache. Raises JobError when it cannot be had."""
     with explained(name, revision):
         folder = huggingface_hub.snapshot_download(
-            name, revision=revision or None, token=token(spec), ignore_patterns=list(PICKLES)
+            name,
+            repo_type=repository,
+            revision=revision or None,
+            token=token(spec),
+            ignore_patterns=list(PICKLES),
         )
     return Path(folder)
 

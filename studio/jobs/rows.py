@@ -110,10 +110,15 @@ def _folder(dataset: DatasetInput, spec: JobSpec) -> DatasetDict | Dataset:
     folder = spec.path(dataset.location)
     if not folder.is_dir():
         raise JobError(f"dataset {dataset.name}: the folder {folder} does not exist")
+    return _read_folder(dataset, folder, spec)
+
+
+def _read_folder(dataset: DatasetInput, folder: Path, spec: JobSpec) -> DatasetDict | Dataset:
     if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
         return datasets.load_from_disk(str(folder))
     try:
-        builder = datasets.load_dataset_builder(str(folder), cache_dir=str(spec.folder / "cache"))
+        cache = str(spec.folder / "cache")
+        builder = datasets.load_dataset_builder(str(folder), dataset.subset or None, cache_dir=cache)
     except (FileNotFoundError, ValueError) as error:
         raise JobError(f"dataset {dataset.name}: {folder} holds no data files: {error}") from error
     files = {name: [Path(str(file)) for file in paths] for name, paths in builder.config.data_files.items()}
@@ -128,13 +133,9 @@ def _joined(files: list[Path]) -> Dataset:
 
 
 def _hub(dataset: DatasetInput, spec: JobSpec) -> DatasetDict | Dataset:
-    with hub.explained(f"dataset {dataset.huggingface_name}", dataset.revision):
-        return datasets.load_dataset(
-            dataset.huggingface_name,
-            dataset.subset or None,
-            revision=dataset.revision or None,
-            token=hub.token(spec),
-        )
+    """Fetched first, then read as a folder: ``load_dataset`` takes a name that exists as a path for local files."""
+    folder = hub.download(dataset.huggingface_name, dataset.revision, spec, repository="dataset")
+    return _read_folder(dataset, folder, spec)
 
 
 _LOADERS: dict[str, Callable[[DatasetInput, JobSpec], DatasetDict | Dataset]] = {

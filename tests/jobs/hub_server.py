@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.gated and self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._send(403, b"{}", {"X-Error-Code": "GatedRepo"})
         elif path.startswith("/api/"):
-            self._api(path.removeprefix(f"/api/models/{self.name}").strip("/"))
+            self._api(path.partition(self.name)[2].strip("/"))
         else:
             revision, _, file = path.split("/resolve/", 1)[1].partition("/")
             self._file(revision, file)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from studio.core.jobspec import ExportOutput, JobResult, JobSpec
+from studio.core.jobspec import ExportOutput, JobResult, JobSpec, TrainingOutput
 
 from .hub_server import COMMIT, TOKEN, serving
-from .workbench import MakeSpec, environment, export, in_process_of_its_own, log
+from .workbench import MakeSpec, environment, export, in_process_of_its_own, log, training
 
 pytestmark = pytest.mark.slow
 NAME = "acme/tiny"
@@ -152,3 +152,18 @@ def downloading(address: str, spec: Path, name: str, revision: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_rows_come_from_the_hub_at_their_revision(make_spec: MakeSpec, tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    rows = "".join(f"NA,please help with {index},card\n" for index in range(20))
+    (folder / "train.csv").write_text("code,text,queue\n" + rows)
+    dataset = {"name": "tickets", "type": "huggingface", "huggingface_name": "acme/tickets", "revision": COMMIT}
+    spec = make_spec(training(dataset=dataset))
+    spec.path("acme/tickets").mkdir(parents=True)  # a folder of that name in the project is not what is meant
+    with serving(folder, "acme/tickets") as (address, asked):
+        result = run(spec, address)
+    assert isinstance(result.output, TrainingOutput), result.failure
+    assert (result.output.train_rows, result.output.held_out_rows) == (16, 4)
+    assert any(path.startswith(f"/datasets/acme/tickets/resolve/{COMMIT}/") for path in asked)
