@@ -42,7 +42,8 @@ class Card:
 
 def find(client: MlflowClient, name: str, key: str) -> str:
     """The version that an earlier attempt of the same job registered; "" when there is none."""
-    versions = client.search_model_versions(f"name = '{name}' AND tag.`{KEY_TAG}` = '{key}'")
+    quote = '"' if "'" in name else "'"  # MLflow's filters know both, and no escape
+    versions = client.search_model_versions(f"name = {quote}{name}{quote} AND tag.`{KEY_TAG}` = '{key}'")
     return max((str(version.version) for version in versions), key=int, default="")
 
 

@@ -143,10 +143,10 @@ def name_refused_by_registry(export: ModelExport, view: View) -> Iterator[Breach
           model_name: support-ticket-router
     """
     name = export.spec.model_name
-    refused = [character for character in "/:'\"" if character in name]
+    refused = [character for character in "/:" if character in name]
     if refused or name in (".", ".."):
         what = f"holds {' and '.join(map(repr, refused))}" if refused else "is a path"
-        suggestion = re.sub(r"[/:'\"]+", "-", name).strip(".-") or export.metadata.name
+        suggestion = re.sub(r"[/:]+", "-", name).strip(".-") or export.metadata.name
         yield Breach("spec.model_name", f"model_name {name!r} {what}", f"write {suggestion}")
 
 
