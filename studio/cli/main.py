@@ -10,18 +10,27 @@ import click
 
 from studio import __version__
 from studio.cli import errors
+from studio.core.errors import UsageError
 
-COMMANDS: dict[str, str] = {
-    "init": "Start a project in a folder.",
-    "validate": "Check every manifest, offline.",
-    "plan": "Say what would happen, and why.",
-    "apply": "Make it so.",
-    "status": "What is recorded, and what is running.",
-    "show": "One resource in full: facts, metrics, comparison.",
-    "logs": "The log of a resource's latest run.",
-    "version": "Versions of studio and of what it runs on.",
+GROUPS: dict[str, dict[str, str]] = {
+    "Author": {
+        "init": "Start a project in a folder.",
+        "validate": "Check every manifest, offline.",
+    },
+    "Run": {
+        "plan": "Say what would happen, and why.",
+        "apply": "Make it so.",
+        "status": "What is recorded, and what is running.",
+        "show": "One resource in full: facts, metrics, comparison.",
+        "logs": "The log of a resource's latest run.",
+    },
+    "Environment": {
+        "version": "Versions of studio and of what it runs on.",
+    },
 }
-"""Command name, which is also its module's name, to its line in the help."""
+"""Sections of the help, each with its commands and their lines; a command's name is also its module's name."""
+
+COMMANDS: dict[str, str] = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 
 class LazyGroup(click.Group):
@@ -36,9 +45,23 @@ class LazyGroup(click.Group):
         command = importlib.import_module(f"studio.cli.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if word not in COMMANDS and not word.startswith("-") and not ctx.resilient_parsing:
+            from studio.core.suggest import nearest
+
+            meant = nearest(word, COMMANDS)
+            hint = f"did you mean 'studio {meant}'?" if meant else "'studio --help' lists the commands"
+            raise UsageError(f"there is no command {word!r}", hint)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), line) for name, line in commands.items()])
 
 
 @click.group(

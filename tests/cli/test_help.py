@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from studio.cli.main import COMMANDS, studio
+from studio.cli.main import COMMANDS, GROUPS, studio
 
 from .front_door import ask
 
@@ -47,6 +47,25 @@ def test_the_overview_lists_every_command_on_one_line_each(tmp_path: Path, argum
     text = answer.out + answer.err
     for name, line in COMMANDS.items():
         assert any(shown.split(maxsplit=1) == [name, line] for shown in text.splitlines()), name
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("vaildate", "did you mean 'studio validate'?"),
+        ("PLAN", "did you mean 'studio plan'?"),
+        ("xyzzy", "'studio --help' lists the commands"),
+    ],
+)
+def test_a_misspelt_command_leads_to_the_one_that_was_meant(tmp_path: Path, word: str, hint: str) -> None:
+    answer = ask(tmp_path, word, "--env", "prod")
+    assert answer.code == 64 and answer.out == ""
+    assert answer.err == f"error: there is no command {word!r}\n  {hint}\n"
+
+
+def test_commands_stand_in_groups_and_in_one_group_only() -> None:
+    assert len(COMMANDS) == sum(map(len, GROUPS.values()))
+    assert all(GROUPS.values())
 
 
 def test_every_command_module_is_listed() -> None:
