@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from studio.core.atomic import write_atomically
+
 SPEC, SUPERVISOR, EXIT, RESULT = "spec.json", "supervisor.json", "exit.json", "result.json"
 LOCK, LOG = "lock", "log.txt"
 
@@ -26,12 +28,8 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, content: dict[str, Any] | str) -> None:
     """Write all or nothing: a reader never sees half a file, and a crash leaves the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(content if isinstance(content, str) else json.dumps(content, sort_keys=True))
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    text = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
+    write_atomically(path, text.encode())
 
 
 def take_lock(folder: Path) -> int | None:

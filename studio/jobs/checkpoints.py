@@ -11,8 +11,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core.atomic import write_atomically
 from studio.jobs import ranks
-from studio.jobs.result import write_atomically
 
 PREFIX = "checkpoint-"
 MANIFEST = "studio.complete.json"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core.atomic import write_atomically
 from studio.core.jobspec import RESULT_FILE, JobResult, Output
 
 
@@ -27,28 +27,3 @@ def read_result(folder: Path) -> JobResult | None:
     """The folder's result, or None while there is none; raises ValidationError for a foreign file."""
     path = folder / RESULT_FILE
     return JobResult.model_validate_json(path.read_bytes()) if path.exists() else None
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Temporary file, fsync, rename, fsync of the folder: readers see the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-    return path
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,7 @@ from studio.core.errors import JobError
 from studio.core.jobspec import JobSpec, Resources
 from studio.jobs import exhaustion, performing, threads
 from studio.jobs.events import EventLog, read
-from studio.jobs.result import Outcome, read_result, write_atomically
+from studio.jobs.result import Outcome, read_result
 
 from .workbench import ROOT, MakeSpec, environment, events, in_process_of_its_own, log, perform, start, training
 
@@ -120,14 +120,6 @@ def test_a_disk_that_fills_up_ends_the_job_with_a_message(make_spec: MakeSpec, s
     else:
         assert code == 1 and result.failure is not None and not result.failure.bug, text
         assert "small" in result.failure.message and "full" in result.failure.message
-
-
-def test_a_result_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    blocked = tmp_path / "result.json"
-    (blocked / "inside").mkdir(parents=True)
-    with pytest.raises(OSError):
-        write_atomically(blocked, b"{}")
-    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_a_torn_last_line_of_an_earlier_attempt_is_dropped(tmp_path: Path) -> None:
