@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from studio import saved_plan
 from studio.apply import FINE, Loop, Outcome, Tools, Watcher
 from studio.backends import BACKENDS
 from studio.backends.base import Backend
@@ -139,8 +140,11 @@ class Applied:
         return [outcome for outcome in self.outcomes.values() if outcome.ending not in FINE]
 
 
-def apply(planned: Planned, watcher: Watcher, parallelism: int) -> Applied:
-    """Make it so. The lease is taken first and the plan is made again under it, so that nothing stale is applied."""
+def apply(planned: Planned, watcher: Watcher, parallelism: int, *, agreed: bool = False) -> Applied:
+    """Make it so. The lease is taken first and the plan is made again under it, so that nothing stale is applied.
+
+    ``agreed``: somebody said yes to this very plan; raises StalePlanError when it is not the same any more.
+    """
     from studio.state.lease import held
     from studio.state.sql import open_engine
 
@@ -148,6 +152,8 @@ def apply(planned: Planned, watcher: Watcher, parallelism: int) -> Applied:
     engine = open_engine(state_url(loaded), loaded.root)
     with held(engine, loaded.environment, time.time) as state:
         current = _planned(planned.checked, state)
+        if agreed:
+            saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
         target = Target(loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ))
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         recorder = Recorder(state, sources, target.commit, now, _new_id, dict(state.records()))

@@ -13,7 +13,7 @@ from studio import workflow
 from studio.apply import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.backends.base import Capacity
-from studio.core.errors import BackendError, LeaseLostError
+from studio.core.errors import BackendError, LeaseLostError, StalePlanError
 from studio.core.jobspec import EvaluationWork, Event, ExportWork
 from studio.core.references import Ref
 from studio.plan import Action, Verb
@@ -358,3 +358,10 @@ def test_a_submission_that_is_refused_leaves_no_run_under_way(
         assert project.apply()[ROUTER].message == "no space"
     assert project.plan().state.runs(ROUTER)[0].status is RunStatus.FAILED
     assert {outcome.ending for outcome in project.apply().values()} <= {Ending.DONE, Ending.SKIPPED}
+
+
+def test_a_plan_that_somebody_agreed_to_is_not_applied_after_the_state_moved_on(project: Project) -> None:
+    planned = project.plan()
+    project.apply()
+    with pytest.raises(StalePlanError, match="state was empty when it was made"):
+        workflow.apply(planned, Notes(), 4, agreed=True)

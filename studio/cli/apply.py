@@ -5,49 +5,90 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from studio.cli import options
 from studio.cli.errors import Exit
+from studio.core.errors import StalePlanError
+
+if TYPE_CHECKING:
+    from studio.workflow import Planned
 
 
 @click.command(epilog="Example: studio apply --yes --parallelism 2")
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @options.project
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked anyway.")
 @click.option("--online/--offline", default=False, help="Also check names on the Hugging Face Hub first.")
 @click.option(
     "--parallelism", default=4, show_default=True, type=click.IntRange(1, 1000), help="Jobs at the same time."
 )
-def command(folder: Path, environment: str, yes: bool, online: bool, parallelism: int) -> int:
+@click.pass_context
+def command(
+    context: click.Context, plan_file: Path | None, folder: Path, environment: str, yes: bool, online: bool,
+    parallelism: int,
+) -> int:  # fmt: skip
     """Make what the manifests say: register resources, run the jobs whose outcome is not there yet.
 
+    With PLAN, a file of 'studio plan --out', it does exactly that without asking, or refuses with exit code 4.
     Ctrl-C stops waiting, not training: the next apply attaches again.
     """
     from studio import workflow
-    from studio.cli.progress import Display
-    from studio.report import findings, outcomes, plans
+    from studio.report import findings, plans
+    from studio.saved_plan import demand_same, read
 
+    saved = read(plan_file) if plan_file else None
+    if saved:
+        environment = _environment(saved, context)
     root = options.root_of(folder)
     planned = workflow.plan(root, environment, workflow.EVERYTHING if online else workflow.OFFLINE)
     if isinstance(planned, workflow.Checked):
         click.echo(findings.to_text(planned.findings, root), nl=False)
         click.echo("Nothing was applied: mend the errors above first.", err=True)
         return Exit.FINDINGS
+    if saved:
+        demand_same(saved, planned.plan)
     click.echo(findings.to_text(planned.checked.findings, root), nl=False)
     click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
     if not planned.plan.pending:
-        missed = workflow.missed_gates(planned)
-        click.echo("".join(f"gate missed: {words}\n" for words in missed), nl=False)
-        return Exit.FINDINGS if missed else Exit.OK
-    if not yes and sys.stdin.isatty() and sys.stdout.isatty() and not click.confirm("\nApply this plan?"):
+        return _nothing_to_do(planned)
+    asked = not (yes or saved) and sys.stdin.isatty() and sys.stdout.isatty()
+    if asked and not click.confirm("\nApply this plan?"):
         click.echo("Nothing was applied.")
         return Exit.FINDINGS
+    return _apply(planned, parallelism, agreed=bool(asked or saved))
+
+
+def _environment(saved: dict[str, Any], context: click.Context) -> str:
+    """The saved plan's environment; --env may only say the same."""
+    given = context.params["environment"]
+    if context.get_parameter_source("environment") is not ParameterSource.DEFAULT and given != saved["environment"]:
+        message = f"the plan is for environment {saved['environment']!r}, not {given!r}; nothing was applied"
+        raise StalePlanError(message, "leave --env out, or make a plan for that environment")
+    return str(saved["environment"])
+
+
+def _nothing_to_do(planned: Planned) -> int:
+    from studio import workflow
+
+    missed = workflow.missed_gates(planned)
+    click.echo("".join(f"gate missed: {words}\n" for words in missed), nl=False)
+    return Exit.FINDINGS if missed else Exit.OK
+
+
+def _apply(planned: Planned, parallelism: int, *, agreed: bool) -> int:
+    from studio import workflow
+    from studio.cli.progress import Display
+    from studio.report import outcomes
+
     click.echo()
     with Display(sys.stdout.isatty()) as display:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # what CI sends: stop waiting, leave jobs running
         try:
-            applied = workflow.apply(planned, display, parallelism)
+            applied = workflow.apply(planned, display, parallelism, agreed=agreed)
         except KeyboardInterrupt:
             display.close()
             click.echo(outcomes.interrupted(display.running), err=True)

@@ -3,37 +3,85 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from studio.cli import options
 from studio.cli.errors import Exit
+from studio.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from studio.workflow import Checked, Planned
 
 
 @click.command(epilog="Example: studio plan --json | jq '.actions[] | select(.action != \"none\")'")
 @options.project
 @options.online
 @options.as_json
+@click.option("--markdown", is_flag=True, help="Print Markdown for a pull request, at most 65,000 characters.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Save the plan; 'studio apply FILE' does exactly that or refuses.",
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
-def command(folder: Path, environment: str, online: bool, as_json: bool, detailed_exitcode: bool) -> int:
-    """Compare the manifests with what is recorded, and say what apply would do and why. Writes nothing."""
+def command(
+    folder: Path, environment: str, online: bool, as_json: bool, markdown: bool, out: Path | None,
+    detailed_exitcode: bool,
+) -> int:  # fmt: skip
+    """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
     from studio import workflow
-    from studio.plan import to_json
-    from studio.report import findings, plans
 
+    if as_json and markdown:
+        raise UsageError("--json and --markdown exclude each other", "run the command twice, or use --out for the JSON")
     phases = workflow.EVERYTHING if online else workflow.OFFLINE
     planned = workflow.plan(options.root_of(folder), environment, phases)
     if isinstance(planned, workflow.Checked):
-        if as_json:
-            options.echo_json(findings.to_json(planned.findings))
-        else:
-            click.echo(findings.to_text(planned.findings, planned.loaded.root), nl=False)
-            click.echo("No plan: mend the errors above first.", err=True)
+        _refuse(planned, as_json, markdown)
         return Exit.FINDINGS
+    if out:
+        _save(planned, out)
+    _show(planned, as_json, markdown)
+    return Exit.CHANGES if detailed_exitcode and planned.plan.pending else Exit.OK
+
+
+def _refuse(checked: Checked, as_json: bool, markdown: bool) -> None:
+    from studio.report import findings
+    from studio.report.markdown import findings_to_markdown
+
+    if as_json:
+        options.echo_json(findings.to_json(checked.findings))
+    elif markdown:
+        click.echo(findings_to_markdown(checked.findings), nl=False)
+    else:
+        click.echo(findings.to_text(checked.findings, checked.loaded.root), nl=False)
+    click.echo("No plan: mend the errors first; 'studio validate' shows them.", err=True)
+
+
+def _save(planned: Planned, out: Path) -> None:
+    from studio import saved_plan
+    from studio.core.atomic import write_atomically
+
+    if not out.parent.is_dir():
+        raise UsageError(f"the folder {out.parent} does not exist", "create it, or name another file with --out")
+    write_atomically(out, saved_plan.text(planned.plan).encode())
+    click.echo(f"The plan is saved. To do exactly that: studio apply {out}", err=True)
+
+
+def _show(planned: Planned, as_json: bool, markdown: bool) -> None:
+    from studio import workflow
+    from studio.plan import to_json
+    from studio.report import findings, plans
+    from studio.report.markdown import plan_to_markdown
+
+    checked, missed = planned.checked, workflow.missed_gates(planned)
     if as_json:
         options.echo_json(to_json(planned.plan))
+    elif markdown:
+        click.echo(plan_to_markdown(planned.plan, checked.findings, missed), nl=False)
     else:
-        click.echo(findings.to_text(planned.checked.findings, planned.checked.loaded.root), nl=False)
+        click.echo(findings.to_text(checked.findings, checked.loaded.root), nl=False)
         click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
-        click.echo("".join(f"gate missed: {words}\n" for words in workflow.missed_gates(planned)), nl=False)
-    return Exit.CHANGES if detailed_exitcode and planned.plan.pending else Exit.OK
+        click.echo("".join(f"gate missed: {words}\n" for words in missed), nl=False)
