@@ -57,7 +57,7 @@ def _refuse(checked: Checked, as_json: bool, markdown: bool) -> None:
         click.echo(findings_to_markdown(checked.findings), nl=False)
     else:
         click.echo(findings.to_text(checked.findings, checked.loaded.root), nl=False)
-    click.echo("No plan: mend the errors first; 'studio validate' shows them.", err=True)
+        click.echo("No plan: mend the errors above first.", err=True)
 
 
 def _save(planned: Planned, out: Path) -> None:
