@@ -52,9 +52,7 @@ def root_of(folder: Path) -> Path:
 
 
 def echo_json(content: Any) -> None:
-    """Print JSON with sorted keys and hidden secrets: the same input gives the same bytes."""
-    import json
+    """Print JSON with sorted keys and hidden secrets."""
+    from studio.report.plain import json_text
 
-    from studio.core.secrets import redact
-
-    click.echo(redact(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)))
+    click.echo(json_text(content))

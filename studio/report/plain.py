@@ -3,19 +3,33 @@ CI runner."""
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 from studio.core.secrets import redact
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, line breaks, and what reverses the direction of text."""
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|(?<=#)#(?=\\[)")
+"""Control characters, line breaks, what reverses the direction of text, what no encoding can write, and ``##[``, with
+which GitHub's runner takes the rest of any line for a command."""
 
 
 def plain(text: object) -> str:
     """On one line; secrets are hidden, what is unsafe is spelled out, such as ``\\n``."""
-    return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode(), redact(str(text)))
+    return _UNSAFE.sub(_spelled, redact(str(text)))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    character = found.group()
+    return "\\x23" if character == "#" else character.encode("unicode_escape").decode()
 
 
 def excerpt(line: str) -> str:
     """A line of a file, as wide as it is there but for hidden secrets; unsafe characters are replaced."""
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", redact(line.replace("\t", " ")))
+
+
+def json_text(content: Any) -> str:
+    """JSON with sorted keys and hidden secrets: the same input gives the same bytes."""
+    text = redact(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False))
+    return text.encode("utf-8", errors="surrogatepass").decode("utf-8", errors="replace")

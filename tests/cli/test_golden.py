@@ -44,7 +44,7 @@ def transcript(root: Path, commands: str) -> str:
 def test_a_command_prints_what_it_always_printed(
     tmp_path: Path, case: str, update: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("GITHUB_SHA", "GITHUB_ACTOR"):
+    for variable in ("GITHUB_SHA", "GITHUB_ACTOR", "GITHUB_WORKSPACE"):
         monkeypatch.delenv(variable, raising=False)
     root = tmp_path / case
     shutil.copytree(GOLDEN / case, root, ignore=shutil.ignore_patterns("command", "expected.txt"), symlinks=True)
