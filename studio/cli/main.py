@@ -16,6 +16,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Author": {
         "init": "Start a project in a folder.",
         "validate": "Check every manifest, offline.",
+        "fmt": "Lay out manifests the same way everywhere.",
     },
     "Run": {
         "plan": "Say what would happen, and why.",

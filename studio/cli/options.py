@@ -18,6 +18,11 @@ def project(command: F) -> F:
     command = click.option(
         "--env", "environment", default="default", show_default=True, metavar="NAME", help="Environment of studio.yaml."
     )(command)
+    return folder(command)
+
+
+def folder(command: F) -> F:
+    """``--project``: which project, for commands to which all its environments are the same."""
     return click.option(
         "-C",
         "--project",
