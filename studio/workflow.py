@@ -19,7 +19,7 @@ from studio.backends import BACKENDS
 from studio.backends.base import Backend
 from studio.compile import Target
 from studio.core.errors import StudioError
-from studio.core.findings import Finding, Phase, Severity
+from studio.core.findings import Finding, Phase, Severity, sort_key
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.desired import Desire, desire
@@ -28,8 +28,9 @@ from studio.load import commit
 from studio.load.adapters import ADAPTER_WEIGHTS
 from studio.load.hub import Hub
 from studio.load.observation import Observation
+from studio.load.patches import blame
 from studio.load.positions import place
-from studio.load.project import Loaded, load_project
+from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_project
 from studio.load.settings import SecretName
 from studio.observe import observe
 from studio.plan import Plan, Recorded, make_plan
@@ -68,8 +69,27 @@ class Planned:
     state: StateReader
 
 
-def validate(root: Path, environment: str, phases: Iterable[Phase] = (Phase.STATIC,)) -> Checked:
-    """Load a project and check every rule of ``phases``."""
+def validate(root: Path, environment: str | None = None, phases: Iterable[Phase] = (Phase.STATIC,)) -> Checked:
+    """Load a project and check every rule of ``phases``.
+
+    Without an environment: the project as it is, with what each environment's settings and patches break beyond that.
+    """
+    if environment is not None:
+        return _checked(root, environment, phases)
+    checked = _checked(root, DEFAULT_ENVIRONMENT, phases)
+    known = set(checked.findings)
+    found = list(checked.findings)
+    for name in sorted({*checked.loaded.settings.spec.environments} - {DEFAULT_ENVIRONMENT}):
+        there = _checked(root, name, phases).findings
+        found += [_of_environment(finding, name) for finding in there if finding not in known]
+    return replace(checked, findings=sorted(found, key=sort_key))
+
+
+def _of_environment(finding: Finding, name: str) -> Finding:
+    return replace(finding, environment=name, message=f"in environment {name}: {finding.message}")
+
+
+def _checked(root: Path, environment: str, phases: Iterable[Phase]) -> Checked:
     loaded = load_project(root, environment)
     resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
     graph = build(resources, {ref: manifest.resource for ref, manifest in loaded.defaults.items()})
@@ -80,7 +100,8 @@ def validate(root: Path, environment: str, phases: Iterable[Phase] = (Phase.STAT
         backend_types=tuple(sorted(BACKENDS)),
         hub=Hub(loaded.settings.spec.hf_token.env) if Phase.ONLINE in wanted else None,
     )  # fmt: skip
-    return Checked(loaded, graph, observations, place(loaded.root, check(view, wanted)))
+    findings = [blame(finding, loaded.origins) for finding in check(view, wanted)]
+    return Checked(loaded, graph, observations, place(loaded.root, findings))
 
 
 def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Planned | Checked:

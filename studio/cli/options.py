@@ -21,6 +21,14 @@ def project(command: F) -> F:
     return folder(command)
 
 
+def project_everywhere(command: F) -> F:
+    """``--project`` and ``--env``: which project, in one environment or, when none is named, in all of them."""
+    command = click.option(
+        "--env", "environment", metavar="NAME", help="One environment only.  [default: all of them]"
+    )(command)
+    return folder(command)
+
+
 def folder(command: F) -> F:
     """``--project``: which project, for commands to which all its environments are the same."""
     return click.option(

@@ -20,7 +20,7 @@ STDOUT = Path("-")
 
 
 @click.command(epilog="Example: studio validate --format sarif --output findings.sarif")
-@options.project
+@options.project_everywhere
 @options.online
 @options.as_json
 @click.option(
@@ -33,9 +33,12 @@ STDOUT = Path("-")
     metavar="FILE",
     help="Write into this file instead; standard output shows the text.",
 )
-def command(folder: Path, environment: str, online: bool, as_json: bool, form: str | None, output: Path | None) -> int:
+def command(
+    folder: Path, environment: str | None, online: bool, as_json: bool, form: str | None, output: Path | None
+) -> int:  # fmt: skip
     """Check every manifest against every rule: all findings at once, with file, line and column.
 
+    Environments of studio.yaml are checked too: what only their settings and patches break is said to be theirs.
     Needs no network, no secrets and no ML library. Exit code 1 when there are errors.
     """
     from studio import workflow
@@ -54,14 +57,14 @@ def command(folder: Path, environment: str, online: bool, as_json: bool, form: s
     return Exit.FINDINGS if checked.errors else Exit.OK
 
 
-def _report(checked: Checked, environment: str) -> Validation:
+def _report(checked: Checked, environment: str | None) -> Validation:
     from studio.load.repository import prefix_in_repository
     from studio.rules.base import catalogue
 
     loaded = checked.loaded
     resources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
     prefix = prefix_in_repository(loaded.root, os.environ)
-    return Validation(loaded.root, environment, checked.findings, resources, loaded.files, catalogue(), prefix)
+    return Validation(loaded.root, environment or "all", checked.findings, resources, loaded.files, catalogue(), prefix)
 
 
 def _write(file: Path, text: str) -> None:

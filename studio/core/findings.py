@@ -59,6 +59,8 @@ class Finding:
     position: Position | None = None
     at_key: bool = False
     """Point at the key instead of its value."""
+    environment: str = ""
+    """The environment that alone brings it about, where all were checked; the message says so too."""
 
 
 def format_path(path: Path) -> str:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from studio.load.settings import Patch, Target
+from studio.core.findings import Finding, Path, Source
+from studio.load.settings import SETTINGS_FILE, Patch, Target
+
+Placed = tuple[Path, Patch]
+"""A patch and its own place in studio.yaml."""
+Written = tuple[Path, Path]
+"""A place in a document that a patch wrote, and the place in studio.yaml where it stands."""
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -21,12 +28,33 @@ def merge(target: Any, patch: Any) -> Any:
     return result
 
 
-def apply_patches(document: Any, patches: Iterable[Patch]) -> Any:
-    """The document after every patch that targets it, in order."""
-    for patch in patches:
+def apply_patches(document: Any, patches: Iterable[Placed]) -> tuple[Any, list[Written]]:
+    """The document after every patch that targets it, in order, and what was written from where."""
+    written: list[Written] = []
+    for place, patch in patches:
         if isinstance(document, dict) and _matches(document, patch.target):
             document = merge(document, patch.patch)
-    return document
+            written += [(path, (*place, "patch", *path)) for path in _leaves(patch.patch, ())]
+    return document, written
+
+
+def _leaves(patch: Any, path: Path) -> Iterator[Path]:
+    if not isinstance(patch, dict):
+        yield path
+        return
+    for key, value in patch.items():
+        yield from _leaves(value, (*path, key))
+
+
+def blame(finding: Finding, origins: Mapping[Source, Sequence[Written]]) -> Finding:
+    """The finding at the patch that wrote the value at fault, where one did; the last one counts."""
+    if finding.source is None or finding.position is not None:
+        return finding
+    for path, origin in reversed(origins.get(finding.source, ())):
+        if finding.path[: len(path)] == path:
+            there = (*origin, *finding.path[len(path) :])
+            return replace(finding, source=Source(SETTINGS_FILE), path=there)
+    return finding
 
 
 def _matches(document: dict[str, Any], target: Target) -> bool:

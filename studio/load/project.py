@@ -14,11 +14,10 @@ from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.load import documents, files
 from studio.load.manifests import Manifest, fit, parse_manifest
-from studio.load.patches import apply_patches
+from studio.load.patches import Placed, Written, apply_patches
 from studio.load.problems import Fault, Problem
-from studio.load.settings import Environment, Patch, Project
+from studio.load.settings import SETTINGS_FILE, Environment, Project
 
-SETTINGS_FILE = "studio.yaml"
 DEFAULT_ENVIRONMENT = "default"
 NAME = ("metadata", "name")
 
@@ -33,6 +32,8 @@ class Loaded:
     manifests: dict[Ref, Manifest] = field(default_factory=dict)
     defaults: dict[Ref, Manifest] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    origins: dict[Source, list[Written]] = field(default_factory=dict)
+    """Which values of which documents the environment's patches wrote, and where they stand in studio.yaml."""
     files: int = 0
     damaged: bool = False
     """Whether some of studio.yaml did not parse, so that its defaults may be in force where it says otherwise."""
@@ -55,7 +56,8 @@ def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     settings = _in_environment(settings, chosen)
     loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
     loaded.damaged = bool(problems)
-    patches = chosen.patches if chosen else ()
+    here = ("spec", "environments", environment, "patches")
+    patches: list[Placed] = [((*here, index), patch) for index, patch in enumerate(chosen.patches if chosen else ())]
     for name in files.find(root, _folders(loaded)):
         if name == SETTINGS_FILE:  # the project's own folder is a manifest folder
             continue
@@ -137,7 +139,7 @@ def _folders(loaded: Loaded) -> list[str]:
     return good
 
 
-def _load_file(loaded: Loaded, name: str, patches: tuple[Patch, ...]) -> None:
+def _load_file(loaded: Loaded, name: str, patches: list[Placed]) -> None:
     text = files.read_text(loaded.root, name)
     if isinstance(text, Problem):
         loaded.problems.append(text)
@@ -152,7 +154,10 @@ def _load_file(loaded: Loaded, name: str, patches: tuple[Patch, ...]) -> None:
         hint = "delete it, or write a manifest into it"
         loaded.problems.append(Problem(Fault.NO_MANIFEST, "the file holds no manifest", hint, Source(name)))
     for index, document in real:
-        _add(loaded, apply_patches(document, patches) if patches else document, Source(name, index))
+        source = Source(name, index)
+        if patches:
+            document, loaded.origins[source] = apply_patches(document, patches)
+        _add(loaded, document, source)
 
 
 def _add(loaded: Loaded, document: Any, source: Source) -> None:

@@ -100,6 +100,7 @@ def _json(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.value,
         "message": finding.message,
         "hint": finding.hint,
+        "environment": finding.environment or None,
         "resource": str(finding.resource) if finding.resource else None,
         "path": format_path(finding.path),
         "file": where.file if where else None,

@@ -23,8 +23,7 @@ from studio.load.hub import Hub, HubFault
 from studio.load.manifests import Manifest
 from studio.load.observation import Defect, Observation, Unusable
 from studio.load.problems import Fault, Problem
-from studio.load.project import SETTINGS_FILE
-from studio.load.settings import Project
+from studio.load.settings import SETTINGS_FILE, Project
 from studio.resources.base import Resource
 from studio.resources.dataset import DatasetFacts
 

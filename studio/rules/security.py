@@ -13,7 +13,7 @@ from studio.core.secrets import has_password, names_secret, secret_in
 from studio.load.documents import YamlFault, parse
 from studio.load.observation import Defect
 from studio.load.problems import Fault
-from studio.load.project import SETTINGS_FILE
+from studio.load.settings import SETTINGS_FILE
 from studio.resources.base import Part
 from studio.resources.config import YAML_TYPES, Config
 from studio.resources.model import Model

@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from studio.core.findings import Finding, Severity, Source
+from studio.core.findings import Path as FindingPath
 from studio.core.references import Ref
-from studio.load.patches import apply_patches, merge
+from studio.load.patches import Written, apply_patches, blame, merge
 from studio.load.project import load_project
 from studio.load.settings import Patch, Target
 from tests import projects
 
 from .parsers import values
 
+HERE = ("spec", "environments", "prod", "patches", 0)
 RFC_7386_APPENDIX_A = [
     ({"a": "b"}, {"a": "c"}, {"a": "c"}),
     ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
@@ -71,19 +74,19 @@ JOB = projects.manifest("FineTuningJob", "train", {"num_gpu": 0}, labels={"team"
     ],
 )
 def test_a_patch_changes_only_what_its_target_selects(target: Target, hits: bool) -> None:
-    patched = apply_patches(JOB, [Patch(target=target, patch={"spec": {"num_gpu": 2}})])
+    patched, _ = apply_patches(JOB, [(HERE, Patch(target=target, patch={"spec": {"num_gpu": 2}}))])
     assert patched["spec"]["num_gpu"] == (2 if hits else 0)
 
 
 def test_patches_apply_in_their_order() -> None:
     patches = [Patch(patch={"spec": {"num_gpu": n}}) for n in (1, 2)]
-    assert apply_patches(JOB, patches)["spec"]["num_gpu"] == 2
+    assert apply_patches(JOB, [(HERE, patch) for patch in patches])[0]["spec"]["num_gpu"] == 2
 
 
 @pytest.mark.parametrize("document", [None, "text", [1], {"metadata": "x"}, {"metadata": {"labels": 5}}])
 def test_a_document_that_is_no_manifest_is_no_problem_for_a_patch(document: Any) -> None:
     selective = Patch(target=Target(kind="Model", labels={"a": "b"}), patch={"spec": {}})
-    assert apply_patches(document, [selective]) == document
+    assert apply_patches(document, [(HERE, selective)]) == (document, [])
 
 
 SETTINGS = """\
@@ -109,3 +112,35 @@ def test_an_environment_patches_the_manifests_and_overrides_settings(tmp_path: P
     assert prod.manifests[job].resource.spec.num_epochs is None  # type: ignore[attr-defined]
     assert plain.settings.spec.state == "sqlite:///.studio/state.db"
     assert prod.settings.spec.state == "sqlite:///.studio/prod.db"
+
+
+def test_what_a_patch_wrote_is_remembered_with_its_place() -> None:
+    patch = Patch(target=Target(), patch={"spec": {"num_gpu": 2, "dataset": None, "lora_config": {"r": 4}}})
+    _, written = apply_patches(JOB, [(HERE, patch)])
+    assert [path for path, _ in written] == [("spec", "num_gpu"), ("spec", "dataset"), ("spec", "lora_config", "r")]
+    assert all(origin == (*HERE, "patch", *path) for path, origin in written)
+
+
+@pytest.mark.parametrize(
+    ("path", "blamed"),
+    [
+        (("spec", "num_gpu"), ("second", "spec", "num_gpu")),
+        (("spec", "gates", 0, "min"), ("first", "spec", "gates", 0, "min")),
+        (("spec", "num_cpu"), None),
+        (("spec",), None),
+    ],
+)
+def test_a_finding_is_laid_to_the_last_patch_that_wrote_its_place(
+    path: FindingPath, blamed: FindingPath | None
+) -> None:
+    source = Source("manifests/a.yaml", 1)
+    written: dict[Source, list[Written]] = {
+        source: [
+            (("spec", "num_gpu"), ("first", "spec", "num_gpu")),
+            (("spec", "gates"), ("first", "spec", "gates")),
+            (("spec", "num_gpu"), ("second", "spec", "num_gpu")),
+        ]
+    }
+    finding = Finding("FT-005", Severity.ERROR, "words", source=source, path=path)
+    found = blame(finding, written)
+    assert (found.source, found.path) == ((Source("studio.yaml"), blamed) if blamed else (source, path))

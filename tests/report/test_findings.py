@@ -102,6 +102,6 @@ def test_the_json_form_names_every_part_also_where_it_is_empty() -> None:
     assert content["version"] == 1 and content["summary"] == {"error": 1, "warning": 0, "info": 1}
     assert content["findings"][0] == {
         "rule": "XX-001", "severity": "error", "message": "it is wrong", "hint": "mend it", "resource": "Model/m",
-        "path": "spec.type", "file": "a.yaml", "line": 2, "column": 9,
+        "path": "spec.type", "file": "a.yaml", "line": 2, "column": 9, "environment": None,
     }  # fmt: skip
     assert content["findings"][1]["resource"] is content["findings"][1]["file"] is None
