@@ -75,12 +75,12 @@ def validate(root: Path, environment: str | None = None, phases: Iterable[Phase]
     Without an environment: the project as it is, with what each environment's settings and patches break beyond that.
     """
     if environment is not None:
-        return _checked(root, environment, phases)
-    checked = _checked(root, DEFAULT_ENVIRONMENT, phases)
+        return examine(load_project(root, environment), phases)
+    checked = examine(load_project(root, DEFAULT_ENVIRONMENT), phases)
     known = set(checked.findings)
     found = list(checked.findings)
     for name in sorted({*checked.loaded.settings.spec.environments} - {DEFAULT_ENVIRONMENT}):
-        there = _checked(root, name, phases).findings
+        there = examine(load_project(root, name), phases).findings
         found += [_of_environment(finding, name) for finding in there if finding not in known]
     return replace(checked, findings=sorted(found, key=sort_key))
 
@@ -89,8 +89,8 @@ def _of_environment(finding: Finding, name: str) -> Finding:
     return replace(finding, environment=name, message=f"in environment {name}: {finding.message}")
 
 
-def _checked(root: Path, environment: str, phases: Iterable[Phase]) -> Checked:
-    loaded = load_project(root, environment)
+def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
+    """Graph, observations, and what the rules of ``phases`` find."""
     resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
     graph = build(resources, {ref: manifest.resource for ref, manifest in loaded.defaults.items()})
     observations = observe(graph, loaded.root)
@@ -106,9 +106,12 @@ def _checked(root: Path, environment: str, phases: Iterable[Phase]) -> Checked:
 
 def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Planned | Checked:
     """What would happen and why; the checked project alone when it has errors. Writes nothing."""
-    checked = validate(root, environment, phases)
-    if checked.errors:
-        return checked
+    checked = examine(load_project(root, environment), phases)
+    return checked if checked.errors else planned(checked)
+
+
+def planned(checked: Checked) -> Planned:
+    """What would happen to a project without errors, and why."""
     return _planned(checked, open_state(checked.loaded))
 
 

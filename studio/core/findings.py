@@ -12,6 +12,8 @@ Path = tuple[str | int, ...]
 
 
 class Severity(StrEnum):
+    """An error stops plan and apply; a warning is worth a look; info is good to know."""
+
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"

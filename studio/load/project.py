@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources as package_files
@@ -17,8 +18,11 @@ from studio.load.manifests import Manifest, fit, parse_manifest
 from studio.load.patches import Placed, Written, apply_patches
 from studio.load.problems import Fault, Problem
 from studio.load.settings import SETTINGS_FILE, Environment, Project
+from studio.resources.base import Metadata
 
 DEFAULT_ENVIRONMENT = "default"
+NO_FILE = "(memory)"
+"""Stands for the file of documents that are in none."""
 NAME = ("metadata", "name")
 
 
@@ -68,6 +72,16 @@ def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
         hint = f"add manifests below {', '.join(settings.spec.manifests)}, or run 'studio init'"
         message = "the project holds no manifest"
         loaded.problems.append(Problem(Fault.NO_MANIFEST, message, hint, Source(SETTINGS_FILE)))
+    return loaded
+
+
+def load_documents(root: Path, contents: Iterable[Any]) -> Loaded:
+    """Documents that are in no file, as a project in ``root`` with default settings; locations are relative to it."""
+    settings = Project(metadata=Metadata(name="memory"))
+    loaded = Loaded(root, settings, DEFAULT_ENVIRONMENT, defaults=dict(shipped_defaults()))
+    for index, document in enumerate(contents):
+        _add(loaded, document, Source(NO_FILE, index))
+    loaded.manifests = dict(sorted(loaded.manifests.items()))
     return loaded
 
 

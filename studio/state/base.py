@@ -11,6 +11,8 @@ from studio.core.references import Ref
 
 
 class RecordStatus(StrEnum):
+    """Whether a resource is as its record says, or its last run failed."""
+
     READY = "ready"
     FAILED = "failed"
 
