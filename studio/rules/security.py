@@ -9,13 +9,15 @@ from typing import Any
 
 from studio.core.findings import Path, Source
 from studio.core.references import Ref
-from studio.core.secrets import has_password, names_secret, secret_in
+from studio.core.secrets import has_password, maybe_secret, names_secret, secret_in
 from studio.load.documents import YamlFault, parse
 from studio.load.observation import Defect
 from studio.load.problems import Fault
 from studio.load.settings import SETTINGS_FILE
+from studio.resources.adapter import Adapter
 from studio.resources.base import Part
 from studio.resources.config import YAML_TYPES, Config
+from studio.resources.dataset import Dataset
 from studio.resources.model import Model
 from studio.rules.base import Breach, View, defects, faults, rule, setting
 
@@ -71,11 +73,37 @@ def literal_secret(view: View) -> Iterator[Breach]:
             api_key: {env: SERVICE_API_KEY}
     """
     for ref, manifest in view.manifests.items():
+        if not _suspicious(manifest.resource):
+            continue
         for path, what in _secrets(manifest.resource):
             yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", ref, manifest.source)
     for path, text in _texts(view.settings, ()):
         if len(text) >= SHORTEST and not has_password(text) and (what := secret_in(text)):
             yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", source=Source(SETTINGS_FILE))
+
+
+def _suspicious(resource: Part) -> bool:
+    """Whether a closer look is worth its time: one search over all texts at once, and one for telling keys."""
+    texts: list[str] = []
+    keys: set[str] = set()
+    _gather(resource.__dict__, texts, keys)
+    return maybe_secret("\n".join(texts)) or any(map(names_secret, keys))
+
+
+def _gather(value: dict[Any, Any], texts: list[str], keys: set[str]) -> None:
+    """All texts and keys in a mapping of fields, without their paths."""
+    keys.update(key for key in value if isinstance(key, str))
+    pending: list[Any] = list(value.values())
+    for held in pending:
+        if isinstance(held, str):
+            texts.append(held)
+        elif isinstance(held, Part):
+            pending.extend(held.__dict__.values())
+        elif isinstance(held, dict):
+            keys.update(map(str, held))
+            pending.extend(held.values())
+        elif isinstance(held, list | tuple):
+            pending.extend(held)
 
 
 def _secrets(resource: Part) -> Iterator[tuple[Path, str]]:
@@ -211,7 +239,7 @@ def _not_allowed(ref: Ref, view: View) -> list[str]:
     return sorted(names - set(view.settings.spec.allow_remote_code))
 
 
-_HUB_FIELDS = ("huggingface_name", "huggingface_model_name")
+_HUB_FIELDS = ((Dataset, "huggingface_name"), (Model, "huggingface_model_name"), (Adapter, "huggingface_name"))
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
 
 
@@ -237,9 +265,10 @@ def hub_name_is_a_path(view: View) -> Iterator[Breach]:
           revision: 0123456789abcdef0123456789abcdef01234567
           features: [text, queue]
     """
-    for ref, manifest in view.manifests.items():
-        for name in _HUB_FIELDS:
-            value = getattr(manifest.resource.spec, name, "")
+    for kind, name in _HUB_FIELDS:
+        for manifest in view.of(kind):
+            value = getattr(manifest.resource.spec, name)
             if value and (not _HUB_NAME.match(value) or ".." in value):
+                ref = manifest.resource.ref
                 hint = "write owner/name as on the hub, or give a location with a project type"
                 yield Breach(("spec", name), f"{value!r} is not a name on the hub", hint, ref, manifest.source)
