@@ -1,4 +1,4 @@
-"""A project of any size: every kind, one manifest a file, all of them valid but for the share that is asked to be wrong.
+"""A project of any size: every kind, one manifest a file, all valid but for the share asked to be wrong.
 
 Twenty manifests make a team's set, in the shares of a real project: jobs and what they name. One in five data sets'
 and models' inputs is a file of the project, so that looking at inputs is measured too.
@@ -145,7 +145,11 @@ _BODIES: tuple[tuple[str, str, str], ...] = (
     ("EvaluationJob", "long-vs-base", _EVALUATE.replace("{adapter}", "router-long") + _COMPUTE),
     ("EvaluationJob", "slow-vs-base", _EVALUATE.replace("{adapter}", "router-slow") + _COMPUTE),
     ("ModelExport", "release", _EXPORT.replace("{adapter}", "router").replace("{evaluation}", "router-vs-base")),
-    ("ModelExport", "release-long", _EXPORT.replace("{adapter}", "router-long").replace("{evaluation}", "long-vs-base")),
+    (
+        "ModelExport",
+        "release-long",
+        _EXPORT.replace("{adapter}", "router-long").replace("{evaluation}", "long-vs-base"),
+    ),
 )
 
 _FAULTS: tuple[tuple[str, str], ...] = (

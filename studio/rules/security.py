@@ -11,6 +11,7 @@ from studio.core.findings import Path, Source
 from studio.core.references import Ref
 from studio.core.secrets import has_password, maybe_secret, names_secret, secret_in
 from studio.load.documents import YamlFault, parse
+from studio.load.manifests import Manifest
 from studio.load.observation import Defect
 from studio.load.problems import Fault
 from studio.load.settings import SETTINGS_FILE
@@ -22,6 +23,9 @@ from studio.resources.model import Model
 from studio.rules.base import Breach, View, defects, faults, rule, setting
 
 OUTSIDE_HINT = "write the name of a variable that holds it, and set the variable where the job runs"
+AT_ONCE = 64
+"""Manifests whose texts are searched together for secrets, which they hardly ever hold."""
+_NUMBERS = (int, float, bool, type(None))
 SHORTEST = 14
 """No known token and no URL with a password is shorter."""
 
@@ -72,9 +76,7 @@ def literal_secret(view: View) -> Iterator[Breach]:
           config:
             api_key: {env: SERVICE_API_KEY}
     """
-    for ref, manifest in view.manifests.items():
-        if not _suspicious(manifest.resource):
-            continue
+    for ref, manifest in _suspects(view):
         for path, what in _secrets(manifest.resource):
             yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", ref, manifest.source)
     for path, text in _texts(view.settings, ()):
@@ -82,28 +84,35 @@ def literal_secret(view: View) -> Iterator[Breach]:
             yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", source=Source(SETTINGS_FILE))
 
 
-def _suspicious(resource: Part) -> bool:
-    """Whether a closer look is worth its time: one search over all texts at once, and one for telling keys."""
+def _suspects(view: View) -> Iterator[tuple[Ref, Manifest]]:
+    """The manifests that are worth a closer look: one search over the texts of many at once, one over their keys."""
+    everything = list(view.manifests.items())
+    for start in range(0, len(everything), AT_ONCE):
+        some = everything[start : start + AT_ONCE]
+        texts, keys = _gathered([manifest.resource for _, manifest in some])
+        if maybe_secret("\n".join(texts)) or any(map(names_secret, keys)):
+            yield from some
+
+
+def _gathered(pending: list[Any]) -> tuple[list[str], set[str]]:
+    """Every text that was written, and every key of a mapping, without their paths."""
     texts: list[str] = []
     keys: set[str] = set()
-    _gather(resource.__dict__, texts, keys)
-    return maybe_secret("\n".join(texts)) or any(map(names_secret, keys))
-
-
-def _gather(value: dict[Any, Any], texts: list[str], keys: set[str]) -> None:
-    """All texts and keys in a mapping of fields, without their paths."""
-    keys.update(key for key in value if isinstance(key, str))
-    pending: list[Any] = list(value.values())
-    for held in pending:
-        if isinstance(held, str):
+    for held in pending:  # which grows meanwhile
+        kind = type(held)
+        if kind is str:
             texts.append(held)
-        elif isinstance(held, Part):
-            pending.extend(held.__dict__.values())
-        elif isinstance(held, dict):
+        elif kind in _NUMBERS:
+            continue
+        elif kind is dict:
             keys.update(map(str, held))
-            pending.extend(held.values())
-        elif isinstance(held, list | tuple):
-            pending.extend(held)
+            pending += held.values()
+        elif kind is list or kind is tuple:
+            pending += held
+        elif isinstance(held, Part):
+            fields = held.__dict__
+            pending += [fields[name] for name in held.model_fields_set]
+    return texts, keys
 
 
 def _secrets(resource: Part) -> Iterator[tuple[Path, str]]:
@@ -200,8 +209,7 @@ def remote_code_not_allowed(view: View) -> Iterator[Breach]:
 
 
 def _trusting(spec: Part) -> Iterator[Path]:
-    for name in spec.model_fields_set:
-        value = getattr(spec, name)
+    for name, value in spec.__dict__.items():
         if isinstance(value, dict):
             yield from _flagged(value, ("spec", name))
         elif isinstance(value, str) and name == "config" and any(_flagged(_read(spec, value), ())):
