@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 
+from studio.core.errors import UsageError
 from studio.core.findings import Source
 from studio.load.problems import Fault, Problem
 from studio.load.witness import note, note_way
 
+SETTINGS_FILE = "studio.yaml"
 MAX_BYTES = 8 << 20
 """A manifest file larger than this is refused: it is data, not a manifest."""
 SUFFIXES = (".yaml", ".yml")
@@ -31,6 +33,16 @@ class Place(StrEnum):
     MISSING = "missing"
     FILE = "file"
     FOLDER = "folder"
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds studio.yaml; raises UsageError."""
+    for folder in (start, *start.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    raise UsageError(
+        f"no {SETTINGS_FILE} in {start} or above it", "run 'studio init' to start a project, or pass --project FOLDER"
+    )
 
 
 def find(root: Path, folders: Iterable[str]) -> Iterator[str]:

@@ -19,11 +19,12 @@ from typing import Any, TypeVar, assert_never
 from studio.core.findings import Finding, Path, Phase, Severity, Source, sort_key
 from studio.core.references import Ref
 from studio.graph import Graph, producer
+from studio.load.files import SETTINGS_FILE
 from studio.load.hub import Hub, HubFault
 from studio.load.manifests import Manifest
 from studio.load.observation import Defect, Observation, Unusable
 from studio.load.problems import Fault, Problem
-from studio.load.settings import SETTINGS_FILE, Project
+from studio.load.settings import Project
 from studio.resources.base import Resource
 from studio.resources.dataset import DatasetFacts
 

@@ -11,10 +11,10 @@ from studio.core.findings import Path, Source
 from studio.core.references import Ref
 from studio.core.secrets import has_password, maybe_secret, names_secret, secret_in
 from studio.load.documents import YamlFault, parse
+from studio.load.files import SETTINGS_FILE
 from studio.load.manifests import Manifest
 from studio.load.observation import Defect
 from studio.load.problems import Fault
-from studio.load.settings import SETTINGS_FILE
 from studio.resources.adapter import Adapter
 from studio.resources.base import Part
 from studio.resources.config import YAML_TYPES, Config
