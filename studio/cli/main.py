@@ -17,6 +17,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "init": "Start a project in a folder.",
         "validate": "Check every manifest, offline.",
         "fmt": "Lay out manifests the same way everywhere.",
+        "graph": "What feeds what.",
     },
     "Run": {
         "plan": "Say what would happen, and why.",

@@ -9,7 +9,7 @@ from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 
 
-def find(text: str, known: Iterable[Ref]) -> Ref:
+def find(text: str, known: Iterable[Ref], where: str = "recorded") -> Ref:
     """A resource by ``Kind/name``, or by name alone when only one kind has it; raises UsageError."""
     refs = sorted(set(known))
     if "/" in text:
@@ -20,4 +20,4 @@ def find(text: str, known: Iterable[Ref]) -> Ref:
         return matching[0]
     if matching:
         raise UsageError(f"{text!r} is ambiguous", f"say which: {', '.join(map(str, matching))}")
-    raise UsageError(f"nothing recorded is called {text!r}", did_you_mean(text, [str(ref) for ref in refs]))
+    raise UsageError(f"nothing {where} is called {text!r}", did_you_mean(text, [str(ref) for ref in refs]))
