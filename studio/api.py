@@ -24,7 +24,8 @@ from studio.core.errors import StudioError, UsageError
 from studio.core.findings import Finding, Phase, Position, Severity
 from studio.core.references import Ref
 from studio.diff import Change
-from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, find_root, load_documents, load_project
+from studio.load.files import find_root
+from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_documents, load_project
 from studio.plan import Action, Plan, Verb
 from studio.plan import to_json as plan_to_json
 from studio.report.findings import to_json as findings_to_json
