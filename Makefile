@@ -10,7 +10,7 @@ KEY := $(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
 TRAIN := $(VENV)/.train-$(KEY)
 TEST := $(VENV)/.test-$(KEY)
 
-.PHONY: help here demo test fast schemas lint format banking77 clean
+.PHONY: help here demo test fast generated lint format banking77 clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,8 +46,8 @@ test: $(TEST) here  ## every test, with coverage
 fast: $(TEST) here  ## the tests that train nothing
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
-schemas: $(TEST)  ## write the JSON Schemas anew
-	$(BIN)/python schemas/generate.py
+generated: $(TEST)  ## write the schemas, rule pages and reference anew
+	$(BIN)/python docs/generate.py
 
 lint: $(TEST)  ## formatting, style, types, layers
 	$(BIN)/ruff format --check .

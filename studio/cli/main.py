@@ -18,6 +18,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "validate": "Check every manifest, offline.",
         "fmt": "Lay out manifests the same way everywhere.",
         "graph": "What feeds what.",
+        "explain": "A rule, a kind or a field, with examples.",
+        "rules": "Every rule, on one line.",
     },
     "Run": {
         "plan": "Say what would happen, and why.",

@@ -36,15 +36,17 @@ class Target(Part):
 
 
 class Patch(Part):
-    target: Target = Field(default_factory=Target)
+    target: Target = Field(default_factory=Target, description="Which resources; all when empty.")
     patch: dict[str, Any] = Field(description="JSON merge patch (RFC 7386) over the manifest.")
 
 
 class Environment(Part):
-    backend: Backend | None = None
-    state: str | SecretName | None = None
-    mlflow: Tracking | None = None
-    patches: Annotated[tuple[Patch, ...], Strict(False)] = ()
+    backend: Backend | None = Field(default=None, description="In place of the project's backend.")
+    state: str | SecretName | None = Field(default=None, description="In place of the project's state.")
+    mlflow: Tracking | None = Field(default=None, description="In place of the project's tracking.")
+    patches: Annotated[tuple[Patch, ...], Strict(False)] = Field(
+        default=(), description="What differs in the manifests, applied in this order."
+    )
 
 
 class ProjectSpec(Part):
@@ -52,15 +54,17 @@ class ProjectSpec(Part):
         default=("manifests",), description="Folders or files with manifests."
     )
     state: str | SecretName = Field(default="sqlite:///.studio/state.db", description="Database of recorded state.")
-    backend: Backend = Field(default_factory=Backend)
-    mlflow: Tracking = Field(default_factory=Tracking)
+    backend: Backend = Field(default_factory=Backend, description="Where jobs run.")
+    mlflow: Tracking = Field(default_factory=Tracking, description="Where runs, metrics and models are filed.")
     allow_remote_code: Annotated[tuple[str, ...], Strict(False)] = Field(
         default=(), description="Hub names whose own code may run."
     )
     hf_token: SecretName = Field(
         default=SecretName(env="HUGGINGFACE_ACCESS_TOKEN"), description="Variable with the Hugging Face token."
     )
-    environments: dict[str, Environment] = Field(default_factory=dict)
+    environments: dict[str, Environment] = Field(
+        default_factory=dict, description="What differs in an environment, chosen with --env NAME."
+    )
 
 
 class Project(Part):

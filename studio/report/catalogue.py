@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from studio.rules.base import Rule
 
 JSON_VERSION = 1
+WIDTH = 100
+"""Of text for a terminal, as in the help of the commands."""
 DOMAINS = {
     "MF": "Text of manifests",
     "REF": "References",
@@ -84,10 +87,11 @@ def _cell(text: str) -> str:
 def rule_text(rule: Rule) -> str:
     """A rule's page for a terminal."""
     page = rule.page
+    why = unwrapped(page.why).replace("`", "").split("\n\n")
     parts = [
         f"{rule.id}  {title(rule)}",
         f"{rule.severity.value}, {subject(rule)}, {rule.phase.value} ({PHASES[rule.phase.value].replace('`', '')})",
-        unwrapped(page.why).replace("`", ""),
+        *(textwrap.fill(paragraph, WIDTH) for paragraph in why),
         "Bad:\n" + _indented(page.bad),
         "Good:\n" + _indented(page.good),
     ]

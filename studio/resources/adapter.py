@@ -17,13 +17,18 @@ class AdapterType(StrEnum):
     MODEL_REGISTRY = "model_registry"
 
 
+HUB, LOCAL, REGISTRY = [AdapterType.HUGGINGFACE.value], [AdapterType.PROJECT.value], [AdapterType.MODEL_REGISTRY.value]
+
+
 class AdapterSpec(Spec):
-    type: str = field(OUTCOME, "Where the weights come from.", "", enum=[str(t) for t in AdapterType])
-    model: str = field(OUTCOME, "The base model that the adapter applies to.", "", references="Model")
-    location: str = field(DESCRIPTIVE, "Folder, relative to the project; the content decides, not the path.", "")
-    huggingface_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "")
-    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "")
-    cml_registered_model_id: str = field(OUTCOME, "Id in the CML model registry.", "")
+    type: str = field(OUTCOME, "Where the weights come from.", "", enum=[str(t) for t in AdapterType], required=True)
+    model: str = field(OUTCOME, "The base model that the adapter applies to.", "", references="Model", required=True)
+    location: str = field(
+        DESCRIPTIVE, "Folder, relative to the project; the content decides, not the path.", "", types=LOCAL
+    )
+    huggingface_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "", types=HUB)
+    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "", types=HUB)
+    cml_registered_model_id: str = field(OUTCOME, "Id in the CML model registry.", "", types=REGISTRY)
     fine_tuning_job: str = field(OUTCOME, "The job that produced it.", "", references="FineTuningJob")
     prompt: str = field(DESCRIPTIVE, "The prompt it was trained with.", "", references="Prompt")
 

@@ -42,10 +42,11 @@ def field(effect: Effect, description: str, default: Any = None, **schema: Any) 
 
     ``references`` is the kind that the value names, ``config`` the type of the Config it names or spells out,
     ``default_config`` whether the default Config of that type is in force when nothing is said, ``nested`` marks lists
-    of parts that hold references.
+    of parts that hold references, ``required`` that a rule demands it, ``types`` the values of ``type`` with which
+    alone it counts.
     """
     extra: dict[str, Any] = {"x-effect": effect.value}
-    for key in ("references", "config", "default_config", "nested"):
+    for key in ("references", "config", "default_config", "nested", "required", "types"):
         if key in schema:
             extra[f"x-{key.replace('_', '-')}"] = schema.pop(key)
     if "x-config" in extra:
@@ -63,11 +64,11 @@ class Part(BaseModel):
 class Metadata(Part):
     """Who a resource is. Nothing here ever makes a job run again."""
 
-    name: str = field(DESCRIPTIVE, "Unique within the kind; a DNS-like slug.", "", pattern=NAME_PATTERN)
+    name: str = field(DESCRIPTIVE, "Unique within the kind; a DNS-like slug.", "", pattern=NAME_PATTERN, required=True)
     title: str = field(DESCRIPTIVE, "Shown to people.", "")
     description: str = field(DESCRIPTIVE, "Free text.", "")
-    labels: dict[str, str] = Field(default_factory=dict, description="Selected by patches and filters.")
-    annotations: dict[str, str] = Field(default_factory=dict, description="Notes for other tools.")
+    labels: dict[str, str] = field(DESCRIPTIVE, "Selected by patches and filters.", {})
+    annotations: dict[str, str] = field(DESCRIPTIVE, "Notes for other tools.", {})
     uid: str = field(DESCRIPTIVE, "Adopts an existing id.", "")
     protect: bool = field(DESCRIPTIVE, "Refuse deletion, also after the manifest is gone.", False)
     renamed_from: str = field(DESCRIPTIVE, "The record's earlier name; moves it instead of delete and create.", "")
@@ -114,6 +115,7 @@ class FieldMark:
     nested: bool
     config: str | None
     default_config: bool
+    types: tuple[str, ...]
     default: Any
 
 
@@ -132,6 +134,7 @@ def marks(model: type[BaseModel]) -> tuple[FieldMark, ...]:
                 bool(extra.get("x-nested")),
                 str(extra["x-config"]) if "x-config" in extra else None,
                 bool(extra.get("x-default-config")),
+                tuple(map(str, types)) if isinstance(types := extra.get("x-types"), list) else (),
                 info.get_default(call_default_factory=True) if not info.is_required() else None,
             )
         )

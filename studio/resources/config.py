@@ -25,8 +25,8 @@ YAML_TYPES = frozenset({ConfigType.AXOLOTL})
 
 
 class ConfigSpec(Spec):
-    type: str = field(OUTCOME, "What the blob parameterises.", "", enum=[str(t) for t in ConfigType])
-    config: dict[str, Any] | str = field(OUTCOME, "A mapping, or its JSON or YAML text.", "")
+    type: str = field(OUTCOME, "What the blob parameterises.", "", enum=[str(t) for t in ConfigType], required=True)
+    config: dict[str, Any] | str = field(OUTCOME, "A mapping, or its JSON or YAML text.", "", required=True)
     model_family: str = field(DESCRIPTIVE, "Architecture, such as LlamaForCausalLM, for which this Config is made.", "")
     default: bool = field(DESCRIPTIVE, "Used by jobs on models of this family that name no Config of this type.", False)
 

@@ -24,14 +24,17 @@ class DatasetType(StrEnum):
 EXTENSIONS = {DatasetType.PROJECT_CSV: ".csv", DatasetType.PROJECT_JSON: ".json", DatasetType.PROJECT_JSONL: ".jsonl"}
 """The file name's ending that a local type demands (guide, Dataset Specification)."""
 
+HUB = [DatasetType.HUGGINGFACE.value]
+LOCAL = [type.value for type in DatasetType if type is not DatasetType.HUGGINGFACE]
+
 
 class DatasetSpec(Spec):
-    type: str = field(OUTCOME, "Where the rows come from.", "", enum=[str(t) for t in DatasetType])
-    huggingface_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "")
-    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "")
-    subset: str = field(OUTCOME, "Configuration of the hub data set.", "")
+    type: str = field(OUTCOME, "Where the rows come from.", "", enum=[str(t) for t in DatasetType], required=True)
+    huggingface_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "", types=HUB)
+    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "", types=HUB)
+    subset: str = field(OUTCOME, "Configuration of the hub data set.", "", types=HUB)
     location: str = field(
-        DESCRIPTIVE, "File or folder, relative to the project; the content decides, not the path.", ""
+        DESCRIPTIVE, "File or folder, relative to the project; the content decides, not the path.", "", types=LOCAL
     )
     features: Annotated[tuple[str, ...], Strict(False)] = field(
         DESCRIPTIVE, "Column names; asserted against the data when given.", ()

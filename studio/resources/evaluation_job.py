@@ -22,14 +22,14 @@ class EvaluationType(StrEnum):
 
 
 class ModelAdapterCombination(Part):
-    base_model: str = field(OUTCOME, "The model to evaluate.", "", references="Model")
+    base_model: str = field(OUTCOME, "The model to evaluate.", "", references="Model", required=True)
     adapter: str = field(OUTCOME, "The adapter to apply; empty for the base model alone.", "", references="Adapter")
 
 
 class Gate(Part):
     """A condition on one metric of one combination; re-decided from recorded metrics, never by running again."""
 
-    metric: str = field(DESCRIPTIVE, "The metric that is judged.", "", enum=list(EVALUATION_METRICS))
+    metric: str = field(DESCRIPTIVE, "The metric that is judged.", "", enum=list(EVALUATION_METRICS), required=True)
     adapter: str = field(DESCRIPTIVE, "The combination's adapter; empty for the base model alone.", "")
     base_model: str = field(DESCRIPTIVE, "The combination's base model, when the adapter alone is ambiguous.", "")
     min: float | None = field(DESCRIPTIVE, "The metric must be at least this.")
@@ -40,10 +40,12 @@ class Gate(Part):
 class EvaluationJobSpec(Spec):
     type: str = field(OUTCOME, "Kind of evaluation.", "mlflow", enum=[str(t) for t in EvaluationType])
     model_adapter_combinations: Annotated[tuple[ModelAdapterCombination, ...], Strict(False)] = field(
-        OUTCOME, "What to compare; the first one is the baseline.", (), minItems=1, nested=True
+        OUTCOME, "What to compare; the first one is the baseline.", (), minItems=1, nested=True, required=True
     )
-    dataset: str = field(OUTCOME, "The rows to evaluate on.", "", references="Dataset")
-    prompt: str = field(OUTCOME, "How rows become questions and expected answers.", "", references="Prompt")
+    dataset: str = field(OUTCOME, "The rows to evaluate on.", "", references="Dataset", required=True)
+    prompt: str = field(
+        OUTCOME, "How rows become questions and expected answers.", "", references="Prompt", required=True
+    )
     metrics: Annotated[tuple[str, ...], Strict(False)] = field(
         OUTCOME, "What to compute.", ("exact_match", "rougeL", "latency"), items={"enum": list(EVALUATION_METRICS)}
     )
@@ -57,9 +59,9 @@ class EvaluationJobSpec(Spec):
     )
     model_bnb_config: ConfigValue = field(OUTCOME, "Quantisation of the base models.", config="bitsandbytes_config")
     adapter_bnb_config: ConfigValue = field(OUTCOME, "Quantisation used with adapters.", config="bitsandbytes_config")
-    num_cpu: int | None = field(PLACEMENT, "CPU cores.", minimum=1)
-    num_gpu: int | None = field(PLACEMENT, "GPUs.", minimum=0)
-    num_memory: int | None = field(PLACEMENT, "Memory in GB.", minimum=1)
+    num_cpu: int | None = field(PLACEMENT, "CPU cores.", minimum=1, required=True)
+    num_gpu: int | None = field(PLACEMENT, "GPUs.", minimum=0, required=True)
+    num_memory: int | None = field(PLACEMENT, "Memory in GB.", minimum=1, required=True)
     gpu_label_id: int | None = field(PLACEMENT, "Accelerator label on CML.", minimum=0)
 
 

@@ -30,10 +30,12 @@ class Loss(StrEnum):
 
 class FineTuningJobSpec(Spec):
     framework_type: str = field(OUTCOME, "Training framework.", "legacy", enum=[str(f) for f in Framework])
-    base_model: str = field(OUTCOME, "The model to fine-tune.", "", references="Model")
-    dataset: str = field(OUTCOME, "The training rows.", "", references="Dataset")
+    base_model: str = field(OUTCOME, "The model to fine-tune.", "", references="Model", required=True)
+    dataset: str = field(OUTCOME, "The training rows.", "", references="Dataset", required=True)
     prompt: str = field(OUTCOME, "How rows become text; optional with axolotl.", "", references="Prompt")
-    adapter_name: str = field(DESCRIPTIVE, "Name of the adapter that the job produces.", "", pattern="^[a-zA-Z0-9-]+$")
+    adapter_name: str = field(
+        DESCRIPTIVE, "Name of the adapter that the job produces.", "", pattern="^[a-zA-Z0-9-]+$", required=True
+    )
     lora_config: ConfigValue = field(OUTCOME, "LoRA hyperparameters.", config="lora_config", default_config=True)
     training_arguments_config: ConfigValue = field(
         OUTCOME, "Arguments of trl's SFTConfig.", config="training_arguments", default_config=True
@@ -53,9 +55,9 @@ class FineTuningJobSpec(Spec):
     dataset_fraction: float = field(OUTCOME, "Share of the rows to use.", 1.0, exclusiveMinimum=0, maximum=1)
     train_test_split: float = field(OUTCOME, "Share of these rows to train on.", 0.9, exclusiveMinimum=0, maximum=1)
     out_dir: str = field(DESCRIPTIVE, "An existing folder that receives a copy of the adapter.", "")
-    num_cpu: int = field(PLACEMENT, "CPU cores.", 0, minimum=1)
+    num_cpu: int = field(PLACEMENT, "CPU cores.", 0, minimum=1, required=True)
     num_gpu: int = field(PLACEMENT, "GPUs.", 0, minimum=0)
-    num_memory: int = field(PLACEMENT, "Memory in GB.", 0, minimum=1)
+    num_memory: int = field(PLACEMENT, "Memory in GB.", 0, minimum=1, required=True)
     num_workers: int = field(OUTCOME, "Training workers; changes the effective batch.", 1, minimum=1)
     dist_cpu: int | None = field(PLACEMENT, "CPU cores of each distributed worker.", minimum=1)
     dist_gpu: int | None = field(PLACEMENT, "GPUs of each distributed worker.", minimum=0)

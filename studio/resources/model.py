@@ -25,12 +25,17 @@ class ModelFramework(StrEnum):
     ONNX = "onnx"
 
 
+HUB, LOCAL, REGISTRY = [ModelType.HUGGINGFACE.value], [ModelType.PROJECT.value], [ModelType.MODEL_REGISTRY.value]
+
+
 class ModelSpec(Spec):
-    type: str = field(OUTCOME, "Where the weights come from.", "", enum=[str(t) for t in ModelType])
-    huggingface_model_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "")
-    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "")
-    location: str = field(DESCRIPTIVE, "Folder, relative to the project; the content decides, not the path.", "")
-    cml_registered_model_id: str = field(OUTCOME, "Id in the CML model registry.", "")
+    type: str = field(OUTCOME, "Where the weights come from.", "", enum=[str(t) for t in ModelType], required=True)
+    huggingface_model_name: str = field(OUTCOME, "Hub identifier, such as owner/name.", "", types=HUB)
+    revision: str = field(OUTCOME, "Commit, tag or branch on the hub; pin a commit.", "", types=HUB)
+    location: str = field(
+        DESCRIPTIVE, "Folder, relative to the project; the content decides, not the path.", "", types=LOCAL
+    )
+    cml_registered_model_id: str = field(OUTCOME, "Id in the CML model registry.", "", types=REGISTRY)
     framework: str = field(DESCRIPTIVE, "Framework of the weights.", "pytorch", enum=[str(f) for f in ModelFramework])
 
 

@@ -37,10 +37,10 @@ class InferenceTask(StrEnum):
 
 
 class ModelExportSpec(Spec):
-    type: str = field(OUTCOME, "Where the model goes.", "", enum=[str(t) for t in ExportType])
-    base_model: str = field(OUTCOME, "The base model.", "", references="Model")
+    type: str = field(OUTCOME, "Where the model goes.", "", enum=[str(t) for t in ExportType], required=True)
+    base_model: str = field(OUTCOME, "The base model.", "", references="Model", required=True)
     adapter: str = field(OUTCOME, "The adapter to merge or attach.", "", references="Adapter")
-    model_name: str = field(OUTCOME, "Name in the registry.", "", minLength=1)
+    model_name: str = field(OUTCOME, "Name in the registry.", "", minLength=1, required=True)
     model_description: str = field(DESCRIPTIVE, "Shown in the registry.", "")
     generation_config: ConfigValue = field(
         OUTCOME, "Defaults of the served model.", config="generation_config", default_config=True

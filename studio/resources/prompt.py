@@ -18,7 +18,9 @@ class PromptType(StrEnum):
 
 class PromptSpec(Spec):
     type: str = field(OUTCOME, "Kind of prompt.", "in_place", enum=[str(t) for t in PromptType])
-    dataset: str = field(DESCRIPTIVE, "The data set whose columns the templates use.", "", references="Dataset")
+    dataset: str = field(
+        DESCRIPTIVE, "The data set whose columns the templates use.", "", references="Dataset", required=True
+    )
     prompt_template: str = field(OUTCOME, "The whole training text, such as 'Question: {q}\\nAnswer: {a}'.", "")
     input_template: str = field(OUTCOME, "What the model is shown.", "")
     completion_template: str = field(OUTCOME, "What the model must answer.", "")

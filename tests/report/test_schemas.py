@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_published_schema_is_valid_and_up_to_date(name: str) -> None:
     published = json.loads((ROOT / "schemas" / name).read_text("utf-8"))
     Draft202012Validator.check_schema(published)
-    assert published == json.loads(json.dumps(schemas()[name])), "run 'make schemas'"
+    assert published == json.loads(json.dumps(schemas()[name])), "run 'make generated'"
 
 
 def manifests() -> list[Path]:
