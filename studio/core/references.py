@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Ref(NamedTuple):
-    """A resource's identity, printed and parsed as ``Kind/name``.
-
-    A tuple, because it is hashed and compared millions of times in a large project.
-    """
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """A resource's identity, printed and parsed as ``Kind/name``."""
 
     kind: str
     name: str

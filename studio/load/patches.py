@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from studio.core.findings import Finding, Path, Source
-from studio.load.files import SETTINGS_FILE
-from studio.load.settings import Patch, Target
+from studio.load.settings import SETTINGS_FILE, Patch, Target
 
 Placed = tuple[Path, Patch]
 """A patch and its own place in studio.yaml."""

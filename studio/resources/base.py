@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, cached_property
-from typing import Any, ClassVar, Literal, NamedTuple
+from functools import cache
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -87,7 +87,7 @@ class Resource(Part):
     metadata: Metadata
     spec: Spec
 
-    @cached_property
+    @property
     def ref(self) -> Ref:
         return Ref(self.kind, self.metadata.name)
 
@@ -96,7 +96,8 @@ ConfigValue = str | dict[str, Any] | None
 """A Config's name, an inline mapping, or nothing."""
 
 
-class Reference(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reference:
     """One field that names another resource."""
 
     path: Path
