@@ -7,7 +7,6 @@ added to a kind later changes no old fingerprint.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +14,11 @@ from typing import Any
 from studio.core.fingerprints import canonical, digest
 from studio.core.references import Ref
 from studio.graph import Graph, producer
-from studio.load import documents
+from studio.load import configs
 from studio.load.observation import Observation
 from studio.resources.adapter import Adapter, AdapterFacts
 from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks
-from studio.resources.config import YAML_TYPES, Config
+from studio.resources.config import Config
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 from studio.resources.prompt import Prompt, PromptFacts
@@ -48,18 +47,11 @@ class Desire:
     observations: Mapping[Ref, Observation]
     defaults: Mapping[Ref, Resource]
     items: dict[Ref, Desired]
-    default_configs: dict[tuple[str, str], Config]
-    """The Config in force where a job names none, by type and architecture family ("" for every family)."""
+    default_configs: configs.Defaults
 
     def config(self, type: str, value: ConfigValue, family: str) -> tuple[str, dict[str, Any]]:
         """Label and content of the configuration in force for a job's field; an absent default is empty."""
-        if isinstance(value, dict):
-            return "inline", value
-        if value:
-            resource = self.graph.resources[Ref("Config", value)]
-            return str(resource.ref), config_content(resource)
-        chosen = self.default_configs.get((type, family)) or self.default_configs.get((type, ""))
-        return (str(chosen.ref), config_content(chosen)) if chosen else ("none", {})
+        return configs.in_force(self.graph.resources, self.default_configs, type, value, family)
 
     def family(self, model: str) -> str:
         """The architecture family of a Model, "" when unknown."""
@@ -69,7 +61,7 @@ class Desire:
 
 def desire(graph: Graph, observations: Mapping[Ref, Observation], defaults: Mapping[Ref, Resource]) -> Desire:
     """Fingerprint a project that has no errors."""
-    found = Desire(graph, observations, defaults, {}, _default_configs(graph.resources, defaults))
+    found = Desire(graph, observations, defaults, {}, configs.defaults(graph.resources, defaults))
     for ref in graph.order():
         resource = graph.resources[ref]
         payload, inputs = _payload(resource, found)
@@ -78,33 +70,10 @@ def desire(graph: Graph, observations: Mapping[Ref, Observation], defaults: Mapp
     return found
 
 
-def _default_configs(
-    resources: Mapping[Ref, Resource], shipped: Mapping[Ref, Resource]
-) -> dict[tuple[str, str], Config]:
-    """The project's own default wins over a shipped one; among equals the first by name."""
-    found: dict[tuple[str, str], Config] = {}
-    own = {ref: resource for ref, resource in resources.items() if shipped.get(ref) is not resource}
-    for resource in (*(own[ref] for ref in sorted(own)), *shipped.values()):
-        if isinstance(resource, Config) and resource.spec.default:
-            found.setdefault((resource.spec.type, resource.spec.model_family), resource)
-    return found
-
-
-def config_content(config: Resource) -> dict[str, Any]:
-    """A Config's content as a mapping, whether it was written as one or as text."""
-    if not isinstance(config, Config):
-        return {}
-    content = config.spec.config
-    if isinstance(content, str):
-        parsed = documents.parse(content)[0] if config.spec.type in YAML_TYPES else json.loads(content)
-        return dict(parsed)
-    return content
-
-
 def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[str, str]]:
     """What is hashed, and the labelled inputs that explain a difference."""
     if isinstance(resource, Config):
-        return _config_payload(resource.spec.type, config_content(resource)), {}
+        return _config_payload(resource.spec.type, configs.content(resource)), {}
     inputs: dict[str, str] = {}
     spec = _outcome(resource.spec, resource, ("spec",), found, inputs)
     content = _content(found.observations.get(resource.ref))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from studio.core.jobspec import CombinationOutput, EvaluationOutput, JobResult, JobSpec
 from studio.core.references import Ref
 from studio.desired import Desired
 from studio.diff import stored
-from studio.load.observation import Unusable
+from studio.load.observation import Facts, Unusable
 from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
+from studio.resources.model import UNRECORDED
 from studio.state.base import Artifact, Record, RecordStatus, StateStore
 
 
@@ -74,7 +75,7 @@ class Recorder:
             fingerprint=item.fingerprint,
             inputs=item.inputs,
             status=RecordStatus.READY,
-            facts={} if facts is None or isinstance(facts, Unusable) else asdict(facts),
+            facts={} if facts is None or isinstance(facts, Unusable) else _recorded(facts),
             source=self.sources.get(item.ref, ""),
             commit=self.commit,
             created_at=before.created_at if before else self.now(),
@@ -120,3 +121,9 @@ def _outcome(artifact: Artifact) -> dict[str, Any]:
         "mlflow_run_id": artifact.mlflow_run_id,
         "seconds": artifact.seconds,
     }
+
+
+def _recorded(facts: Facts) -> dict[str, Any]:
+    """The facts to keep; of a model's shape nothing depends on the past."""
+    kept = [each.name for each in fields(facts) if UNRECORDED not in each.metadata]
+    return {name: getattr(facts, name) for name in kept}

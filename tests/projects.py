@@ -133,10 +133,16 @@ def write_model(folder: Path, family: str = "LlamaForCausalLM") -> None:
     config = {"architectures": [family], "model_type": "llama", "hidden_size": 1, "num_hidden_layers": 1}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(safetensors(llama(layers=1)))
+
+
+def llama(layers: int) -> list[str]:
+    """The matrices of a Llama whose head shares the weights of its embedding."""
     names = ["model.embed_tokens.weight"]
-    names += [f"model.layers.0.self_attn.{part}_proj.weight" for part in "qkvo"]
-    names += [f"model.layers.0.mlp.{part}_proj.weight" for part in ("gate", "up", "down")]
-    (folder / "model.safetensors").write_bytes(safetensors(names))
+    for layer in range(layers):
+        names += [f"model.layers.{layer}.self_attn.{part}_proj.weight" for part in "qkvo"]
+        names += [f"model.layers.{layer}.mlp.{part}_proj.weight" for part in ("gate", "up", "down")]
+    return names
 
 
 def write_adapter(folder: Path, base_model: str = "tiny") -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from studio.core.fingerprints import folder_digest
 from studio.load import files, safetensors_header
+from studio.load.model_shape import shape
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
+from studio.load.safetensors_header import Tensor
 from studio.resources.model import ModelFacts, ModelSpec, ModelType
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -47,14 +49,19 @@ def _folder(location: str, content: dict[str, Path]) -> ModelFacts | Unusable:
     if lacking:
         hint = "save model and tokenizer into it with save_pretrained"
         return Unusable(Defect.INCOMPLETE, f"{location!r} lacks {' and '.join(lacking)}", hint)
+    tensors: dict[str, Tensor] = {}
     for name in weights:
-        if broken := safetensors_header.fault(content[name]):
+        held = safetensors_header.tensors(content[name])
+        if isinstance(held, str):
             hint = "fetch the file again; with Git LFS: git lfs pull"
-            return Unusable(Defect.SYNTAX, f"{location}/{name} {broken}", hint)
+            return Unusable(Defect.SYNTAX, f"{location}/{name} {held}", hint)
+        tensors |= held
     try:
         config = json.loads(content["config.json"].read_text("utf-8"))
     except (ValueError, RecursionError) as error:
         return Unusable(Defect.SYNTAX, f"{location}/config.json: {error}", "save the model again")
-    architectures = config.get("architectures") if isinstance(config, dict) else None
+    config = config if isinstance(config, dict) else {}
+    architectures = config.get("architectures")
     family = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
-    return ModelFacts(family, folder_digest(content))
+    digest = folder_digest(content)
+    return ModelFacts(family, digest, shape=shape(config, tensors, digest))

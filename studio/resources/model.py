@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from enum import StrEnum
 from typing import Literal
 
 from studio.resources.base import DESCRIPTIVE, OUTCOME, Resource, Spec, field
+
+UNRECORDED = "unrecorded"
+"""Marks a fact that is read anew each time, and so has no place in a record."""
 
 
 class ModelType(StrEnum):
@@ -45,10 +49,50 @@ class Model(Resource):
 
 
 @dataclass(frozen=True, slots=True)
+class Module:
+    """A module with a weight matrix: its full name, and the two sides of the matrix."""
+
+    name: str
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """The dimensions of a decoder, from its config, and what its weights files say they hold.
+
+    ``type`` is what transformers calls the architecture, such as llama; ``stored`` is in bytes; ``parameters`` counts
+    every number in the files, so that tied weights count once.
+    """
+
+    digest: str
+    type: str
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    parameters: int
+    stored: int
+    matrices: tuple[Module, ...]
+    modules: frozenset[str] | None
+    """Names of all modules; None when the loaded model may call them otherwise than its files do."""
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """``family`` is ``architectures[0]`` of the model's config, such as LlamaForCausalLM; "" when unknown."""
+    """``family`` is ``architectures[0]`` of the model's config, such as LlamaForCausalLM; "" when unknown.
+
+    ``shape`` is there for a decoder on disk whose config says its dimensions.
+    """
 
     family: str
     digest: str
     mlflow_experiment_id: str = ""
     mlflow_run_id: str = ""
+    shape: ModelShape | None = attribute(default=None, repr=False, metadata={UNRECORDED: True})

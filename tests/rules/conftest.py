@@ -16,6 +16,7 @@ from studio.resources import KINDS, Kind
 from studio.resources.base import DESCRIPTIVE, Resource, Spec, field
 from studio.workflow import validate
 from tests.fakes.hub import FakeHub, Repo, serving
+from tests.projects import llama, safetensors
 from tests.rules import examples
 from tests.rules.examples import SAMPLE, Place
 
@@ -57,8 +58,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample project with the binary files that git should not hold."""
     root = tmp_path_factory.mktemp("sample") / "project"
     shutil.copytree(SAMPLE, root)
-    for folder in ("tiny-llama", "no-tokenizer", "broken"):
+    for folder in ("no-tokenizer", "broken"):
         (root / "models" / folder / "model.safetensors").write_bytes(EMPTY_SAFETENSORS)
+    (root / "models" / "tiny-llama" / "model.safetensors").write_bytes(safetensors(llama(layers=2)))
     for folder in ("imported", "of-another-model", "broken"):
         (root / "adapters" / folder / "adapter_model.safetensors").write_bytes(EMPTY_SAFETENSORS)
     (root / "models" / "pickled" / "pytorch_model.bin").write_bytes(PICKLED)

@@ -1,0 +1,226 @@
+"""FT: whether a fine-tuning job fits its base model and the machine it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from studio.core import patterns
+from studio.core.findings import Path, Severity
+from studio.core.patterns import NotUnderstood
+from studio.core.references import Ref
+from studio.core.suggest import did_you_mean
+from studio.load import configs, lora_targets
+from studio.load.job_memory import Inputs, of_job
+from studio.load.lora_targets import ALL_LINEAR
+from studio.memory import Parts
+from studio.resources.fine_tuning_job import FineTuningJob, Framework
+from studio.resources.model import ModelShape
+from studio.rules.base import Breach, View, rule
+
+Fault = tuple[Path, str, str]
+"""Where in the configuration, what, and what to do."""
+FAILS = "stops a training on the CPU"
+FLOAT = "has no effect on the CPU: it trains in 32 bits"
+GPU_ONLY: dict[str, tuple[Any, str]] = {
+    "tf32": (True, FAILS),
+    "activation_offloading": (True, FAILS),
+    "use_liger_kernel": (True, FAILS),
+    "ddp_backend": ("nccl", FAILS),
+    "fp16": (True, FLOAT),
+    "bf16": (True, FLOAT),
+}
+"""Arguments of SFTConfig that only a GPU understands, the value in question, and what it does without one (each was run
+on transformers 5.17 and trl 1.16). Optimizers of bitsandbytes, paged or not, do work on the CPU."""
+ADVICE = {
+    "weights": "quantise the model with model_bnb_config",
+    "activations": "lower per_device_train_batch_size or max_length, or set gradient_checkpointing",
+    "loss": "lower per_device_train_batch_size or max_length",
+    "allocator": "lower per_device_train_batch_size or max_length",
+    "optimizer": "lower r of the LoRA, or use an 8-bit optimizer",
+    "adapter": "lower r of the LoRA",
+    "gradients": "lower r of the LoRA",
+    "data": "lower dataset_fraction",
+}
+"""What saves most, by the largest part of the estimate."""
+
+
+def _inputs(view: View) -> Inputs:
+    shipped = {ref: manifest.resource for ref, manifest in view.defaults.items()}
+    resources = view.graph.resources
+    return Inputs(view.root, resources, view.observations, configs.defaults(resources, shipped))
+
+
+def _written(view: View, value: str | dict[str, Any] | None) -> bool:
+    """Whether the project itself says so: inline, or in a Config of its own."""
+    return bool(value) and (isinstance(value, dict) or Ref("Config", str(value)) in view.manifests)
+
+
+def _at(job: FineTuningJob, name: str, path: Path) -> tuple[Path, str]:
+    """Where in the job a configuration's fault is, and whose it is in words: a named Config is used by other jobs."""
+    value = getattr(job.spec, name)
+    if isinstance(value, dict):
+        return ("spec", name, *path), ""
+    return ("spec", name), f"Config/{value}: " if value else "the default configuration: "
+
+
+@rule("FT-026", severity=Severity.WARNING)
+def gpu_only_setting(view: View) -> Iterator[Breach]:
+    """A setting that needs a GPU is given to a job without one.
+
+    Some of these settings stop the job before its first step; others are ignored, and the training is slower or larger
+    than it looks. Defaults that nobody wrote are not meant.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_gpu: 0
+          training_arguments_config:
+            tf32: true  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_gpu: 1
+          training_arguments_config:
+            tf32: true
+    """
+    inputs = _inputs(view)
+    for job, source in view.each(FineTuningJob):
+        written = job.spec.training_arguments_config
+        if job.spec.num_gpu > 0 or job.spec.framework_type != Framework.LEGACY or not _written(view, written):
+            continue
+        arguments = inputs.config(job, "training_arguments", written) or {}
+        for key, (value, consequence) in GPU_ONLY.items():
+            found = arguments.get(key)
+            if type(found) is type(value) and found == value:
+                path, whose = _at(job, "training_arguments_config", (key,))
+                message = f"{whose}{key} {consequence}, and num_gpu is {job.spec.num_gpu}"
+                yield Breach(path, message, f"remove {key}, or ask for a GPU", job.ref, source)
+
+
+@rule("FT-027")
+def missing_target_module(view: View) -> Iterator[Breach]:
+    """LoRA is to adapt a module, or a layer, that the model does not have.
+
+    PEFT takes what it finds and is silent about the rest: a misspelt module would stay as it was, and the adapter would
+    learn less than its configuration says.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          lora_config:
+            target_modules:
+              - q_proj
+              - v_prj  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          lora_config:
+            target_modules:
+              - q_proj
+              - v_proj
+    """
+    inputs = _inputs(view)
+    for job, source in view.each(FineTuningJob):
+        shape = inputs.shape(job)
+        if shape is None or shape.modules is None or job.spec.framework_type != Framework.LEGACY:
+            continue
+        lora = inputs.config(job, "lora_config", job.spec.lora_config) or {}
+        for within, what, hint in _lora_faults(lora, shape):
+            path, whose = _at(job, "lora_config", within)
+            yield Breach(path, f"{whose}{what}", hint, job.ref, source)
+
+
+def _lora_faults(lora: dict[str, Any], shape: ModelShape) -> Iterator[Fault]:
+    yield from _target_faults(lora.get("target_modules"), shape)
+    known = lora_targets.index(shape)
+    saved = lora.get("modules_to_save")
+    for number, name in enumerate(saved if isinstance(saved, list) else ()):
+        if isinstance(name, str) and not known.has(name):
+            hint = did_you_mean(
+                name, {ending for ending in known.endings if "." not in ending and not ending.isdecimal()}
+            )
+            yield ("modules_to_save", number), f"the model has no module {name!r}", hint
+    layers = lora.get("layers_to_transform")
+    chosen = layers if isinstance(layers, list) else [layers]
+    for number, layer in enumerate(chosen):
+        if type(layer) is int and not 0 <= layer < shape.layers:
+            path: Path = ("layers_to_transform", number) if isinstance(layers, list) else ("layers_to_transform",)
+            hint = f"write numbers from 0 to {shape.layers - 1}"
+            yield path, f"the model has no layer {layer}: it has {shape.layers}, counted from 0", hint
+
+
+def _target_faults(wanted: Any, shape: ModelShape) -> Iterator[Fault]:
+    known = lora_targets.index(shape)
+    names = sorted(known.by_last)
+    if isinstance(wanted, str) and wanted.lower() != ALL_LINEAR:
+        if fault := patterns.fault(wanted):
+            yield (
+                ("target_modules",),
+                f"{wanted!r} is not a regular expression: {fault}",
+                f"write a list: {_some(names)}",
+            )
+        elif known.complete and _matches_nothing(wanted, shape):
+            what = f"{wanted!r} matches no module of the model as a whole"
+            hint = f"write [{wanted}]" if known.has(wanted) else f"write a list: {_some(names)}"
+            yield ("target_modules",), what, hint
+    for number, name in enumerate(wanted if isinstance(wanted, list) else ()):
+        if isinstance(name, str) and not known.has(name):
+            yield ("target_modules", number), f"the model has no module {name!r}", did_you_mean(name, names)
+
+
+def _matches_nothing(pattern: str, shape: ModelShape) -> bool:
+    """Whether a pattern surely matches no module; one that is not understood here may match."""
+    try:
+        return not patterns.matching(pattern, shape.modules or ())
+    except NotUnderstood:
+        return False
+
+
+def _some(names: list[str]) -> str:
+    return f"[{', '.join(names[:8])}]"
+
+
+@rule("FT-028", severity=Severity.WARNING)
+def too_little_memory(view: View) -> Iterator[Breach]:
+    """The job will probably need more memory than it asks for.
+
+    A process that exceeds its memory is killed, often after hours. The estimate follows from the model's shape, the
+    adapter, the batch and the longest row; it was within a fifth of what real runs needed.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_memory: 1  # <-
+          training_arguments_config:
+            per_device_train_batch_size: 64
+            packing: true
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_memory: 24
+          training_arguments_config:
+            per_device_train_batch_size: 64
+            packing: true
+    """
+    inputs = _inputs(view)
+    for job, source in view.each(FineTuningJob):
+        found = of_job(job, inputs)
+        if found is None:
+            continue
+        asked = {"num_memory": job.spec.num_memory}
+        if job.spec.num_workers > 1 and job.spec.dist_mem:
+            asked["dist_mem"] = job.spec.dist_mem
+        for field, gigabytes in asked.items():
+            if 0 < gigabytes * 1e9 < found.host.needed:
+                needed, part = found.host.needed, _largest(found.host)
+                what = (
+                    f"about {needed / 1e9:.1f} GB are needed, {getattr(found.host, part) / 1e9:.1f} of them for {part}"
+                )
+                hint = f"write {field}: {-(-needed // 10**9)}" + (f", or {ADVICE[part]}" if part in ADVICE else "")
+                yield Breach(("spec", field), f"{field} is {gigabytes}; {what}", hint, job.ref, source)
+
+
+def _largest(parts: Parts) -> str:
+    """The part that a setting can change, when there is one to speak of."""
+    return max(ADVICE, key=lambda name: int(getattr(parts, name)))
