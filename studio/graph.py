@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
-import networkx as nx
-
+from studio.core.findings import Path
 from studio.core.references import Ref
 from studio.resources.adapter import Adapter
 from studio.resources.base import Effect, Reference, Resource, references
 from studio.resources.fine_tuning_job import FineTuningJob
 
+if TYPE_CHECKING:
+    import networkx as nx
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+
+class Edge(NamedTuple):
     """``reference`` of a resource, resolved to ``target``."""
 
     reference: Reference
     target: Ref
 
 
-@dataclass(slots=True)
+@dataclass
 class Graph:
-    """Resources by identity; edges run from what is needed to what needs it."""
+    """Resources by identity; edges run from what is needed to what needs it.
+
+    networkx is imported only for what walks the graph: half a second of a command's start is a lot where the rules
+    ask for direct references only.
+    """
 
     resources: dict[Ref, Resource]
     edges: dict[Ref, tuple[Edge, ...]] = field(default_factory=dict)
@@ -31,10 +38,21 @@ class Graph:
     producers: dict[str, tuple[Ref, ...]] = field(default_factory=dict)
     """Adapter name to the jobs that produce it."""
     cycles: list[tuple[Ref, ...]] = field(default_factory=list)
-    _dag: nx.DiGraph[Ref] = field(default_factory=nx.DiGraph)
+    _targets: dict[Ref, dict[Path, Ref]] = field(default_factory=dict)
+
+    @cached_property
+    def _dag(self) -> nx.DiGraph[Ref]:
+        import networkx as nx
+
+        dag: nx.DiGraph[Ref] = nx.DiGraph()
+        dag.add_nodes_from(self.resources)
+        dag.add_edges_from((edge.target, ref) for ref, edges in self.edges.items() for edge in edges)
+        return dag
 
     def order(self) -> list[Ref]:
         """Every resource after all it needs; ties by kind and name. Only for a graph without cycles."""
+        import networkx as nx
+
         return list(nx.lexicographical_topological_sort(self._dag))
 
     def upstream(self, ref: Ref) -> tuple[Ref, ...]:
@@ -48,15 +66,20 @@ class Graph:
 
     def downstream(self, ref: Ref) -> set[Ref]:
         """Everything that needs ``ref``, directly or not."""
+        import networkx as nx
+
         return set(nx.descendants(self._dag, ref)) if ref in self._dag else set()
 
     def ancestors(self, ref: Ref) -> set[Ref]:
         """Everything that ``ref`` needs, directly or not."""
+        import networkx as nx
+
         return set(nx.ancestors(self._dag, ref)) if ref in self._dag else set()
 
     def target(self, ref: Ref, *path: str | int) -> Ref | None:
         """What the reference at ``path`` of ``ref`` resolves to."""
-        return next((edge.target for edge in self.edges.get(ref, ()) if edge.reference.path == path), None)
+        targets = self._targets.get(ref)
+        return targets.get(path) if targets else None
 
     def names(self, kind: str) -> list[str]:
         """Names that a reference to ``kind`` may use."""
@@ -73,13 +96,14 @@ def build(resources: Mapping[Ref, Resource], defaults: Mapping[Ref, Resource]) -
         resource = pending.pop()
         found, lost = _resolve(graph, resource, defaults)
         graph.edges[resource.ref] = tuple(found)
+        graph._targets[resource.ref] = {edge.reference.path: edge.target for edge in found}
         if lost:
             graph.unresolved[resource.ref] = tuple(lost)
         for edge in found:
             if edge.target not in graph.resources:
                 graph.resources[edge.target] = defaults[edge.target]
                 pending.append(defaults[edge.target])
-    _connect(graph)
+    graph.cycles = _cycles(graph) if _circular(graph) else []
     return graph
 
 
@@ -112,19 +136,36 @@ def _target(graph: Graph, reference: Reference, defaults: Mapping[Ref, Resource]
     return None
 
 
-def _connect(graph: Graph) -> None:
-    dag = graph._dag
-    dag.add_nodes_from(graph.resources)
+def _circular(graph: Graph) -> bool:
+    """Whether anything needs itself: taking away what needs nothing that is left must take all (Kahn, 1962)."""
+    missing = {ref: len(edges) for ref, edges in graph.edges.items()}
+    needed_by: dict[Ref, list[Ref]] = {}
     for ref, edges in graph.edges.items():
-        dag.add_edges_from((edge.target, ref) for edge in edges)
+        for edge in edges:
+            needed_by.setdefault(edge.target, []).append(ref)
+    free = [ref for ref, count in missing.items() if not count]
+    for ref in free:
+        for other in needed_by.get(ref, ()):
+            missing[other] -= 1
+            if not missing[other]:
+                free.append(other)
+    return len(free) < len(graph.edges)
+
+
+def _cycles(graph: Graph) -> list[tuple[Ref, ...]]:
+    import networkx as nx
+
+    dag, found = graph._dag, []
     for component in nx.strongly_connected_components(dag):
         if len(component) > 1 or dag.has_edge(first := next(iter(component)), first):
-            graph.cycles.append(_cycle(dag.subgraph(component)))
-    graph.cycles.sort()
+            found.append(_cycle(dag.subgraph(component)))
+    return sorted(found)
 
 
 def _cycle(component: nx.DiGraph[Ref]) -> tuple[Ref, ...]:
     """One cycle as a path from its smallest member back to it, each followed by what it needs."""
+    import networkx as nx
+
     start = min(component)
     walk = [edge[0] for edge in nx.find_cycle(component.reverse(), start)]
     turn = walk.index(min(walk))

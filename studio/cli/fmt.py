@@ -63,8 +63,8 @@ def command(paths: tuple[str, ...], folder: Path, check: bool, diff: bool) -> in
 
 def _everything(root: Path) -> list[str]:
     from studio.load import files
+    from studio.load.files import SETTINGS_FILE
     from studio.load.project import load_project
-    from studio.load.settings import SETTINGS_FILE
 
     folders = load_project(root).settings.spec.manifests
     there = [each for each in folders if files.look(root, each) in (files.Place.FILE, files.Place.FOLDER)]

@@ -59,7 +59,7 @@ def colored() -> bool:
 
 def root_of(folder: Path) -> Path:
     """The project's root at or above ``folder``."""
-    from studio.load.project import find_root
+    from studio.load.files import find_root
 
     return find_root(folder.resolve())
 

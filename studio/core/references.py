@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """A resource's identity, printed and parsed as ``Kind/name``."""
+class Ref(NamedTuple):
+    """A resource's identity, printed and parsed as ``Kind/name``.
+
+    A tuple, because it is hashed and compared millions of times in a large project.
+    """
 
     kind: str
     name: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _FIELD = re.compile(r"[^\W\d][^.\[\]!:{}]*\Z")
@@ -38,6 +39,7 @@ class Template:
         return "".join(parts)
 
 
+@lru_cache(1 << 14)
 def parse(template: str) -> Template:
     """Split a template; raises TemplateError for anything but ``{field}``, ``{{`` and ``}}``."""
     texts, fields, start, literal = [], [], 0, ""

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.core.enumerations import members
 from studio.core.fingerprints import digest, file_digest, folder_digest
 from studio.load import files
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
@@ -23,7 +24,7 @@ def observe(spec: DatasetSpec, root: Path) -> DatasetFacts | Unusable | None:
     if spec.type == DatasetType.HUGGINGFACE:
         pin = digest({"hub": spec.huggingface_name, "revision": spec.revision, "subset": spec.subset})
         return DatasetFacts(spec.features, pin)
-    if spec.type not in list(DatasetType) or not spec.location:
+    if spec.type not in members(DatasetType) or not spec.location:
         return None
     path = files.inside(root, spec.location)
     if path is None:
@@ -43,12 +44,12 @@ def _folder(spec: DatasetSpec, path: Path, root: Path) -> DatasetFacts | Unusabl
     stray = leaving(spec.location, content, root)
     if stray:
         return stray
-    return DatasetFacts(_saved_features(path) or spec.features, folder_digest(content))
+    return DatasetFacts(_saved_features(content) or spec.features, folder_digest(content))
 
 
-def _saved_features(path: Path) -> tuple[str, ...]:
+def _saved_features(content: dict[str, Path]) -> tuple[str, ...]:
     """Column names of a folder written by ``save_to_disk``; () for other layouts (guide: not extracted)."""
-    for info in sorted(path.rglob("dataset_info.json")):
+    for info in (path for path in content.values() if path.name == "dataset_info.json"):
         try:
             described = json.loads(info.read_text("utf-8"))
         except (ValueError, RecursionError):

@@ -23,6 +23,7 @@ MAX_NODES = 200_000
 MAX_BRACKETS = 5_000
 """Opening brackets in one document for the fast parser, whose time grows with the square of their depth."""
 
+_MARKS = "&*!%"
 _TAG = re.compile(r"(?:&\S+\s+)?!")
 _SUSPECT = re.compile(r"(?:^|[\s\[{,:?-])(?:[&*]\S|!)|^%", re.MULTILINE)
 
@@ -37,7 +38,7 @@ class YamlFault(Exception):
 
 def parse(text: str) -> list[Any]:
     """The documents of a YAML stream as plain values; raises YamlFault."""
-    if not (_SUSPECT.search(text) or _crowded(text)):
+    if not ((any(mark in text for mark in _MARKS) and _SUSPECT.search(text)) or _crowded(text)):
         try:
             return list(ryaml.loads_all(text) or ())
         except ValueError:

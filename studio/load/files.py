@@ -1,19 +1,29 @@
-"""Which files are manifests, and their text."""
+"""Which files are manifests, and their text. The gates through which every look at a project's files goes.
+
+Nothing is opened that did not pass ``inside``, ``look``, ``find``, ``below`` or ``read_text``: they keep a run inside
+the project, and they note what it looked at.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 
+from studio.core.errors import UsageError
 from studio.core.findings import Source
 from studio.load.problems import Fault, Problem
+from studio.load.witness import note, note_way
 
+SETTINGS_FILE = "studio.yaml"
 MAX_BYTES = 8 << 20
 """A manifest file larger than this is refused: it is data, not a manifest."""
 SUFFIXES = (".yaml", ".yml")
+_PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""A link is not followed, and a pipe without a writer is not waited for."""
 
 
 class Place(StrEnum):
@@ -25,52 +35,116 @@ class Place(StrEnum):
     FOLDER = "folder"
 
 
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds studio.yaml; raises UsageError."""
+    for folder in (start, *start.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    raise UsageError(
+        f"no {SETTINGS_FILE} in {start} or above it", "run 'studio init' to start a project, or pass --project FOLDER"
+    )
+
+
 def find(root: Path, folders: Iterable[str]) -> Iterator[str]:
     """Project-relative names of the manifest files below ``folders``, sorted; links to folders are not followed."""
     found = set()
     for folder in folders:
-        start = root / folder
-        if start.is_file():
-            found.add(os.path.relpath(start, root))
-        for path, names, files in os.walk(start):
-            names[:] = [name for name in names if not name.startswith(".")]
-            base = os.path.relpath(path, root)
-            wanted = (name for name in files if name.endswith(SUFFIXES) and not name.startswith("."))
-            found.update(os.path.normpath(f"{base}/{name}") for name in wanted)
-    return iter(sorted(name.replace(os.sep, "/") for name in found))
+        start = os.path.relpath(f"{root}/{folder}", root).replace(os.sep, "/")
+        if (root / start).is_file():
+            found.add(start)
+        else:
+            found.update(name for name in below(root, start) if name.endswith(SUFFIXES))
+    return iter(sorted(found))
+
+
+def below(root: Path, folder: str) -> Iterator[str]:
+    """Project-relative names of all files below ``folder`` in no order, hidden ones and what cannot be listed left out;
+    links to folders are not followed."""
+    pending = [folder]
+    for name in pending:
+        note(f"{root}/{name}")
+        prefix = "" if name == "." else f"{name}/"
+        try:
+            entries = os.scandir(f"{root}/{name}")
+        except OSError:  # whether a folder may be missing or closed is judged by whoever names it
+            continue
+        with entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if not _is_folder(entry):
+                    yield prefix + entry.name
+                elif not entry.is_symlink():
+                    pending.append(prefix + entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle; reading says so
+        return False
 
 
 def read_text(root: Path, name: str) -> str | Problem:
     """A file's text without a byte-order mark, or why it cannot be read."""
-    source = Source(name)
     try:
-        path = f"{root}/{name}"  # text, not a Path: this runs once for each of thousands of files
-        if os.path.islink(path) and inside(root, name) is None:
-            return Problem(Fault.OUTSIDE, "the file is a link that leaves the project", "copy it instead", source)
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would wait for a writer for ever
-            return Problem(Fault.UNREADABLE, "not a regular file", "move it out of the manifest folders", source)
-        with open(path, "rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            hint = f"manifests stop at {MAX_BYTES >> 20} MiB; put data under data/ and name it with location"
-            return Problem(Fault.LIMIT, "the file is too large for a manifest", hint, source)
+        content = _read(root, name)
+        return content if isinstance(content, Problem) else content.decode("utf-8-sig")
     except OSError as error:
-        return Problem(Fault.UNREADABLE, f"cannot be read: {error.strerror}", "check the file and its rights", source)
-    try:
-        return content.decode("utf-8-sig")
+        note(f"{root}/{name}")
+        hint = "check the file and its rights"
+        return Problem(Fault.UNREADABLE, f"cannot be read: {error.strerror}", hint, Source(name))
     except UnicodeDecodeError as error:
         hint = "save it as UTF-8, or move it out of the manifest folders"
-        return Problem(Fault.UNREADABLE, f"not UTF-8 text (byte {error.start})", hint, source)
+        return Problem(Fault.UNREADABLE, f"not UTF-8 text (byte {error.start})", hint, Source(name))
+
+
+def _read(root: Path, name: str) -> bytes | Problem:
+    """Four system calls for a file, because this runs for each of thousands."""
+    path = f"{root}/{name}"
+    try:
+        descriptor = os.open(path, _PLAINLY)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        if inside(root, name) is None:
+            hint = "copy it instead"
+            return Problem(Fault.OUTSIDE, "the file is a link that leaves the project", hint, Source(name))
+        descriptor = os.open(path, _PLAINLY & ~os.O_NOFOLLOW)
+    try:
+        status = os.fstat(descriptor)
+        note(path, status)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode):
+            hint = "move it out of the manifest folders"
+            return Problem(Fault.UNREADABLE, "not a regular file", hint, Source(name))
+        content = os.read(descriptor, min(status.st_size, MAX_BYTES) + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_BYTES:
+        hint = f"manifests stop at {MAX_BYTES >> 20} MiB; put data under data/ and name it with location"
+        return Problem(Fault.LIMIT, "the file is too large for a manifest", hint, Source(name))
+    return content
 
 
 def inside(root: Path, location: str) -> Path | None:
     """The absolute path of a project-relative location, or None when it leaves the project, links included."""
+    asked = f"{root / location}"
+    note_way(asked)
     try:
-        path = (root / location).resolve()
-    except (ValueError, RuntimeError):  # a NUL character, or links in a circle: nothing that could be inside
+        base, path = os.path.realpath(root), os.path.realpath(asked)
+        status = os.stat(path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # links in a circle
+            return None
+        status = None
+    except ValueError:  # a NUL character, or half of a surrogate pair: nothing that could be inside
         return None
-    return path if path.is_relative_to(root.resolve()) else None
+    if path != base and not path.startswith(base.rstrip("/") + "/"):
+        return None
+    note(path, status)
+    return Path(path)
 
 
 def look(root: Path, location: str) -> Place:

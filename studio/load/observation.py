@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from studio.load import files
+from studio.load.witness import note
 from studio.resources.adapter import AdapterFacts
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
@@ -44,12 +45,10 @@ Observation = Facts | Unusable | None
 
 def folder_files(folder: Path) -> dict[str, Path]:
     """Relative name to path of the regular files below ``folder``, hidden ones left out, sorted."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            found[relative.as_posix()] = path
-    return found
+    found = {name: folder / name for name in sorted(files.below(folder, "."))}
+    for path in found.values():
+        note(str(path))
+    return {name: path for name, path in found.items() if path.is_file()}
 
 
 def leaving(location: str, content: dict[str, Path], root: Path) -> Unusable | None:

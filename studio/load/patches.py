@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from studio.core.findings import Finding, Path, Source
-from studio.load.settings import SETTINGS_FILE, Patch, Target
+from studio.load.files import SETTINGS_FILE
+from studio.load.settings import Patch, Target
 
 Placed = tuple[Path, Patch]
 """A patch and its own place in studio.yaml."""

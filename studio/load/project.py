@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources as package_files
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,12 @@ from studio.core.findings import Position, Source
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.load import documents, files
+from studio.load.files import SETTINGS_FILE
 from studio.load.manifests import Manifest, fit, parse_manifest
 from studio.load.patches import Placed, Written, apply_patches
 from studio.load.problems import Fault, Problem
-from studio.load.settings import SETTINGS_FILE, Environment, Project
+from studio.load.settings import Environment, Project
+from studio.load.witness import note
 from studio.resources.base import Metadata
 
 DEFAULT_ENVIRONMENT = "default"
@@ -43,18 +44,9 @@ class Loaded:
     """Whether some of studio.yaml did not parse, so that its defaults may be in force where it says otherwise."""
 
 
-def find_root(start: Path) -> Path:
-    """The nearest folder at or above ``start`` that holds studio.yaml; raises UsageError."""
-    for folder in (start, *start.parents):
-        if (folder / SETTINGS_FILE).is_file():
-            return folder
-    raise UsageError(
-        f"no {SETTINGS_FILE} in {start} or above it", "run 'studio init' to start a project, or pass --project FOLDER"
-    )
-
-
 def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     """Read settings and manifests of ``root``; never raises for what is in the files, only for a wrong environment."""
+    _note_shipped(shipped_folder())
     settings, problems = _settings(root)
     chosen = _environment(settings, environment, damaged=bool(problems))
     settings = _in_environment(settings, chosen)
@@ -85,20 +77,30 @@ def load_documents(root: Path, contents: Iterable[Any]) -> Loaded:
     return loaded
 
 
+def _note_shipped(folder: Path) -> None:
+    """Shipped manifests are read once in a process; whoever watches a later run must hear of them all the same."""
+    note(str(folder))
+    for path in folder.iterdir():
+        note(str(path))
+
+
 @cache
 def shipped_defaults() -> dict[Ref, Manifest]:
     """The manifests that come with studio; a project's Config of the same name overrides one."""
     found: dict[Ref, Manifest] = {}
-    folder = package_files.files("studio").joinpath("defaults")
-    if not folder.is_dir():  # running from a checkout
-        folder = Path(__file__).resolve().parents[2] / "manifests"
-    for path in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for path in sorted(shipped_folder().iterdir(), key=lambda entry: entry.name):
         for index, document in enumerate(documents.parse(path.read_text("utf-8"))):
             manifest, problems = parse_manifest(document, Source(f"defaults/{path.name}", index))
             if manifest is None or problems:
                 raise AssertionError(f"shipped manifest {path.name} is broken: {problems}")
             found[manifest.resource.ref] = manifest
     return found
+
+
+def shipped_folder() -> Path:
+    """Where the shipped manifests are: in the package, or beside it in a checkout."""
+    installed = Path(__file__).resolve().parents[1] / "defaults"
+    return installed if installed.is_dir() else installed.parents[1] / "manifests"
 
 
 def _settings(root: Path) -> tuple[Project, list[Problem]]:

@@ -8,8 +8,6 @@ from pydantic import Field, Strict
 
 from studio.resources.base import Metadata, Part
 
-SETTINGS_FILE = "studio.yaml"
-
 
 class SecretName(Part):
     """A value that is secret is always the name of an environment variable."""

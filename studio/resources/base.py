@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import Any, ClassVar, Literal
+from functools import cache, cached_property
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -87,7 +87,7 @@ class Resource(Part):
     metadata: Metadata
     spec: Spec
 
-    @property
+    @cached_property
     def ref(self) -> Ref:
         return Ref(self.kind, self.metadata.name)
 
@@ -96,8 +96,7 @@ ConfigValue = str | dict[str, Any] | None
 """A Config's name, an inline mapping, or nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """One field that names another resource."""
 
     path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.core.findings import Severity
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
@@ -113,7 +114,7 @@ def unknown_type(adapter: Adapter, view: View) -> Iterator[Breach]:
           type: project
     """
     found = adapter.spec.type
-    if found not in list(AdapterType) and (found or not adapter.spec.fine_tuning_job):
+    if found not in members(AdapterType) and (found or not adapter.spec.fine_tuning_job):
         message = f"type is {found!r}; it must be one of {', '.join(AdapterType)}" if found else "type is missing"
         yield Breach("spec.type", message, did_you_mean(found, AdapterType))
 

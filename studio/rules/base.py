@@ -10,8 +10,8 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any, TypeVar, assert_never
@@ -19,11 +19,12 @@ from typing import Any, TypeVar, assert_never
 from studio.core.findings import Finding, Path, Phase, Severity, Source, sort_key
 from studio.core.references import Ref
 from studio.graph import Graph, producer
+from studio.load.files import SETTINGS_FILE
 from studio.load.hub import Hub, HubFault
 from studio.load.manifests import Manifest
 from studio.load.observation import Defect, Observation, Unusable
 from studio.load.problems import Fault, Problem
-from studio.load.settings import SETTINGS_FILE, Project
+from studio.load.settings import Project
 from studio.resources.base import Resource
 from studio.resources.dataset import DatasetFacts
 
@@ -43,6 +44,15 @@ class View:
     problems: list[Problem]
     backend_types: tuple[str, ...] = ("local",)
     hub: Hub | None = None
+    _by_kind: dict[type[Resource], list[Manifest]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for manifest in self.manifests.values():
+            self._by_kind.setdefault(type(manifest.resource), []).append(manifest)
+
+    def of(self, kind: type[Resource]) -> Sequence[Manifest]:
+        """The manifests of one kind, by name."""
+        return self._by_kind.get(kind, ())
 
     def get(self, ref: Ref | None, kind: type[R]) -> R | None:
         """The resource behind ``ref`` when it is of ``kind``."""
@@ -60,9 +70,9 @@ class View:
         return found if isinstance(found, Unusable) else None
 
     def each(self, kind: type[R]) -> Iterator[tuple[R, Source]]:
-        """The manifests of one kind, by name, and where they are."""
-        for manifest in self.manifests.values():
-            if isinstance(manifest.resource, kind):
+        """The resources of one kind, by name, and where they are."""
+        for manifest in self.of(kind):
+            if isinstance(manifest.resource, kind):  # always; it tells the type
                 yield manifest.resource, manifest.source
 
     def columns(self, dataset: Ref | None) -> tuple[str, ...]:
@@ -151,23 +161,26 @@ def catalogue() -> tuple[Rule, ...]:
 def check(view: View, phases: Iterable[Phase] = (Phase.STATIC,)) -> list[Finding]:
     """All findings of the rules of ``phases``; positions are not filled in yet."""
     wanted = frozenset(phases)
-    by_kind: dict[type[Resource], list[Manifest]] = {}
-    for manifest in view.manifests.values():
-        by_kind.setdefault(type(manifest.resource), []).append(manifest)
     findings: list[Finding] = []
     for each in catalogue():
         if each.phase not in wanted:
             continue
-        if each.subject is None:
-            for breach in each.check(view):
-                finding = _finding(each, breach, None)
-                if breach.problem or not _damaged(finding, view):
-                    findings.append(finding)
-            continue
-        for manifest in by_kind.get(each.subject, ()):
-            found = (_finding(each, breach, manifest) for breach in each.check(manifest.resource, view))
-            findings.extend(finding for finding in found if not _damaged(finding, view))
+        for manifest, breach in _breaches(each, view):
+            finding = _finding(each, breach, manifest)
+            if breach.problem or not _damaged(finding, view):
+                findings.append(finding)
     return sorted(findings, key=sort_key)
+
+
+def _breaches(each: Rule, view: View) -> Iterator[tuple[Manifest | None, Breach]]:
+    if each.subject is None:
+        for breach in each.check(view):
+            yield None, breach
+        return
+    judge = each.check
+    for manifest in view.of(each.subject):
+        for breach in judge(manifest.resource, view):
+            yield manifest, breach
 
 
 def _finding(each: Rule, breach: Breach, manifest: Manifest | None) -> Finding:

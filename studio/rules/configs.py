@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from studio.core.enumerations import members
 from studio.core.findings import Severity
 from studio.core.fingerprints import canonical
 from studio.core.references import Ref
@@ -34,7 +35,7 @@ def unknown_type(config: Config, view: View) -> Iterator[Breach]:
           type: lora_config
     """
     found = config.spec.type
-    if found not in list(ConfigType):
+    if found not in members(ConfigType):
         message = f"type is {found!r}; it must be one of {', '.join(ConfigType)}" if found else "type is missing"
         yield Breach("spec.type", message, did_you_mean(found, ConfigType))
 

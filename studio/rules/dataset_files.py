@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.load.observation import Defect
 from studio.resources.dataset import EXTENSIONS, Dataset, DatasetType
 from studio.rules.base import Breach, View, defects, rule
@@ -27,7 +28,7 @@ def missing_file(dataset: Dataset, view: View) -> Iterator[Breach]:
           location: data/tickets.jsonl
     """
     spec = dataset.spec
-    if spec.type in list(DatasetType) and spec.type != DatasetType.HUGGINGFACE and not spec.location:
+    if spec.type in members(DatasetType) and spec.type != DatasetType.HUGGINGFACE and not spec.location:
         ending = EXTENSIONS.get(DatasetType(spec.type))
         hint = f"name a file that ends in {ending}" if ending else "name a folder"
         yield Breach("spec.location", f"location is missing; the type {spec.type} needs one", hint)

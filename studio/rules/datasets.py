@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.core.findings import Severity, Source
 from studio.core.suggest import did_you_mean
 from studio.resources.dataset import Dataset, DatasetFacts, DatasetType
@@ -27,7 +28,7 @@ def unknown_type(dataset: Dataset, view: View) -> Iterator[Breach]:
           type: project_csv
     """
     found = dataset.spec.type
-    if found not in list(DatasetType):
+    if found not in members(DatasetType):
         message = f"type is {found!r}; it must be one of {', '.join(DatasetType)}" if found else "type is missing"
         yield Breach("spec.type", message, did_you_mean(found, DatasetType))
 
@@ -117,7 +118,7 @@ def same_file_twice(view: View) -> Iterator[Breach]:
     first: dict[str, Dataset] = {}
     for dataset, source in view.each(Dataset):
         location = dataset.spec.location
-        if location and dataset.spec.type in list(DatasetType) and dataset.spec.type != DatasetType.HUGGINGFACE:
+        if location and dataset.spec.type in members(DatasetType) and dataset.spec.type != DatasetType.HUGGINGFACE:
             before = first.setdefault(posixpath.normpath(location), dataset)
             yield from _twice(before, dataset, source, "location", location)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.core.metric_names import EVALUATION_METRICS
 from studio.core.suggest import did_you_mean
 from studio.resources.evaluation_job import EvaluationJob, EvaluationType
@@ -146,7 +147,7 @@ def unknown_type(job: EvaluationJob, view: View) -> Iterator[Breach]:
         spec:
           type: mlflow
     """
-    if job.spec.type not in list(EvaluationType):
+    if job.spec.type not in members(EvaluationType):
         message = f"type is {job.spec.type!r}; it must be mlflow"
         yield Breach("spec.type", message, did_you_mean(job.spec.type, EvaluationType))
 

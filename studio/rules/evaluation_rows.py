@@ -51,7 +51,7 @@ def _digest(view: View, job: EvaluationJob | FineTuningJob) -> str:
     """
     ref = view.graph.target(job.ref, "spec", "dataset")
     dataset, facts = view.get(ref, Dataset), view.facts(ref, DatasetFacts)
-    return str(facts.digest) if dataset and facts and dataset.spec.type in list(EXTENSIONS) else ""
+    return str(facts.digest) if dataset and facts and dataset.spec.type in EXTENSIONS else ""
 
 
 @rule("EV-019", EvaluationJob)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.core.findings import Severity
 from studio.core.suggest import did_you_mean
 from studio.resources.model_export import ExportType, InferenceTask, ModelExport, Weights
@@ -82,7 +83,7 @@ def unknown_type(export: ModelExport, view: View) -> Iterator[Breach]:
           type: model_registry
     """
     found = export.spec.type
-    if found not in list(ExportType):
+    if found not in members(ExportType):
         message = f"type is {found!r}; it must be one of {', '.join(ExportType)}" if found else "type is missing"
         yield Breach("spec.type", message, did_you_mean(found, ExportType))
 
@@ -101,7 +102,7 @@ def unknown_weights(export: ModelExport, view: View) -> Iterator[Breach]:
           weights: merged
     """
     found = export.spec.weights
-    if found not in list(Weights):
+    if found not in members(Weights):
         message = f"weights is {found!r}; it must be one of {', '.join(Weights)}"
         yield Breach("spec.weights", message, did_you_mean(found, Weights))
 
@@ -122,7 +123,7 @@ def unknown_task(export: ModelExport, view: View) -> Iterator[Breach]:
           task: llm/v1/chat
     """
     found = export.spec.task
-    if found not in list(InferenceTask):
+    if found not in members(InferenceTask):
         message = f"task is {found!r}; it must be one of {', '.join(InferenceTask)}"
         yield Breach("spec.task", message, did_you_mean(found, InferenceTask))
 

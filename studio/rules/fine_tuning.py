@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.core.suggest import did_you_mean
 from studio.load.files import Place, look
 from studio.resources.config import Config, ConfigType
@@ -29,7 +30,7 @@ def unknown_framework(job: FineTuningJob, view: View) -> Iterator[Breach]:
         spec:
           framework_type: legacy
     """
-    if job.spec.framework_type not in list(Framework):
+    if job.spec.framework_type not in members(Framework):
         message = f"framework_type is {job.spec.framework_type!r}; it must be legacy or axolotl"
         yield Breach("spec.framework_type", message, did_you_mean(job.spec.framework_type, Framework))
 
@@ -150,7 +151,7 @@ def unknown_loss(job: FineTuningJob, view: View) -> Iterator[Breach]:
         spec:
           loss: completion
     """
-    if job.spec.loss not in list(Loss):
+    if job.spec.loss not in members(Loss):
         message = f"loss is {job.spec.loss!r}; it must be completion or full"
         yield Breach("spec.loss", message, did_you_mean(job.spec.loss, Loss))
 

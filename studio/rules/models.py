@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.core.suggest import did_you_mean
 from studio.load.observation import Defect
 from studio.resources.model import Model, ModelFramework, ModelType
@@ -26,7 +27,7 @@ def unknown_type(model: Model, view: View) -> Iterator[Breach]:
           type: project
     """
     found = model.spec.type
-    if found not in list(ModelType):
+    if found not in members(ModelType):
         message = f"type is {found!r}; it must be one of {', '.join(ModelType)}" if found else "type is missing"
         yield Breach("spec.type", message, did_you_mean(found, ModelType))
 
@@ -136,6 +137,6 @@ def unknown_framework(model: Model, view: View) -> Iterator[Breach]:
           framework: pytorch
     """
     found = model.spec.framework
-    if found not in list(ModelFramework):
+    if found not in members(ModelFramework):
         message = f"framework is {found!r}; it must be one of {', '.join(ModelFramework)}"
         yield Breach("spec.framework", message, did_you_mean(found, ModelFramework))

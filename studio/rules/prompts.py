@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.enumerations import members
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.load.problems import Fault
@@ -127,7 +128,7 @@ def unknown_type(prompt: Prompt, view: View) -> Iterator[Breach]:
           type: in_place
     """
     found = prompt.spec.type
-    if found not in list(PromptType):
+    if found not in members(PromptType):
         yield Breach("spec.type", f"type is {found!r}; it must be in_place", did_you_mean(found, PromptType))
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
+from pydantic import BaseModel
+
+from studio.core.enumerations import members
 from studio.core.findings import Severity
 from studio.core.suggest import did_you_mean
 from studio.resources.base import marks
@@ -71,12 +75,12 @@ def cycle(view: View) -> Iterator[Breach]:
         spec:
           after: canary
     """
-    for members in view.graph.cycles:
-        first, second = members[0], members[1]
+    for cycle in view.graph.cycles:
+        first, second = cycle[0], cycle[1]
         manifest = view.manifests.get(first)
         edges = view.graph.edges.get(first, ())
         path = next((edge.reference.path for edge in edges if edge.target == second), ("metadata", "name"))
-        message = f"{' needs '.join(map(str, members))}"
+        message = f"{' needs '.join(map(str, cycle))}"
         hint = "remove one of these references"
         yield Breach(path, message, hint, first, manifest.source if manifest else None)
 
@@ -137,14 +141,18 @@ def config_of_another_type(view: View) -> Iterator[Breach]:
             config = view.get(edge.target, Config) if edge.reference.kind == "Config" else None
             if config is None:
                 continue
-            wanted = {mark.name: mark.config for mark in marks(type(manifest.resource.spec))}[
-                str(edge.reference.path[1])
-            ]
+            wanted = _wanted(type(manifest.resource.spec), edge.reference.path[1])
             found = config.spec.type
-            if wanted and found in list(ConfigType) and found != wanted:
+            if wanted and found in members(ConfigType) and found != wanted:
                 hint = _of_type(view, wanted)
                 message = f"{config.ref} is of type {found}; this field takes {wanted}"
                 yield Breach(edge.reference.path, message, hint, ref, manifest.source)
+
+
+@cache
+def _wanted(spec: type[BaseModel], name: str | int) -> str | None:
+    """The type of Config that a field of a kind takes."""
+    return next((mark.config for mark in marks(spec) if mark.name == name), None)
 
 
 def _of_type(view: View, wanted: str) -> str:

@@ -9,17 +9,23 @@ from typing import Any
 
 from studio.core.findings import Path, Source
 from studio.core.references import Ref
-from studio.core.secrets import has_password, names_secret, secret_in
+from studio.core.secrets import has_password, maybe_secret, names_secret, secret_in
 from studio.load.documents import YamlFault, parse
+from studio.load.files import SETTINGS_FILE
+from studio.load.manifests import Manifest
 from studio.load.observation import Defect
 from studio.load.problems import Fault
-from studio.load.settings import SETTINGS_FILE
+from studio.resources.adapter import Adapter
 from studio.resources.base import Part
 from studio.resources.config import YAML_TYPES, Config
+from studio.resources.dataset import Dataset
 from studio.resources.model import Model
 from studio.rules.base import Breach, View, defects, faults, rule, setting
 
 OUTSIDE_HINT = "write the name of a variable that holds it, and set the variable where the job runs"
+AT_ONCE = 64
+"""Manifests whose texts are searched together for secrets, which they hardly ever hold."""
+_NUMBERS = (int, float, bool, type(None))
 SHORTEST = 14
 """No known token and no URL with a password is shorter."""
 
@@ -70,12 +76,43 @@ def literal_secret(view: View) -> Iterator[Breach]:
           config:
             api_key: {env: SERVICE_API_KEY}
     """
-    for ref, manifest in view.manifests.items():
+    for ref, manifest in _suspects(view):
         for path, what in _secrets(manifest.resource):
             yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", ref, manifest.source)
     for path, text in _texts(view.settings, ()):
         if len(text) >= SHORTEST and not has_password(text) and (what := secret_in(text)):
             yield Breach(path, f"this looks like {what}", f"revoke it; {OUTSIDE_HINT}", source=Source(SETTINGS_FILE))
+
+
+def _suspects(view: View) -> Iterator[tuple[Ref, Manifest]]:
+    """The manifests that are worth a closer look: one search over the texts of many at once, one over their keys."""
+    everything = list(view.manifests.items())
+    for start in range(0, len(everything), AT_ONCE):
+        some = everything[start : start + AT_ONCE]
+        texts, keys = _gathered([manifest.resource for _, manifest in some])
+        if maybe_secret("\n".join(texts)) or any(map(names_secret, keys)):
+            yield from some
+
+
+def _gathered(pending: list[Any]) -> tuple[list[str], set[str]]:
+    """Every text that was written, and every key of a mapping, without their paths."""
+    texts: list[str] = []
+    keys: set[str] = set()
+    for held in pending:  # which grows meanwhile
+        kind = type(held)
+        if kind is str:
+            texts.append(held)
+        elif kind in _NUMBERS:
+            continue
+        elif kind is dict:
+            keys.update(map(str, held))
+            pending += held.values()
+        elif kind is list or kind is tuple:
+            pending += held
+        elif isinstance(held, Part):
+            fields = held.__dict__
+            pending += [fields[name] for name in held.model_fields_set]
+    return texts, keys
 
 
 def _secrets(resource: Part) -> Iterator[tuple[Path, str]]:
@@ -172,8 +209,7 @@ def remote_code_not_allowed(view: View) -> Iterator[Breach]:
 
 
 def _trusting(spec: Part) -> Iterator[Path]:
-    for name in spec.model_fields_set:
-        value = getattr(spec, name)
+    for name, value in spec.__dict__.items():
         if isinstance(value, dict):
             yield from _flagged(value, ("spec", name))
         elif isinstance(value, str) and name == "config" and any(_flagged(_read(spec, value), ())):
@@ -211,7 +247,7 @@ def _not_allowed(ref: Ref, view: View) -> list[str]:
     return sorted(names - set(view.settings.spec.allow_remote_code))
 
 
-_HUB_FIELDS = ("huggingface_name", "huggingface_model_name")
+_HUB_FIELDS = ((Dataset, "huggingface_name"), (Model, "huggingface_model_name"), (Adapter, "huggingface_name"))
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?\Z")
 
 
@@ -237,9 +273,10 @@ def hub_name_is_a_path(view: View) -> Iterator[Breach]:
           revision: 0123456789abcdef0123456789abcdef01234567
           features: [text, queue]
     """
-    for ref, manifest in view.manifests.items():
-        for name in _HUB_FIELDS:
-            value = getattr(manifest.resource.spec, name, "")
+    for kind, name in _HUB_FIELDS:
+        for manifest in view.of(kind):
+            value = getattr(manifest.resource.spec, name)
             if value and (not _HUB_NAME.match(value) or ".." in value):
+                ref = manifest.resource.ref
                 hint = "write owner/name as on the hub, or give a location with a project type"
                 yield Breach(("spec", name), f"{value!r} is not a name on the hub", hint, ref, manifest.source)

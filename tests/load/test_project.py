@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from studio.core.errors import UsageError
 from studio.core.references import Ref
 from studio.load import files
+from studio.load.files import find_root
 from studio.load.problems import Fault, Problem
-from studio.load.project import find_root, load_project, shipped_defaults
+from studio.load.project import load_project, shipped_defaults
 from tests import projects
 from tests.projects import SETTINGS, manifest
 
