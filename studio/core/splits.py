@@ -1,4 +1,4 @@
-"""How many rows a split leaves on each side: the arithmetic of the jobs, for rules that must not import them."""
+"""How many rows a split leaves on each side: the arithmetic that jobs, rules and previews share."""
 
 from __future__ import annotations
 

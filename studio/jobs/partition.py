@@ -6,7 +6,6 @@ The permutations are those of ``datasets.Dataset.shuffle(seed)`` and ``train_tes
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from studio.core.errors import JobError
 from studio.core.jobspec import Split
+from studio.core.splits import sampled, sizes
 
 Indices = NDArray[np.int64]
 
@@ -30,22 +30,19 @@ def sample(rows: int, fraction: float, seed: int) -> Indices:
     """A share of ``rows`` in shuffled order; all of them, in order, when ``fraction`` is 1.0."""
     if fraction >= 1.0:
         return np.arange(rows)
-    return np.random.default_rng(seed).permutation(rows)[: int(rows * fraction)]
+    return np.random.default_rng(seed).permutation(rows)[: sampled(rows, fraction)]
 
 
 def partition(rows: int, split: Split) -> Partition:
     """Sample, then split; raises JobError when a side would be empty."""
+    parts = sizes(rows, split.fraction, split.train)
+    if not parts.train or (split.train < 1.0 and not parts.held_out):
+        raise too_small(rows, split, "no row is left to train on" if not parts.train else "no row is held out")
     kept = sample(rows, split.fraction, split.seed)
-    if not len(kept):
-        raise too_small(rows, split, "no row is left to train on")
     if split.train >= 1.0:
         return Partition(kept, kept[:0])
-    train = math.floor(split.train * len(kept))
-    held_out = len(kept) - train
-    if not train or not held_out:
-        raise too_small(rows, split, "no row is left to train on" if not train else "no row is held out")
     order = np.random.default_rng(split.seed).permutation(len(kept))
-    return Partition(kept[order[held_out:]], kept[order[:held_out]])
+    return Partition(kept[order[parts.held_out :]], kept[order[: parts.held_out]])
 
 
 def too_small(rows: int, split: Split, what: str) -> JobError:

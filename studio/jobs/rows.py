@@ -142,6 +142,6 @@ _LOADERS: dict[str, Callable[[DatasetInput, JobSpec], DatasetDict | Dataset]] = 
     "huggingface": _hub,
     "project": _folder,
     "project_csv": _local(readers.read_csv),
-    "project_json": _local(readers.read_json),
-    "project_jsonl": _local(readers.read_jsonl),
+    "project_json": _local(readers.read_objects),
+    "project_jsonl": _local(readers.read_objects),
 }

@@ -34,6 +34,11 @@ def test_csv_cells_stay_text(spec: JobSpec) -> None:
     assert loaded["train"]["note"][:] == ["NA", "", "a, b\nc"]
 
 
+def test_a_cell_may_be_long(spec: JobSpec) -> None:
+    long = "x" * 200_000
+    assert load(spec, "project_csv", "a.csv", f"a\n{long}\n")["train"]["a"][:] == [long]
+
+
 def test_a_byte_order_mark_is_not_part_of_a_name(spec: JobSpec) -> None:
     loaded = load(spec, "project_csv", "a.csv", b"\xef\xbb\xbfcode\n1\n")
     assert loaded["train"].column_names == ["code"]
@@ -42,12 +47,12 @@ def test_a_byte_order_mark_is_not_part_of_a_name(spec: JobSpec) -> None:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ("a,b\n1\n", "row 2 has 1 cells, the header has 2"),
-        ("a,a\n1,2\n", "repeated columns a"),
-        ("", "the file is empty"),
+        ("a,b\n1\n", r"a\.csv:2: 1 cell where the header has 2"),
+        ("a,a\n1,2\n", r"a\.csv:1: the header names the column 'a' twice"),
+        ("", "has no header line"),
         ("a,b\n", "has no rows"),
-        (b"a\n\xff\xfe\n", "cannot be read"),
-        ('a\n"open\n', "cannot be read"),
+        (b"a\n\xff\xfe\n", r"a\.csv:2:1: not UTF-8"),
+        ('a\n"open\n', r"a\.csv:2: unexpected end of data"),
     ],
 )
 def test_a_faulty_csv_file_says_what_is_wrong(spec: JobSpec, content: str | bytes, fault: str) -> None:

@@ -74,30 +74,31 @@ def test_good_rows_give_columns_rows_and_the_digest_of_the_bytes(
         ("project_csv", "a,b\n1,2\n1,2,3\n", Defect.RAGGED, "rows.csv:3: 3 cells where the header has 2"),
         ("project_csv", "a,b\n1\n", Defect.RAGGED, "rows.csv:2: 1 cell where the header has 2"),
         ("project_csv", 'a,b\n"1\n2",3\n4\n', Defect.RAGGED, "rows.csv:4: 1 cell"),
+        ("project_csv", "a;b\n1,5;2\n", Defect.RAGGED, "rows.csv:2: 2 cells where the header has 1"),
         ("project_csv", "a,a\n1,2\n", Defect.SYNTAX, "names the column 'a' twice"),
         ("project_csv", "a,\n1,2\n", Defect.SYNTAX, "has a column without a name"),
         ("project_csv", 'a,b\n"1,2\n', Defect.SYNTAX, "rows.csv:2: unexpected end of data"),
         ("project_csv", 'a,b\n"x"y,2\n', Defect.SYNTAX, "rows.csv:2:"),
-        ("project_csv", b"a,b\n\xff,2\n", Defect.ENCODING, "is not UTF-8"),
-        ("project_csv", "a,b\n1,2\n".encode("utf-16"), Defect.ENCODING, "is not UTF-8"),
+        ("project_csv", b"a,b\n\xff,2\n", Defect.ENCODING, "rows.csv:2:1: not UTF-8 (byte 0xff)"),
+        ("project_csv", "a,b\n1,2\n".encode("utf-16"), Defect.ENCODING, "'rows.csv' is not UTF-8 but UTF-16"),
         ("project_json", "", Defect.EMPTY, "is empty"),
         ("project_json", "[]", Defect.EMPTY, "holds no rows"),
-        ("project_json", "{", Defect.SYNTAX, "rows.json: Expecting property name"),
-        ("project_json", "5", Defect.SYNTAX, "is not an array of objects"),
-        ("project_json", '{"a": 1}', Defect.SYNTAX, "is not an array of objects"),
-        ("project_json", '{"a": [], "b": []}', Defect.SYNTAX, "is not an array of objects"),
+        ("project_json", "{", Defect.SYNTAX, "rows.json:1:2: Expecting property name"),
+        ("project_json", "5", Defect.SYNTAX, "neither an array of objects"),
+        ("project_json", '{"a": 1}', Defect.SYNTAX, "neither an array of objects"),
+        ("project_json", '{"a": [], "b": []}', Defect.SYNTAX, "neither an array of objects"),
         ("project_json", '[{"a": 1}, 5]', Defect.SYNTAX, "item 1 is not an object"),
-        ("project_json", "[{}]", Defect.SYNTAX, "item 0 is not an object"),
+        ("project_json", "[{}]", Defect.SYNTAX, "item 0: an empty object"),
         ("project_json", '[{"a": 1}, {"b": 1}]', Defect.RAGGED, "item 1 lacks 'a'"),
         ("project_json", '[{"a": 1}, {"a": 1, "b": 1}]', Defect.RAGGED, "item 1 has an extra key 'b'"),
-        ("project_json", b'[{"a": "\xff"}]', Defect.ENCODING, "is not UTF-8"),
+        ("project_json", b'[{"a": "\xff"}]', Defect.ENCODING, "rows.json:1:9: not UTF-8"),
         ("project_json", "[" * 100_000, Defect.SYNTAX, "rows.json: maximum recursion depth"),
         ("project_jsonl", "", Defect.EMPTY, "is empty"),
         ("project_jsonl", "\n\n", Defect.EMPTY, "holds no rows"),
         ("project_jsonl", '{"a": 1}\n{"a": \n', Defect.SYNTAX, "rows.jsonl:2:"),
         ("project_jsonl", '{"a": 1}\n[1]\n', Defect.SYNTAX, "rows.jsonl:2: not an object"),
         ("project_jsonl", '{"a": 1}\n{"b": 1}\n', Defect.RAGGED, "rows.jsonl:2 lacks 'a'"),
-        ("project_jsonl", b'{"a": "\xff"}\n', Defect.ENCODING, "is not UTF-8"),
+        ("project_jsonl", b'{"a": "x"}\n{"a": "\xc3\xa4 \xff"}\n', Defect.ENCODING, "rows.jsonl:2:10: not UTF-8"),
         ("project_jsonl", "[" * 100_000, Defect.SYNTAX, "rows.jsonl:1:"),
     ],
 )
@@ -112,7 +113,7 @@ def test_bad_rows_give_the_defect_its_line_and_a_hint(
     ("location", "kind", "words"),
     [
         ("nowhere.csv", Defect.MISSING, "the file 'nowhere.csv' does not exist"),
-        ("folder.csv", Defect.MISSING, "does not exist"),
+        ("folder.csv", Defect.MISSING, "'folder.csv' is a folder, not a file"),
         ("rows.txt", Defect.EXTENSION, "does not end in .csv"),
         ("ROWS.CSV", Defect.EXTENSION, "does not end in .csv"),
         ("../rows.csv", Defect.OUTSIDE, "leaves the project"),
@@ -241,6 +242,18 @@ def test_the_first_row_is_given_as_it_is_written(
     observe(tmp_path, type, content)
     spec = DatasetSpec(type=type, location=f"rows{ENDINGS[type]}")
     assert datasets.first_row(spec, tmp_path) == row
+
+
+def test_a_ragged_file_of_another_separator_is_said_to_have_one(tmp_path: Path) -> None:
+    found = defect(observe(tmp_path, "project_csv", "text;price\nsoap;1,5\n"))
+    assert found.hint == "its header is separated by semicolons; save it with commas"
+
+
+@pytest.mark.parametrize(("location", "hint"), [("rows.csv", "write type: project_csv"), ("rows.txt", "name a folder")])
+def test_a_file_where_a_folder_is_wanted_is_said_to_be_one(tmp_path: Path, location: str, hint: str) -> None:
+    (tmp_path / location).write_text("a\n1\n")
+    found = defect(datasets.observe(DatasetSpec(type="project", location=location), tmp_path))
+    assert found.message == f"{location!r} is a file, not a folder" and found.hint.startswith(hint)
 
 
 def test_there_is_no_first_row_where_there_is_no_file(tmp_path: Path) -> None:
