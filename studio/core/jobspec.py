@@ -66,6 +66,11 @@ class Templates(Record):
     input: str = ""
     completion: str = ""
 
+    def trained(self, loss: str) -> tuple[str, str]:
+        """What a row shows and what it teaches. Completion-only loss needs both parts; else the whole text teaches."""
+        both = loss == "completion" and self.input and self.completion
+        return (self.input, self.completion) if both else ("", self.prompt)
+
 
 class Split(Record):
     """How rows become training and held-out rows: sample ``fraction``, then keep ``train`` of it for training."""

@@ -49,7 +49,7 @@ def parse(template: str) -> Template:
         token = match.group()
         if token in ("{{", "}}"):
             literal += token[0]
-        elif match.group(1) is not None and _FIELD.match(match.group(1)):
+        elif match.group(1) is not None and is_field(match.group(1)):
             texts.append(literal)
             fields.append(match.group(1))
             literal = ""
@@ -57,6 +57,11 @@ def parse(template: str) -> Template:
             raise TemplateError(_fault(token), match.start())
     texts.append(literal + template[start:])
     return Template(tuple(texts), tuple(fields))
+
+
+def is_field(name: str) -> bool:
+    """Whether a column of this name can be a placeholder."""
+    return _FIELD.match(name) is not None
 
 
 def _fault(token: str) -> str:

@@ -39,7 +39,7 @@ class Counts:
 def load(spec: JobSpec, work: TrainingWork, eos: str, events: EventLog) -> Corpus:
     """Rows, split and rendered. Completion-only loss needs both templates; without them the full text counts."""
     parts = work.templates
-    completion_only = work.loss == "completion" and bool(parts.input and parts.completion)
+    completion_only = bool(parts.trained(work.loss)[0])
     if work.loss == "completion" and not completion_only:
         events.write("data", "the prompt has no input and completion templates: the loss is taken on the full text")
     if completion_only and parts.input + parts.completion != parts.prompt:

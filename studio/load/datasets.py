@@ -95,7 +95,7 @@ def _objects(path: Path, location: str) -> Reading:
     rows = 0
     for where, row in rowfiles.objects(path, location):
         if not row:
-            raise RowsError(Flaw.SYNTAX, f"{where}: an empty object", "name the columns: {\"question\": ..., ...}")
+            raise RowsError(Flaw.SYNTAX, f"{where}: an empty object", 'name the columns: {"question": ..., ...}')
         if not features:
             features, keys = tuple(row), set(row)
         if row.keys() != keys:

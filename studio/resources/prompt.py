@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Strict
 
 from studio.core.templates import escape
-from studio.resources.base import DESCRIPTIVE, OUTCOME, Resource, Spec, field
+from studio.resources.base import DESCRIPTIVE, OUTCOME, Part, Resource, Spec, field
+from studio.resources.output_columns import output_column
 
 
 class PromptType(StrEnum):
     """Guide, Type Enums."""
 
     IN_PLACE = "in_place"
+
+
+class PromptExample(Part):
+    """What the templates make of one row, written down and checked; each text is optional, one is needed."""
+
+    row: dict[str, Any] = Field(default_factory=dict, description="Column to value, as in the data set.")
+    prompt: str | None = field(DESCRIPTIVE, "The whole training text of the row.")
+    input: str | None = field(DESCRIPTIVE, "What the model is shown.")
+    completion: str | None = field(DESCRIPTIVE, "What the model must answer.")
 
 
 class PromptSpec(Spec):
@@ -25,6 +37,9 @@ class PromptSpec(Spec):
     input_template: str = field(OUTCOME, "What the model is shown.", "")
     completion_template: str = field(OUTCOME, "What the model must answer.", "")
     generate: bool = field(OUTCOME, "Derive the templates from the data set's columns.", False)
+    examples: Annotated[tuple[PromptExample, ...], Strict(False)] = field(
+        DESCRIPTIVE, "Rows and the texts they must become; validate compares them with what the templates give.", ()
+    )
 
 
 class Prompt(Resource):
@@ -41,28 +56,9 @@ class PromptFacts:
     completion_template: str
 
 
-OUTPUT_COLUMNS = (
-    "answer", "answers", "response", "responses", "output", "outputs", "completion", "completions", "target", "targets",
-    "label", "labels", "reply", "replies", "solution", "solutions", "result", "results", "summary", "summaries",
-    "translation", "translations", "prediction", "predictions", "expected", "expected_output", "expected_answer",
-    "gold", "gold_answer", "reference", "references", "ground_truth", "truth", "correct_answer", "best_answer",
-    "final_answer", "assistant", "assistant_response", "bot", "bot_response", "chosen", "accepted", "generated_text",
-    "generation", "output_text", "target_text", "response_text", "answer_text", "completion_text", "class",
-    "class_label", "category", "categories", "intent", "intents", "queue", "tag", "tags", "topic", "topics",
-    "sentiment", "rating", "score", "verdict", "decision", "conclusion", "explanation", "rationale", "headline",
-    "title", "highlights", "abstract", "sql", "query_result", "code", "program", "y",
-)  # fmt: skip
-"""Common names of output columns, best first (guide, Auto-Generation from Dataset Columns: a ranked list)."""
-
 _PREAMBLE = (
     "You are an LLM responsible for generating a response. Please provide a response given the user input below.\n\n"
 )
-
-
-def output_column(columns: tuple[str, ...]) -> str:
-    """The column with the best-ranked name, else the last one."""
-    by_fold = {column.lower(): column for column in reversed(columns)}
-    return next((by_fold[name] for name in OUTPUT_COLUMNS if name in by_fold), columns[-1])
 
 
 def generate_templates(columns: tuple[str, ...]) -> PromptFacts:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, assert_never
 from studio.core.findings import Finding, Path, Phase, Severity, Source, sort_key
 from studio.core.references import Ref
 from studio.graph import Graph, producer
+from studio.load import configs
 from studio.load.files import SETTINGS_FILE
 from studio.load.hub import Hub, HubFault
 from studio.load.manifests import Manifest
@@ -45,6 +46,7 @@ class View:
     backend_types: tuple[str, ...] = ("local",)
     hub: Hub | None = None
     _by_kind: dict[type[Resource], list[Manifest]] = field(default_factory=dict)
+    _default_configs: configs.Defaults | None = None
 
     def __post_init__(self) -> None:
         for manifest in self.manifests.values():
@@ -53,6 +55,14 @@ class View:
     def of(self, kind: type[Resource]) -> Sequence[Manifest]:
         """The manifests of one kind, by name."""
         return self._by_kind.get(kind, ())
+
+    @property
+    def default_configs(self) -> configs.Defaults:
+        """The Configs in force where jobs name none; looked up once."""
+        if self._default_configs is None:
+            shipped = {ref: manifest.resource for ref, manifest in self.defaults.items()}
+            self._default_configs = configs.defaults(self.graph.resources, shipped)
+        return self._default_configs
 
     def get(self, ref: Ref | None, kind: type[R]) -> R | None:
         """The resource behind ``ref`` when it is of ``kind``."""

@@ -39,7 +39,7 @@ OURS = {
     "Dataset": "revision subset",
     "Model": "revision",
     "Adapter": "revision",
-    "Prompt": "generate",
+    "Prompt": "generate examples",
     "Config": "default",
     "FineTuningJob": "loss",
     "EvaluationJob": "metrics gates gpu_label_id",

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.templates import parse
-from studio.resources.prompt import OUTPUT_COLUMNS, generate_templates, output_column
+from studio.resources.output_columns import OUTPUT_COLUMNS, output_column
+from studio.resources.prompt import generate_templates
 
 columns = st.lists(st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_ ]{0,10}", fullmatch=True), min_size=1, max_size=5, unique=True)
 
@@ -23,6 +24,12 @@ columns = st.lists(st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_ ]{0,10}", fullmatch=True
         (("first", "second", "third"), "third"),
         (("only",), "only"),
         (("Answer", "answer", "q"), "Answer"),
+        (("Best Answer", "question"), "Best Answer"),
+        (("bestAnswer", "question"), "bestAnswer"),
+        (("expected-output", "input"), "expected-output"),
+        (("replies", "message"), "replies"),
+        (("categories", "predicted_category"), "categories"),
+        (("title", "ground_truth"), "ground_truth"),
     ],
 )
 def test_the_output_is_the_best_ranked_column_else_the_last(names: tuple[str, ...], output: str) -> None:
@@ -33,6 +40,12 @@ def test_the_ranked_list_names_no_column_twice_and_starts_as_in_the_guide() -> N
     assert len(set(OUTPUT_COLUMNS)) == len(OUTPUT_COLUMNS)
     ranks = [OUTPUT_COLUMNS.index(name) for name in ("answer", "response", "output", "label", "target")]
     assert ranks[0] == 0 and all(rank < 30 for rank in ranks)
+
+
+def test_the_ranked_list_holds_about_500_names_that_a_column_can_have() -> None:
+    assert 450 <= len(OUTPUT_COLUMNS) <= 550
+    assert all(name.replace("_", "").isalpha() and name == name.lower() for name in OUTPUT_COLUMNS)
+    assert not {"question", "input", "instruction", "prompt", "context", "text", "id"} & set(OUTPUT_COLUMNS)
 
 
 def test_the_templates_are_the_guides_but_for_the_space_that_belongs_to_the_answer() -> None:

@@ -1,0 +1,83 @@
+"""What rules measure of data: what columns hold, and what ``max_length`` leaves of a job's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from studio.core.jobspec import Templates
+from studio.core.references import Ref
+from studio.core.templates import Template, TemplateError, parse
+from studio.load import configs, datasets, lengths, samples, token_counts
+from studio.load.documents import YamlFault
+from studio.load.lengths import Lengths, Limit, Texts
+from studio.load.samples import Profile
+from studio.load.token_counts import Tokenizer
+from studio.resources.dataset import Dataset, DatasetFacts
+from studio.resources.fine_tuning_job import FineTuningJob, Framework
+from studio.resources.model import Model, ModelFacts
+from studio.resources.prompt import PromptFacts
+from studio.rules.base import View
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The limit of a job's rows, and their lengths; some row exceeds it."""
+
+    limit: Limit
+    lengths: Lengths
+
+
+def profile(view: View, ref: Ref | None) -> Profile | None:
+    """What the columns of a file of the project hold; None for other data sets."""
+    dataset, facts = view.get(ref, Dataset), view.facts(ref, DatasetFacts)
+    path = datasets.local_file(dataset.spec, view.root) if dataset and facts and facts.rows else None
+    return samples.profile(path, facts.digest, facts.rows) if path else None
+
+
+def template(text: str, known: Profile) -> Template | None:
+    """A template whose fields are all columns of the data set."""
+    try:
+        parsed = parse(text)
+    except TemplateError:
+        return None
+    return parsed if all(field in known.columns for field in parsed.fields) else None
+
+
+def cut(job: FineTuningJob, view: View) -> Cut | None:
+    """What ``max_length`` does to a job's rows; None where nothing exceeds it, or nothing can be measured offline."""
+    spec = job.spec
+    data, model = (view.graph.target(job.ref, "spec", field) for field in ("dataset", "base_model"))
+    prompt = view.facts(view.graph.target(job.ref, "spec", "prompt"), PromptFacts)
+    dataset, base, known = view.get(data, Dataset), view.get(model, Model), profile(view, data)
+    if spec.framework_type != Framework.LEGACY or spec.user_script or not (dataset and base and known and prompt):
+        return None
+    facts, model_facts = view.facts(data, DatasetFacts), view.facts(model, ModelFacts)
+    arguments = _arguments(job, view, model_facts.family if model_facts else "")
+    tokenizer = token_counts.in_project(base.spec, view.root) if model_facts else None
+    if arguments is None or not isinstance(tokenizer, Tokenizer):
+        return None
+    allowed = lengths.limit(arguments)
+    texts = _texts(prompt, spec.loss, known, lengths.end(arguments, tokenizer.eos))
+    path = datasets.local_file(dataset.spec, view.root)
+    if texts is None or path is None or allowed.tokens is None or lengths.fits(known, texts, allowed):
+        return None
+    found = lengths.of_file(path, facts.digest, facts.rows, texts, tokenizer, model_facts.digest, allowed.tokens)
+    return Cut(allowed, found) if isinstance(found, Lengths) and found.over(allowed) else None
+
+
+def _arguments(job: FineTuningJob, view: View, family: str) -> dict[str, Any] | None:
+    """The training arguments in force; None where other rules report what is wrong with them."""
+    value = job.spec.training_arguments_config
+    try:
+        return configs.in_force(view.graph.resources, view.default_configs, "training_arguments", value, family)[1]
+    except (KeyError, ValueError, TypeError, RecursionError, YamlFault):
+        return None
+
+
+def _texts(prompt: PromptFacts, loss: str, known: Profile, end: str) -> Texts | None:
+    parts = Templates(
+        prompt=prompt.prompt_template, input=prompt.input_template, completion=prompt.completion_template
+    ).trained(loss)
+    shown, answer = (template(part, known) for part in parts)
+    return Texts(shown, answer, end) if shown and answer else None
