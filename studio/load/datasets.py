@@ -118,5 +118,5 @@ def first_row(spec: DatasetSpec, root: Path) -> dict[str, object] | None:
 
 def local_file(spec: DatasetSpec, root: Path) -> Path | None:
     """The file of the project that holds the rows; None when there is none."""
-    path = files.inside(root, spec.location) if spec.location and spec.type in list(EXTENSIONS) else None
+    path = files.inside(root, spec.location) if spec.location and spec.type in EXTENSIONS else None
     return path if path and path.is_file() else None
