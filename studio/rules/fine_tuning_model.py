@@ -10,7 +10,7 @@ from studio.core.findings import Path, Severity
 from studio.core.patterns import NotUnderstood
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
-from studio.load import configs, lora_targets
+from studio.load import lora_targets
 from studio.load.job_memory import Inputs, of_job
 from studio.load.lora_targets import ALL_LINEAR
 from studio.memory import Parts
@@ -46,9 +46,7 @@ ADVICE = {
 
 
 def _inputs(view: View) -> Inputs:
-    shipped = {ref: manifest.resource for ref, manifest in view.defaults.items()}
-    resources = view.graph.resources
-    return Inputs(view.root, resources, view.observations, configs.defaults(resources, shipped))
+    return Inputs(view.root, view.graph.resources, view.observations, view.default_configs)
 
 
 def _written(view: View, value: str | dict[str, Any] | None) -> bool:
