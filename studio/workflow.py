@@ -31,6 +31,7 @@ from studio.load.observation import Observation
 from studio.load.patches import blame
 from studio.load.positions import place
 from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_project
+from studio.load.registry import registry
 from studio.load.settings import SecretName
 from studio.observe import observe
 from studio.plan import Plan, Recorded, make_plan
@@ -99,6 +100,7 @@ def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
         loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observations, loaded.problems,
         backend_types=tuple(sorted(BACKENDS)),
         hub=Hub(loaded.settings.spec.hf_token.env) if Phase.ONLINE in wanted else None,
+        registry=registry(loaded.settings.spec.backend, os.environ) if Phase.ONLINE in wanted else None,
     )  # fmt: skip
     findings = [blame(finding, loaded.origins) for finding in check(view, wanted)]
     return Checked(loaded, graph, observations, place(loaded.root, findings))

@@ -49,7 +49,7 @@ def as_json(command: F) -> F:
 
 def online(command: F) -> F:
     """``--online``."""
-    return click.option("--online", is_flag=True, help="Also ask the Hugging Face Hub.")(command)
+    return click.option("--online", is_flag=True, help="Also ask the Hugging Face Hub and the CML registry.")(command)
 
 
 def colored() -> bool:

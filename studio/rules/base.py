@@ -25,6 +25,7 @@ from studio.load.hub import Hub, HubFault
 from studio.load.manifests import Manifest
 from studio.load.observation import Defect, Observation, Unusable
 from studio.load.problems import Fault, Problem
+from studio.load.registry import Registry
 from studio.load.settings import Project
 from studio.resources.base import Resource
 from studio.resources.dataset import DatasetFacts
@@ -34,7 +35,7 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(slots=True)
 class View:
-    """All that a rule may look at. ``hub`` is there in the online phase only."""
+    """All that a rule may look at. ``hub`` and ``registry`` are there in the online phase only."""
 
     root: FilePath
     settings: Project
@@ -45,6 +46,7 @@ class View:
     problems: list[Problem]
     backend_types: tuple[str, ...] = ("local",)
     hub: Hub | None = None
+    registry: Registry | None = None
     _by_kind: dict[type[Resource], list[Manifest]] = field(default_factory=dict)
     _default_configs: configs.Defaults | None = None
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+
+from tests.fakes.http import Answer, Request, as_json
+from tests.fakes.http import serving as answering
 
 COMMIT = "8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f"
-_API = re.compile(r"/api/(?P<type>models|datasets)/(?P<name>.+?)(?:/(?P<what>revision|tree)/(?P<revision>[^/]+))?")
+_API = re.compile(
+    r"/api/(?P<type>models|datasets)/(?P<name>.+?)(?:/(?P<what>revision|tree)/(?P<revision>[^/]+)(?:/(?P<below>.+))?)?"
+)
 _FILE = re.compile(r"/(?:(?P<type>datasets)/)?(?P<name>.+?)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 
 
@@ -34,6 +37,11 @@ class Repo:
     private: bool = False
     broken: bool = False
 
+    @classmethod
+    def of(cls, folder: Path, *, gated: bool = False) -> Repo:
+        """A repository with the files of a folder."""
+        return cls(files={path.name: path.read_bytes() for path in folder.iterdir()}, gated=gated)
+
 
 @dataclass(slots=True)
 class FakeHub:
@@ -44,9 +52,9 @@ class FakeHub:
     url: str = ""
     requests: list[str] = field(default_factory=list)
 
-    def answer(self, method: str, target: str, token: str) -> Answer:
-        self.requests.append(f"{method} {target}")
-        path = unquote(urlsplit(target).path)
+    def answer(self, request: Request) -> Answer:
+        self.requests.append(f"{request.method} {request.target}")
+        path, token = request.path, request.bearer
         found = _API.fullmatch(path) or _FILE.fullmatch(path)
         if found is None:
             return refuse(404, "EntryNotFound", "not found")
@@ -55,15 +63,6 @@ class FakeHub:
         parts = found.groupdict()
         repo = self.repos.get((parts["type"] or "models", parts["name"]))
         return _denied(repo, parts.get("revision"), bool(token)) or _content(repo or Repo(), parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes = b""
 
 
 def refuse(status: int, code: str, message: str) -> Answer:
@@ -86,8 +85,10 @@ def _denied(repo: Repo | None, revision: str | None, known_caller: bool) -> Answ
 def _content(repo: Repo, parts: dict[str, str | None]) -> Answer:
     if "file" in parts:
         return _file(repo, parts["file"] or "")
+    if parts["below"]:
+        return refuse(404, "EntryNotFound", "Entry not found")
     described: Any = _tree(repo) if parts["what"] == "tree" else _info(repo, parts["name"] or "")
-    return Answer(200, {"Content-Type": "application/json"}, json.dumps(described).encode())
+    return as_json(described)
 
 
 def _info(repo: Repo, name: str) -> dict[str, Any]:
@@ -129,33 +130,5 @@ def _oid(body: bytes) -> str:
 def serving(repos: dict[tuple[str, str], Repo]) -> Iterator[FakeHub]:
     """A hub with these repositories on a free port of this machine, until the block ends."""
     hub = FakeHub(repos)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            answer = hub.answer(self.command, self.path, token)
-            self.send_response(answer.status)
-            for header, value in answer.headers.items():
-                self.send_header(header, value)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Say nothing on the terminal of a test run."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with answering(hub.answer) as hub.url:
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from studio.core.jobspec import ExportOutput, JobResult, JobSpec, TrainingOutput
+from tests.fakes.hub import COMMIT, Repo, serving
 
-from .hub_server import COMMIT, TOKEN, serving
 from .workbench import MakeSpec, environment, export, in_process_of_its_own, log, training
 
 pytestmark = pytest.mark.slow
 NAME = "acme/tiny"
+TOKEN = "good-token"
 BASE: dict[str, Any] = {"name": "tiny", "type": "huggingface", "huggingface_name": NAME, "revision": COMMIT}
 
 
@@ -52,20 +53,20 @@ def test_a_gated_model_is_fetched_with_the_named_variable_and_without_pickles(
     make_spec: MakeSpec, repository: Path
 ) -> None:
     spec = make_spec(export(None, model=BASE), secrets={"hf_token": "MY_TOKEN"})
-    with serving(repository, NAME, gated=True) as (address, asked):
-        result = run(spec, address, MY_TOKEN=TOKEN)
+    with serving({("models", NAME): Repo.of(repository, gated=True)}) as hub:
+        result = run(spec, hub.url, MY_TOKEN=TOKEN)
     assert isinstance(result.output, ExportOutput), result.failure
-    assert not [path for path in asked if path.endswith(".bin")]
+    assert not [path for path in hub.requests if path.endswith(".bin")]
     assert TOKEN not in log(spec) and TOKEN not in (spec.folder / "model" / "README.md").read_text()
 
 
 def test_adapter_weights_are_registered_over_a_reference(make_spec: MakeSpec, router: str, repository: Path) -> None:
     spec = make_spec(export(router, model=BASE, weights="adapter"))
-    with serving(repository, NAME) as (address, _):
-        result = run(spec, address)
+    with serving({("models", NAME): Repo.of(repository)}) as hub:
+        result = run(spec, hub.url)
         assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
         folder, flavor = registered(spec)
-        answer = predicted(spec, address)
+        answer = predicted(spec, hub.url)
     assert flavor["source_model_name"] == NAME and flavor["source_model_revision"] == COMMIT
     assert [path.name for path in folder.rglob("*.safetensors")] == ["adapter_model.safetensors"]
     assert answer == ["card"]
@@ -94,8 +95,8 @@ def predicted(spec: JobSpec, address: str) -> list[str]:
 
 def test_a_reference_stores_no_weights(make_spec: MakeSpec, repository: Path) -> None:
     spec = make_spec(export(None, model=BASE, weights="reference"))
-    with serving(repository, NAME) as (address, _):
-        result = run(spec, address)
+    with serving({("models", NAME): Repo.of(repository)}) as hub:
+        result = run(spec, hub.url)
     assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
     folder, flavor = registered(spec)
     assert flavor["source_model_name"] == NAME and flavor["source_model_revision"] == COMMIT
@@ -131,8 +132,8 @@ def test_what_the_hub_refuses_is_said(
     spec = make_spec(export(None))
     path = spec.path("spec.json")
     path.write_text(spec.model_dump_json())
-    with serving(repository, NAME, gated=gated) as (address, _):
-        assert fault in downloading(address, path, name, revision)
+    with serving({("models", NAME): Repo.of(repository, gated=gated)}) as hub:
+        assert fault in downloading(hub.url, path, name, revision)
 
 
 def test_a_hub_that_does_not_answer_is_said(make_spec: MakeSpec) -> None:
@@ -162,8 +163,8 @@ def test_rows_come_from_the_hub_at_their_revision(make_spec: MakeSpec, tmp_path:
     dataset = {"name": "tickets", "type": "huggingface", "huggingface_name": "acme/tickets", "revision": COMMIT}
     spec = make_spec(training(dataset=dataset))
     spec.path("acme/tickets").mkdir(parents=True)  # a folder of that name in the project is not what is meant
-    with serving(folder, "acme/tickets") as (address, asked):
-        result = run(spec, address)
+    with serving({("datasets", "acme/tickets"): Repo.of(folder)}) as hub:
+        result = run(spec, hub.url)
     assert isinstance(result.output, TrainingOutput), result.failure
     assert (result.output.train_rows, result.output.held_out_rows) == (16, 4)
-    assert any(path.startswith(f"/datasets/acme/tickets/resolve/{COMMIT}/") for path in asked)
+    assert any(f" /datasets/acme/tickets/resolve/{COMMIT}/" in path for path in hub.requests)

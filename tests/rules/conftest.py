@@ -15,6 +15,7 @@ from studio.core.findings import Finding, Phase
 from studio.resources import KINDS, Kind
 from studio.resources.base import DESCRIPTIVE, Resource, Spec, field
 from studio.workflow import validate
+from tests.fakes.cml import KEY, MODEL_ID, FakeWorkspace, logged, registered_model, workspace
 from tests.fakes.hub import FakeHub, Repo, serving
 from tests.projects import llama, safetensors
 from tests.rules import examples
@@ -117,9 +118,23 @@ def hub() -> Iterator[FakeHub]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def cml() -> Iterator[FakeWorkspace]:
+    """A workspace whose registry knows what the examples name."""
+    with workspace(
+        registered_model(MODEL_ID, logged(), {}),
+        registered_model("no-version"),
+        registered_model("not-logged", {"model_version_metadata": {"mlops_type": "SIMPLE"}}, logged()),
+        registered_model("no-run", logged(run="")),
+    ) as running:
+        yield running
+
+
 @pytest.fixture
-def online(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
-    """Point the hub client at the fake, without a token."""
+def online(hub: FakeHub, cml: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """Point the clients at the fakes: the hub without a token, the workspace with a key."""
+    monkeypatch.setenv("CDSW_API_URL", f"{cml.url}/api/v1")
+    monkeypatch.setenv("CDSW_APIV2_KEY", KEY)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # the jobs' tests are offline
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

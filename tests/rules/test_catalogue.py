@@ -14,14 +14,14 @@ GUIDE = {
     **{f"FT-{number:03}": Severity.ERROR for number in range(1, 17)},
     **{f"EV-{number:03}": Severity.ERROR for number in range(1, 9)},
     **{f"DS-{number:03}": Severity.ERROR for number in range(1, 4)},
-    **{f"MD-{number:03}": Severity.ERROR for number in range(1, 3)},
+    **{f"MD-{number:03}": Severity.ERROR for number in range(1, 4)},
     **{f"AD-{number:03}": Severity.ERROR for number in range(1, 6)},
     **{f"PR-{number:03}": Severity.ERROR for number in range(1, 6)},
     **{f"CF-{number:03}": Severity.ERROR for number in range(1, 4)},
     "CF-004": Severity.INFO,
     **{f"EX-{number:03}": Severity.ERROR for number in range(1, 6)},
 }
-"""The rules of the guide and their severities, but for MD-003, which asks a CML workspace."""
+"""The rules of the guide and their severities."""
 IMPLIED = {"REF-003": {"FT-017"}}
 """Rules whose bad example cannot but break another one."""
 
@@ -83,11 +83,8 @@ def test_ids_of_a_domain_are_numbered_without_gaps() -> None:
     for id in RULES:
         domain, _, number = id.partition("-")
         numbers.setdefault(domain, []).append(int(number))
-    reserved = {"MD": [3]}
-    for domain, found in numbers.items():
-        assert sorted(found + reserved.get(domain, [])) == list(
-            range(1, len(found) + 1 + len(reserved.get(domain, [])))
-        )
+    for found in numbers.values():
+        assert sorted(found) == list(range(1, len(found) + 1))
 
 
 def test_names_of_rules_are_unique_within_their_domain() -> None:

@@ -51,6 +51,43 @@ def test_each_answer_of_the_hub_has_its_own_words(
     assert [f.rule for f in checked(example, Phase.ONLINE).findings] == [id]
 
 
+def registered(id: str) -> str:
+    return f"kind: Model\nspec:\n  type: model_registry\n  cml_registered_model_id: {id}"
+
+
+@pytest.mark.parametrize(
+    ("id", "words"),
+    [
+        ("nothing", "has no model 'nothing'"),
+        ("no-version", "the registered model 'no-version' has no version"),
+        ("not-logged", "the first version of 'not-logged' names no MLflow experiment and no run"),
+        ("no-run", "the first version of 'no-run' names no MLflow run"),
+    ],
+)
+def test_each_answer_of_the_registry_has_its_own_words(id: str, words: str, checked: Check, online: FakeHub) -> None:
+    (found,) = checked(registered(id), Phase.ONLINE).findings
+    assert found.rule == "MD-003" and words in found.message
+
+
+@pytest.mark.parametrize(
+    ("variables", "message", "hint"),
+    [
+        ({"CDSW_APIV2_KEY": ""}, "wants a key", "set the variable CDSW_APIV2_KEY"),
+        ({"CDSW_APIV2_KEY": "revoked"}, "wants a key", "set the variable CDSW_APIV2_KEY"),
+        ({"CDSW_API_URL": ""}, "no workspace is known", "set spec.backend.url in studio.yaml"),
+        ({"CDSW_API_URL": "http://far.example"}, "could not be asked", "(https)"),
+    ],
+)
+def test_a_registry_that_cannot_be_asked_says_what_it_lacks(
+    variables: dict[str, str], message: str, hint: str, checked: Check, online: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CDSW_DOMAIN", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (found,) = checked(registered("abcd-1234-efgh-5678"), Phase.ONLINE).findings
+    assert found.rule == "MD-003" and message in found.message and hint in found.hint
+
+
 def test_a_token_shows_what_is_gated_or_private(
     checked: Check, online: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

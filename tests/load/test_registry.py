@@ -1,0 +1,164 @@
+"""The model registry of a workspace, asked over HTTP: every answer, and every way of not answering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from studio.load import rest
+from studio.load.registry import RegisteredModel, Registry, RegistryFault, registry
+from studio.load.rest import Client
+from studio.load.settings import Backend, SecretName
+from tests.fakes.cml import KEY, MODEL_ID, FakeWorkspace, logged, refuse, registered_model, workspace
+from tests.fakes.http import Answer, as_json, serving
+
+
+@pytest.fixture
+def cml() -> Iterator[FakeWorkspace]:
+    with workspace(registered_model(MODEL_ID, logged("7", "feed"), logged("8", "beef"))) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses are noted, not waited for."""
+    waited: list[float] = []
+    made = Client.__init__
+
+    def init(self: Client, url: str, key: str) -> None:
+        made(self, url, key, pause=waited.append, jitter=lambda: 1.0)
+
+    monkeypatch.setattr(Client, "__init__", init)
+    return waited
+
+
+def test_a_registered_model_comes_with_the_mlflow_ids_of_its_first_version(cml: FakeWorkspace) -> None:
+    found = Registry(cml.url, KEY).model(MODEL_ID)
+    assert found == RegisteredModel("support-llama", 2, "7", "feed")
+    assert cml.requests == [f"GET /api/v2/registry/models/{MODEL_ID}"]
+
+
+def test_each_question_is_asked_once(cml: FakeWorkspace) -> None:
+    asked = Registry(cml.url, KEY)
+    assert asked.model(MODEL_ID) is asked.model(MODEL_ID)
+    assert len(cml.requests) == 1
+
+
+@pytest.mark.parametrize("id", ["other", "../projects", "a/b?c#d", "é", "a\nb"])
+def test_an_id_stays_one_step_of_the_path(cml: FakeWorkspace, id: str) -> None:
+    assert Registry(cml.url, KEY).model(id) is RegistryFault.NOT_FOUND
+    (request,) = cml.requests
+    assert request.count("/") == 5 and request.isascii()
+
+
+@pytest.mark.parametrize("key", ["", "revoked", "two\nlines"])
+def test_without_a_good_key_there_is_no_answer(cml: FakeWorkspace, key: str) -> None:
+    found = Registry(cml.url, key).model(MODEL_ID)
+    assert found is (RegistryFault.UNREACHABLE if "\n" in key else RegistryFault.NEEDS_KEY)
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_refusals_are_final(cml: FakeWorkspace, status: int, patient: list[float]) -> None:
+    cml.first.append(refuse(status, 3, "no"))
+    assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.NOT_FOUND
+    assert len(cml.requests) == 1 and patient == []
+
+
+def test_a_busy_or_broken_workspace_is_asked_again_after_growing_pauses(
+    cml: FakeWorkspace, patient: list[float]
+) -> None:
+    cml.first.extend([refuse(503, 14, "away"), Answer(429), Answer(500), Answer(0, lost=True)])
+    assert isinstance(Registry(cml.url, KEY).model(MODEL_ID), RegisteredModel)
+    assert len(cml.requests) == 5 and patient == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_wait_that_the_workspace_asks_for_is_kept(cml: FakeWorkspace, patient: list[float]) -> None:
+    cml.first.extend([as_json({}, 429, **{"Retry-After": "3"}), as_json({}, 503, **{"Retry-After": "soon"})])
+    assert isinstance(Registry(cml.url, KEY).model(MODEL_ID), RegisteredModel)
+    assert patient == [3.0, 1.0]
+
+
+def test_a_wait_beyond_the_deadline_is_not_begun(cml: FakeWorkspace, patient: list[float]) -> None:
+    cml.first.append(as_json({}, 429, **{"Retry-After": "3600"}))
+    assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
+    assert patient == [] and len(cml.requests) == 1
+
+
+def test_a_workspace_that_never_recovers_is_given_up() -> None:
+    with serving(lambda request: Answer(500)) as url:
+        now = [0.0]
+        client = Client(url, KEY)
+        object.__setattr__(client, "clock", lambda: now[0])
+        object.__setattr__(client, "pause", lambda seconds: now.__setitem__(0, now[0] + seconds))
+        assert client.get("/") == rest.Answer(500)
+        assert 10 < now[0] < rest.DEADLINE_SECONDS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, {}, b"<html>sign in</html>"),
+        Answer(200, {}, b"[" * 100_000),
+        as_json([]),
+        as_json({"error": "?"}),
+        Answer(302, {"Location": "http://127.0.0.1:9/"}),
+        Answer(418),
+    ],
+)
+def test_what_is_no_answer_of_the_api_counts_as_none(cml: FakeWorkspace, answer: Answer) -> None:
+    cml.first.append(answer)
+    assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
+    assert len(cml.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, [], "x", {}, {"mlflow_metadata": None}, {"mlflow_metadata": []}, {"mlflow_metadata": {"run_id": None}}],
+)
+def test_odd_metadata_is_no_metadata(cml: FakeWorkspace, metadata: object) -> None:
+    cml.registered["odd"] = registered_model("odd", {"model_version_metadata": metadata})
+    assert Registry(cml.url, KEY).model("odd") == RegisteredModel("support-llama", 1)
+
+
+def test_an_answer_without_end_is_cut_off(cml: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "MAX_BYTES", 100)
+    assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
+
+
+def test_nobody_listening_is_unreachable_and_a_key_never_goes_out_in_clear(patient: list[float]) -> None:
+    assert Registry("http://127.0.0.1:9", KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
+    assert len(patient) > 3
+    patient.clear()
+    assert Registry("http://workspace.example", KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
+    assert patient == []
+
+
+def test_a_key_is_not_in_what_python_prints_of_a_client() -> None:
+    assert KEY not in repr(Registry("https://a", KEY)) and KEY not in repr(Client("https://a", KEY))
+
+
+Case = tuple[Backend, dict[str, str], str]
+CASES: dict[str, Case] = {
+    "studio.yaml first": (Backend(url="https://ml.example/"), {"CDSW_DOMAIN": "other"}, "https://ml.example"),
+    "a bare host": (Backend(url="ml.example:8443"), {}, "https://ml.example:8443"),
+    "the URL of the first version": (Backend(), {"CDSW_API_URL": "https://ml.example/api/v1"}, "https://ml.example"),
+    "the domain": (Backend(), {"CDSW_DOMAIN": "ml.example"}, "https://ml.example"),
+    "nothing": (Backend(), {}, ""),
+    "no address": (Backend(url="file:///etc/passwd"), {}, ""),
+    "no URL": (Backend(url="http://[oops"), {}, ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_workspace_is_the_one_that_is_named_or_the_one_around(case: str) -> None:
+    backend, environ, url = CASES[case]
+    found = registry(backend, {**environ, "CDSW_APIV2_KEY": KEY})
+    assert (found.url, found.key) == (url, KEY)
+    assert url or found.model(MODEL_ID) is RegistryFault.NOT_CONFIGURED
+
+
+def test_the_key_is_in_the_variable_that_studio_yaml_names() -> None:
+    backend = Backend(url="https://a", api_key=SecretName(env="MY_KEY"))
+    found = registry(backend, {"MY_KEY": "mine", "CDSW_APIV2_KEY": KEY})
+    assert (found.key, found.key_variable) == ("mine", "MY_KEY")
