@@ -81,10 +81,16 @@ class Graph:
         targets = self._targets.get(ref)
         return targets.get(path) if targets else None
 
-    def names(self, kind: str) -> list[str]:
-        """Names that a reference to ``kind`` may use."""
-        known = {ref.name for ref in self.resources if ref.kind == kind}
-        return sorted(known | set(self.producers) if kind == "Adapter" else known)
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Names that a reference to ``kind`` may use, sorted."""
+        return self._names.get(kind, ())
+
+    @cached_property
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        known: dict[str, set[str]] = {"Adapter": set(self.producers)}
+        for ref in self.resources:
+            known.setdefault(ref.kind, set()).add(ref.name)
+        return {kind: tuple(sorted(names)) for kind, names in known.items()}
 
 
 def build(resources: Mapping[Ref, Resource], defaults: Mapping[Ref, Resource]) -> Graph:

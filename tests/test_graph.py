@@ -100,7 +100,7 @@ def test_a_config_of_the_project_takes_the_place_of_a_shipped_one_of_its_name() 
 
 def test_the_names_of_a_kind_include_the_adapters_that_jobs_make() -> None:
     graph = graph_of(MODEL, JOB, manifest("Adapter", "own"))
-    assert graph.names("Adapter") == ["made", "own"] and graph.names("Model") == ["m"]
+    assert graph.names("Adapter") == ("made", "own") and graph.names("Model") == ("m",)
 
 
 def test_a_descriptive_reference_orders_but_does_not_determine() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from studio.core.errors import UsageError
 from studio.core.findings import Position, Source
 from studio.core.references import Ref
-from studio.core.suggest import did_you_mean
+from studio.core.suggest import did_you_mean, nearest
 from studio.load import documents, files
 from studio.load.files import SETTINGS_FILE
 from studio.load.manifests import Manifest, fit, parse_manifest
@@ -19,7 +19,8 @@ from studio.load.patches import Placed, Written, apply_patches
 from studio.load.problems import Fault, Problem
 from studio.load.settings import Environment, Project
 from studio.load.witness import note
-from studio.resources.base import Metadata
+from studio.resources import KINDS
+from studio.resources.base import API_VERSION, Metadata
 
 DEFAULT_ENVIRONMENT = "default"
 NO_FILE = "(memory)"
@@ -113,12 +114,26 @@ def _settings(root: Path) -> tuple[Project, list[Problem]]:
     except documents.YamlFault as fault:
         return Project(), [yaml_problem(fault, source)]
     document = content[0] if content else None
-    if not isinstance(document, dict) or document.get("kind") != "Project":
-        hint = "write apiVersion: studio/v1, kind: Project, metadata: {name: ...}, spec: {...}"
-        return Project(), [Problem(Fault.NOT_A_MANIFEST, "studio.yaml is not of kind Project", hint, source)]
+    kind = document.get("kind") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or kind != "Project":
+        return Project(), [_not_settings(text, kind, source)]
     said = {part: value for part, value in document.items() if value is not None}
     settings, problems = fit(Project, said, source, None)
     return settings or Project(), problems
+
+
+def _not_settings(text: str, kind: Any, source: Source) -> Problem:
+    """Its path is the whole document: nothing in it counts."""
+    message = "studio.yaml is not of kind Project"
+    hint = f"write apiVersion: {API_VERSION}, kind: Project, metadata: {{name: ...}}, spec: {{...}}"
+    if isinstance(kind, str):
+        message = f"studio.yaml is of kind {kind!r}, not of kind Project"
+        if kind in KINDS:
+            hint = "move it to a manifest folder; studio.yaml holds the settings of the project"
+        elif nearest(kind, ("Project",)):
+            hint = "did you mean 'Project'?"
+    position = Position(source.file, *documents.locate(text, 0, ("kind",)))
+    return Problem(Fault.NOT_A_MANIFEST, message, hint, source, position=position)
 
 
 def _environment(settings: Project, name: str, *, damaged: bool) -> Environment | None:

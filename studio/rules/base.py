@@ -258,7 +258,8 @@ def setting(view: View, path: Path, message: str, hint: str) -> Iterator[Breach]
             lost = problem.path[:-1] if problem.path and isinstance(problem.path[-1], int) else problem.path
             if path[: len(lost)] == lost:
                 return
-    yield Breach(path, message, hint, source=Source(SETTINGS_FILE))
+    name = view.settings.metadata.name
+    yield Breach(path, message, hint, Ref(Project.__name__, name) if name else None, Source(SETTINGS_FILE))
 
 
 def parse_page(text: str) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.metric_names import EVALUATION_METRICS
 from studio.core.suggest import did_you_mean
 from studio.resources.evaluation_job import EvaluationJob, Gate
 from studio.rules.base import Breach, View, rule
@@ -41,7 +42,10 @@ def gate_on_absent_metric(job: EvaluationJob, view: View) -> Iterator[Breach]:
     for index, gate in enumerate(job.spec.gates):
         if gate.metric not in job.spec.metrics:
             what = f"the metric {gate.metric!r} is not computed here" if gate.metric else "the gate names no metric"
-            yield Breach(f"spec.gates.{index}.metric", what, did_you_mean(gate.metric, job.spec.metrics))
+            hint = did_you_mean(gate.metric, job.spec.metrics)
+            if gate.metric in EVALUATION_METRICS:
+                hint = f"add {gate.metric} to spec.metrics, or judge one of {', '.join(job.spec.metrics) or 'them'}"
+            yield Breach(f"spec.gates.{index}.metric", what, hint)
 
 
 @rule("EV-011", EvaluationJob)

@@ -9,6 +9,12 @@ from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.rules.base import Breach, View, rule
 
 
+def _found(job: FineTuningJob, field: str) -> str:
+    """What a field holds, in words: what was left out is not there, though it counts as 0."""
+    written = field in job.spec.model_fields_set
+    return f"{field} is {getattr(job.spec, field)}" if written else f"{field} is missing"
+
+
 @rule("FT-004", FineTuningJob)
 def no_cpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
     """The job asks for no CPU.
@@ -25,7 +31,7 @@ def no_cpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
           num_cpu: 2
     """
     if job.spec.num_cpu <= 0:
-        yield Breach("spec.num_cpu", f"num_cpu is {job.spec.num_cpu}; it must be greater than 0", "write num_cpu: 1")
+        yield Breach("spec.num_cpu", f"{_found(job, 'num_cpu')}; it must be greater than 0", "write num_cpu: 1")
 
 
 @rule("FT-005", FineTuningJob)
@@ -62,9 +68,8 @@ def no_memory(job: FineTuningJob, view: View) -> Iterator[Breach]:
         spec:
           num_memory: 8
     """
-    memory = job.spec.num_memory
-    if memory <= 0:
-        message = f"num_memory is {memory}; it must be greater than 0"
+    if job.spec.num_memory <= 0:
+        message = f"{_found(job, 'num_memory')}; it must be greater than 0"
         yield Breach("spec.num_memory", message, "write the GB that the model needs, such as num_memory: 8")
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from studio.core.findings import Path, Severity
 from studio.core.suggest import did_you_mean
-from studio.load.settings import Backend, Environment, Patch, SecretName, Tracking
+from studio.load.settings import Backend, Environment, Patch, SecretName, Target, Tracking
 from studio.resources import KINDS
 from studio.rules.base import Breach, View, rule, setting
 
 _STATE = re.compile(r"(?:sqlite|postgresql)(?:\+\w+)?:")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_EXPANDED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?\Z")
+"""How a shell would be asked for a variable."""
 IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"))
 
 
@@ -152,6 +154,10 @@ def unknown_state_scheme(view: View) -> Iterator[Breach]:
             scheme = state.partition(":")[0] if ":" in state else ""
             what = f"state is of the unknown scheme {scheme!r}" if scheme else "state is not a URL"
             hint = "write sqlite:///.studio/state.db or postgresql+psycopg://user@host/database"
+            variable = _EXPANDED.match(state)
+            if variable:
+                what = "state names a variable as a shell does, and is taken to the letter"
+                hint = f"write state: {{env: {variable.group(1)}}}"
             yield from setting(view, (*path, "state"), what, hint)
 
 
@@ -245,4 +251,15 @@ def patch_of_nothing(view: View) -> Iterator[Breach]:
             for ref, manifest in view.manifests.items()
         ):
             hint = "correct kind, name and labels of the target, or remove the patch"
-            yield from setting(view, (*path, "target"), "no manifest is targeted", hint)
+            named = [ref.name for ref in view.manifests if target.kind in ("", ref.kind)]
+            if target.name and target.name not in named:
+                hint = did_you_mean(target.name, named)
+            yield from setting(view, (*path, "target"), f"the patch targets nothing: {_nothing(target)}", hint)
+
+
+def _nothing(target: Target) -> str:
+    """What a target asks for and no manifest is, in words."""
+    labels = ", ".join(f"{key}: {value}" for key, value in sorted(target.labels.items()))
+    wanted = [f"is named {target.name!r}"] if target.name else []
+    wanted += [f"has the labels {{{labels}}}"] if labels else []
+    return f"no {target.kind or 'resource'} {' and '.join(wanted) or 'is there'}"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.core import suggest
 from studio.core.suggest import did_you_mean, nearest
 
 FIELDS = ["learning_rate", "num_epochs", "dataset", "lora_config"]
@@ -47,3 +48,40 @@ def test_the_order_of_the_known_names_does_not_matter(word: str, known: list[str
 @given(st.lists(st.text("abcdefgh_", min_size=1), min_size=1))
 def test_a_known_name_is_nearest_to_itself(known: list[str]) -> None:
     assert nearest(known[0], known) == known[0]
+
+
+MANY = [f"dataset-{number:05}" for number in range(10_000)]
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("datset-01234", "dataset-01234"),
+        ("dtaaset-01234", "dataset-01234"),
+        ("dataset_01234", "dataset-01234"),
+        ("Dataset-01234", "dataset-01234"),
+        ("dataset-01234", "dataset-01234"),
+        ("zzz", None),
+        ("", None),
+    ],
+)
+def test_among_thousands_of_names_a_slip_is_still_understood(word: str, found: str | None) -> None:
+    assert nearest(word, MANY) == found
+
+
+def test_among_thousands_of_names_two_slips_lead_to_a_neighbour() -> None:
+    assert (nearest("dataset-0123xx", MANY) or "").startswith("dataset-012")
+
+
+def test_among_thousands_of_names_only_a_few_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    compare = suggest.difflib.get_close_matches
+
+    def counting(word: str, close: list[str], n: int, cutoff: float) -> list[str]:
+        compared.append(len(close))
+        return compare(word, close, n=n, cutoff=cutoff)
+
+    monkeypatch.setattr("studio.core.suggest.difflib.get_close_matches", counting)
+    for number in range(50):
+        assert did_you_mean(f"datset-x{number}", MANY) and did_you_mean(f"datset-x{number}", MANY)
+    assert len(compared) == 50 and max(compared) <= 2 * suggest.NEIGHBOURS

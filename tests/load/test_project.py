@@ -206,7 +206,7 @@ def test_a_manifest_folder_that_cannot_be_used_is_reported_at_its_place(
     [
         ("", Fault.NOT_A_MANIFEST, (), "studio.yaml is not of kind Project"),
         ("- a\n", Fault.NOT_A_MANIFEST, (), "studio.yaml is not of kind Project"),
-        ("kind: Config\n", Fault.NOT_A_MANIFEST, (), "studio.yaml is not of kind Project"),
+        ("kind: Config\n", Fault.NOT_A_MANIFEST, (), "not of kind Project"),
         ("kind: Project\nspec: [", Fault.SYNTAX, (), "while parsing a flow"),
         ("kind: Project\nkind: Project\n", Fault.DUPLICATE_KEY, (), "appears twice"),
         ("kind: Project\napiVersion: studio/v2\n", Fault.WRONG_TYPE, ("apiVersion",), "should be 'studio/v1'"),
