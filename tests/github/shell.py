@@ -23,9 +23,9 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
     yield from (step for job in jobs for step in job["steps"])
 
 
-def complaints(*command: str, given: str = "") -> str:
+def complaints(*command: str, given: str = "", cwd: Path = ROOT) -> str:
     """What a tool of the test group prints; "" when it has nothing to complain of."""
     found = shutil.which(command[0], path=str(Path(sys.executable).parent)) or shutil.which(command[0])
     assert found, f"{command[0]} is not installed; it belongs to the dependency group test"
-    done = subprocess.run([found, *command[1:]], input=given, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run([found, *command[1:]], input=given, capture_output=True, text=True, timeout=120, cwd=cwd)
     return "" if done.returncode == 0 else done.stdout + done.stderr
