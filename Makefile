@@ -9,8 +9,9 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 KEY := $(shell cat constraints.txt pyproject.toml | cksum | cut -d' ' -f1)
 TRAIN := $(VENV)/.train-$(KEY)
 TEST := $(VENV)/.test-$(KEY)
+SITE := $(VENV)/.site-$(KEY)
 
-.PHONY: help here demo test fast generated lint format banking77 clean
+.PHONY: help here demo test fast generated site lint format banking77 clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +49,13 @@ fast: $(TEST) here  ## the tests that train nothing
 
 generated: $(TEST)  ## write the schemas, rule pages and reference anew
 	$(BIN)/python docs/generate.py
+
+$(SITE): | $(VENV)/bin/pip
+	$(PIP) install -c constraints.txt --group docs
+	@touch $@
+
+site: $(SITE)  ## the documentation as HTML, in site/; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 lint: $(TEST)  ## formatting, style, types, layers
 	$(BIN)/ruff format --check .
