@@ -29,6 +29,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "logs": "The log of a resource's latest run.",
     },
     "Environment": {
+        "doctor": "Whether this machine has what jobs need.",
         "version": "Versions of studio and of what it runs on.",
     },
 }

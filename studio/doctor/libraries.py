@@ -1,0 +1,67 @@
+"""Checks of what is installed, against what this version of studio declares; nothing of it is imported."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from importlib import metadata
+
+from studio import __version__
+from studio.doctor.checkup import Checkup, Surroundings, Verdict
+
+PACKAGE = "fine-tuning-studio"
+OLDEST = (3, 11)
+WHY = {"transformers": "mlflow 3.17 cannot log a local checkpoint with transformers 5.23 or newer"}
+"""Why a bound is there, for those that look arbitrary."""
+
+
+def python(around: Surroundings) -> Checkup:
+    found = f"{platform.python_version()} on {platform.platform()}, studio {__version__}"
+    if sys.version_info < OLDEST:
+        return Checkup(Verdict.MISSING, found, f"studio needs Python {'.'.join(map(str, OLDEST))} or newer")
+    return Checkup(Verdict.OK, found)
+
+
+def core(around: Surroundings) -> Checkup:
+    """What validate and plan need."""
+    return _libraries("", Verdict.MISSING)
+
+
+def train(around: Surroundings) -> Checkup:
+    """What jobs need; on CML they find it in their runtime."""
+    return _libraries("train", around.needed())
+
+
+def _libraries(extra: str, verdict: Verdict) -> Checkup:
+    from packaging.requirements import Requirement
+
+    try:
+        declared = [Requirement(text) for text in metadata.requires(PACKAGE) or ()]
+    except metadata.PackageNotFoundError:
+        return Checkup(Verdict.WARNING, "studio runs from a folder and is not installed", "pip install -e '.[train]'")
+    wanted = [each for each in declared if _belongs(each.marker, extra)]
+    wrong, cures = [], []
+    for each in wanted:
+        try:
+            version = metadata.version(each.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{each.name} is not installed")
+        else:
+            if each.specifier.contains(version, prereleases=True):
+                continue
+            why = f": {WHY[each.name]}" if each.name in WHY else ""
+            wrong.append(f"{each.name} {version} does not suit ({each.specifier}){why}")
+        cures.append(shlex.quote(f"{each.name}{each.specifier}"))
+    if wrong:
+        return Checkup(verdict, "; ".join(wrong), f"pip install {' '.join(cures)}")
+    return Checkup(Verdict.OK, ", ".join(f"{each.name} {metadata.version(each.name)}" for each in wanted))
+
+
+def _belongs(marker: object, extra: str) -> bool:
+    """Whether a requirement is in force with this extra, and not without it."""
+    from packaging.markers import Marker
+
+    if not isinstance(marker, Marker):
+        return not extra
+    return marker.evaluate({"extra": extra}) and not (extra and marker.evaluate({"extra": ""}))
