@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio import workflow
+from studio import checking, workflow
 from studio.core.errors import StudioError, UsageError
-from studio.core.findings import Finding, Phase, Position, Severity
+from studio.core.findings import EVERYTHING, OFFLINE, Finding, Phase, Position, Severity
 from studio.core.references import Ref
 from studio.diff import Change
 from studio.load.files import find_root
@@ -95,7 +95,7 @@ def validate(project: Project, *, online: bool = False) -> tuple[Finding, ...]:
 
     ``online`` also asks the Hugging Face Hub, with the token of the variable that studio.yaml names.
     """
-    return tuple(workflow.examine(project._loaded, _phases(online)).findings)
+    return tuple(checking.examine(project._loaded, _phases(online)).findings)
 
 
 def plan(project: Project, *, online: bool = False) -> Plan:
@@ -103,7 +103,7 @@ def plan(project: Project, *, online: bool = False) -> Plan:
 
     Raises InvalidProjectError when there are errors, StudioError when the state cannot be read.
     """
-    checked = workflow.examine(project._loaded, _phases(online))
+    checked = checking.examine(project._loaded, _phases(online))
     if checked.errors:
         raise InvalidProjectError(tuple(checked.findings))
     return workflow.planned(checked).plan
@@ -129,4 +129,4 @@ def _project(loaded: Loaded) -> Project:
 
 
 def _phases(online: bool) -> tuple[Phase, ...]:
-    return workflow.EVERYTHING if online else workflow.OFFLINE
+    return EVERYTHING if online else OFFLINE

@@ -17,47 +17,24 @@ from studio import saved_plan
 from studio.apply import FINE, Loop, Outcome, Tools, Watcher
 from studio.backends import BACKENDS
 from studio.backends.base import Backend
+from studio.checking import Checked, examine, uncollected
 from studio.compile import Target
 from studio.core.errors import StudioError
-from studio.core.findings import Finding, Phase, Severity, sort_key
+from studio.core.findings import OFFLINE, Phase
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.desired import Desire, desire
-from studio.graph import Graph, build
 from studio.load import commit
 from studio.load.adapters import ADAPTER_WEIGHTS
-from studio.load.hub import Hub
-from studio.load.observation import Observation
-from studio.load.patches import blame
-from studio.load.positions import place
-from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_project
-from studio.load.registry import registry
+from studio.load.project import Loaded, load_project
 from studio.load.settings import SecretName
-from studio.observe import observe
 from studio.plan import Plan, Recorded, make_plan
 from studio.recording import Recorder, missed
 from studio.resources import KINDS
-from studio.rules.base import View, check
 from studio.state.base import ACTIVE, Operation, StateReader
 
 pause = time.sleep
 """Between two looks at running jobs; seconds."""
-OFFLINE = (Phase.STATIC, Phase.RECORDED)
-EVERYTHING = (Phase.STATIC, Phase.RECORDED, Phase.ONLINE)
-
-
-@dataclass(slots=True)
-class Checked:
-    """A project after load, graph, observe and check."""
-
-    loaded: Loaded
-    graph: Graph
-    observations: dict[Ref, Observation]
-    findings: list[Finding]
-
-    @property
-    def errors(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.severity is Severity.ERROR]
 
 
 @dataclass(slots=True)
@@ -70,46 +47,11 @@ class Planned:
     state: StateReader
 
 
-def validate(root: Path, environment: str | None = None, phases: Iterable[Phase] = (Phase.STATIC,)) -> Checked:
-    """Load a project and check every rule of ``phases``.
-
-    Without an environment: the project as it is, with what each environment's settings and patches break beyond that.
-    """
-    if environment is not None:
-        return examine(load_project(root, environment), phases)
-    checked = examine(load_project(root, DEFAULT_ENVIRONMENT), phases)
-    known = set(checked.findings)
-    found = list(checked.findings)
-    for name in sorted({*checked.loaded.settings.spec.environments} - {DEFAULT_ENVIRONMENT}):
-        there = examine(load_project(root, name), phases).findings
-        found += [_of_environment(finding, name) for finding in there if finding not in known]
-    return replace(checked, findings=sorted(found, key=sort_key))
-
-
-def _of_environment(finding: Finding, name: str) -> Finding:
-    return replace(finding, environment=name, message=f"in environment {name}: {finding.message}")
-
-
-def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
-    """Graph, observations, and what the rules of ``phases`` find."""
-    resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
-    graph = build(resources, {ref: manifest.resource for ref, manifest in loaded.defaults.items()})
-    observations = observe(graph, loaded.root)
-    wanted = frozenset(phases)
-    view = View(
-        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observations, loaded.problems,
-        backend_types=tuple(sorted(BACKENDS)),
-        hub=Hub(loaded.settings.spec.hf_token.env) if Phase.ONLINE in wanted else None,
-        registry=registry(loaded.settings.spec.backend, os.environ) if Phase.ONLINE in wanted else None,
-    )  # fmt: skip
-    findings = [blame(finding, loaded.origins) for finding in check(view, wanted)]
-    return Checked(loaded, graph, observations, place(loaded.root, findings))
-
-
 def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Planned | Checked:
     """What would happen and why; the checked project alone when it has errors. Writes nothing."""
-    checked = examine(load_project(root, environment), phases)
-    return checked if checked.errors else planned(checked)
+    with uncollected():
+        checked = examine(load_project(root, environment), phases)
+        return checked if checked.errors else planned(checked)
 
 
 def planned(checked: Checked) -> Planned:

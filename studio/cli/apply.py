@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from studio.cli import options
 from studio.cli.errors import Exit
 from studio.core.errors import StalePlanError
+from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
     from studio.workflow import Planned
@@ -37,6 +38,7 @@ def command(
     Ctrl-C stops waiting, not training: the next apply attaches again.
     """
     from studio import workflow
+    from studio.checking import Checked
     from studio.report import findings, plans
     from studio.saved_plan import demand_same, read
 
@@ -44,8 +46,8 @@ def command(
     if saved:
         environment = _environment(saved, context)
     root = options.root_of(folder)
-    planned = workflow.plan(root, environment, workflow.EVERYTHING if online else workflow.OFFLINE)
-    if isinstance(planned, workflow.Checked):
+    planned = workflow.plan(root, environment, EVERYTHING if online else OFFLINE)
+    if isinstance(planned, Checked):
         click.echo(findings.to_text(planned.findings, root), nl=False)
         click.echo("Nothing was applied: mend the errors above first.", err=True)
         return Exit.FINDINGS

@@ -10,9 +10,11 @@ import click
 from studio.cli import options
 from studio.cli.errors import Exit
 from studio.core.errors import UsageError
+from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
-    from studio.workflow import Checked, Planned
+    from studio.checking import Checked
+    from studio.workflow import Planned
 
 
 @click.command(epilog="Example: studio plan --json | jq '.actions[] | select(.action != \"none\")'")
@@ -33,12 +35,13 @@ def command(
 ) -> int:  # fmt: skip
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
     from studio import workflow
+    from studio.checking import Checked
 
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other", "run the command twice, or use --out for the JSON")
-    phases = workflow.EVERYTHING if online else workflow.OFFLINE
+    phases = EVERYTHING if online else OFFLINE
     planned = workflow.plan(options.root_of(folder), environment, phases)
-    if isinstance(planned, workflow.Checked):
+    if isinstance(planned, Checked):
         _refuse(planned, as_json, markdown)
         return Exit.FINDINGS
     if out:

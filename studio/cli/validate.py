@@ -11,10 +11,11 @@ import click
 from studio.cli import options
 from studio.cli.errors import Exit
 from studio.core.errors import StudioError, UsageError
+from studio.core.findings import EVERYTHING, OFFLINE
 from studio.report.formats import FORMATS, Validation
 
 if TYPE_CHECKING:
-    from studio.workflow import Checked
+    from studio.load.verdicts import Verdict
 
 STDOUT = Path("-")
 
@@ -33,38 +34,55 @@ STDOUT = Path("-")
     metavar="FILE",
     help="Write into this file instead; standard output shows the text.",
 )
+@click.option("--no-cache", is_flag=True, help="Check everything again, also when nothing has changed.")
 def command(
-    folder: Path, environment: str | None, online: bool, as_json: bool, form: str | None, output: Path | None
+    folder: Path, environment: str | None, online: bool, as_json: bool, form: str | None, output: Path | None,
+    no_cache: bool,
 ) -> int:  # fmt: skip
     """Check every manifest against every rule: all findings at once, with file, line and column.
 
     Environments of studio.yaml are checked too: what only their settings and patches break is said to be theirs.
     Needs no network, no secrets and no ML library. Exit code 1 when there are errors.
     """
-    from studio import workflow
-
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "leave one of them out")
     render = FORMATS["json" if as_json else form or "text"]
-    phases = workflow.EVERYTHING if online else workflow.OFFLINE
-    checked = workflow.validate(options.root_of(folder), environment, phases)
-    report = _report(checked, environment)
+    root = options.root_of(folder)
+    verdict = _verdict(root, environment, online, no_cache)
+    report = Validation(root, environment or "all", verdict.findings, verdict.resources, verdict.files, _prefix(root))
     if output in (None, STDOUT):
         click.echo(render(report))
     elif output:
         _write(output, click.unstyle(render(report)))
         click.echo(FORMATS["text"](report))
-    return Exit.FINDINGS if checked.errors else Exit.OK
+    return Exit.FINDINGS if verdict.errors else Exit.OK
 
 
-def _report(checked: Checked, environment: str | None) -> Validation:
+def _verdict(root: Path, environment: str | None, online: bool, no_cache: bool) -> Verdict:
+    """What was found the last time, when nothing has changed since; the engine is loaded only when something has."""
+    from studio.load import verdicts
+
+    cached = not (online or no_cache)  # what the hub answers has no witness
+    shelf = verdicts.shelf(root, environment, os.environ) if cached else None
+    known = shelf.recall() if shelf else None
+    if known:
+        return known
+    from studio.checking import validate
+    from studio.load.witness import watching
+
+    with watching() as witness:
+        checked = validate(root, environment, EVERYTHING if online else OFFLINE)
+        resources = {ref: manifest.source.file for ref, manifest in checked.loaded.manifests.items()}
+        verdict = verdicts.Verdict(checked.findings, resources, checked.loaded.files)
+        if shelf:
+            shelf.keep(verdict, witness)
+    return verdict
+
+
+def _prefix(root: Path) -> str:
     from studio.load.repository import prefix_in_repository
-    from studio.rules.base import catalogue
 
-    loaded = checked.loaded
-    resources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
-    prefix = prefix_in_repository(loaded.root, os.environ)
-    return Validation(loaded.root, environment or "all", checked.findings, resources, loaded.files, catalogue(), prefix)
+    return prefix_in_repository(root, os.environ)
 
 
 def _write(file: Path, text: str) -> None:

@@ -27,6 +27,10 @@ class Phase(StrEnum):
     ONLINE = "online"
 
 
+OFFLINE = (Phase.STATIC, Phase.RECORDED)
+EVERYTHING = (Phase.STATIC, Phase.RECORDED, Phase.ONLINE)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
     """A place in a file; line and column count from 1."""

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from studio.core.findings import Finding
 from studio.core.references import Ref
 from studio.report import findings, github, junit, sarif
 from studio.report.plain import json_text
-
-if TYPE_CHECKING:
-    from studio.rules.base import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +25,6 @@ class Validation:
     findings: Sequence[Finding]
     resources: Mapping[Ref, str]
     files: int
-    rules: Sequence[Rule]
     prefix: str = ""
 
     @property
@@ -46,7 +41,9 @@ def as_json(checked: Validation) -> str:
 
 
 def as_sarif(checked: Validation) -> str:
-    log = sarif.to_sarif(checked.findings, checked.rules, checked.prefix, checked.environment)
+    from studio.rules.base import catalogue
+
+    log = sarif.to_sarif(checked.findings, catalogue(), checked.prefix, checked.environment)
     return json_text(log)
 
 

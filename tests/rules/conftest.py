@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import pytest
 
+from studio.checking import validate
 from studio.core.findings import Finding, Phase
 from studio.resources import KINDS, Kind
 from studio.resources.base import DESCRIPTIVE, Resource, Spec, field
-from studio.workflow import validate
 from tests.fakes.cml import KEY, MODEL_ID, FakeWorkspace, logged, registered_model, workspace
 from tests.fakes.hub import FakeHub, Repo, serving
 from tests.projects import llama, safetensors

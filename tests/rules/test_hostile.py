@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from studio.checking import validate
 from studio.core.templates import TemplateError, parse
 from studio.load.files import inside
 from studio.resources import KINDS
 from studio.resources.config import ConfigType
-from studio.workflow import validate
 from tests.rules.conftest import Check
 
 PIECES = (

@@ -1,0 +1,93 @@
+"""The first steps of every command: load, graph, observe, check."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studio.backends import BACKENDS
+from studio.core.findings import Finding, Phase, Severity, sort_key
+from studio.core.references import Ref
+from studio.graph import Graph, build
+from studio.load.hub import Hub
+from studio.load.observation import Observation
+from studio.load.patches import blame
+from studio.load.positions import place
+from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_project
+from studio.load.registry import registry
+from studio.observe import observe
+from studio.rules.base import View, check
+
+
+@dataclass(slots=True)
+class Checked:
+    """A project after load, graph, observe and check."""
+
+    loaded: Loaded
+    graph: Graph
+    observations: dict[Ref, Observation]
+    findings: list[Finding]
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity is Severity.ERROR]
+
+
+def validate(root: Path, environment: str | None = None, phases: Iterable[Phase] = (Phase.STATIC,)) -> Checked:
+    """Load a project and check every rule of ``phases``.
+
+    Without an environment: the project as it is, with what each environment's settings and patches break beyond that.
+    """
+    with uncollected():
+        return _one(root, environment, phases) if environment is not None else _every(root, phases)
+
+
+def _one(root: Path, environment: str, phases: Iterable[Phase]) -> Checked:
+    return examine(load_project(root, environment), phases)
+
+
+def _every(root: Path, phases: Iterable[Phase]) -> Checked:
+    checked = examine(load_project(root, DEFAULT_ENVIRONMENT), phases)
+    known = set(checked.findings)
+    found = list(checked.findings)
+    for name in sorted({*checked.loaded.settings.spec.environments} - {DEFAULT_ENVIRONMENT}):
+        there = examine(load_project(root, name), phases).findings
+        found += [_of_environment(finding, name) for finding in there if finding not in known]
+    return replace(checked, findings=sorted(found, key=sort_key))
+
+
+def _of_environment(finding: Finding, name: str) -> Finding:
+    return replace(finding, environment=name, message=f"in environment {name}: {finding.message}")
+
+
+def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
+    """Graph, observations, and what the rules of ``phases`` find."""
+    resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
+    graph = build(resources, {ref: manifest.resource for ref, manifest in loaded.defaults.items()})
+    observations = observe(graph, loaded.root)
+    wanted = frozenset(phases)
+    view = View(
+        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observations, loaded.problems,
+        backend_types=tuple(sorted(BACKENDS)),
+        hub=Hub(loaded.settings.spec.hf_token.env) if Phase.ONLINE in wanted else None,
+        registry=registry(loaded.settings.spec.backend, os.environ) if Phase.ONLINE in wanted else None,
+    )  # fmt: skip
+    findings = [blame(finding, loaded.origins) for finding in check(view, wanted)]
+    return Checked(loaded, graph, observations, place(loaded.root, findings))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the search for garbage: a million objects come into being here and stay, and going through them again and
+    again took a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
