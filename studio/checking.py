@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,15 +40,8 @@ def validate(root: Path, environment: str | None = None, phases: Iterable[Phase]
 
     Without an environment: the project as it is, with what each environment's settings and patches break beyond that.
     """
-    with uncollected():
-        return _one(root, environment, phases) if environment is not None else _every(root, phases)
-
-
-def _one(root: Path, environment: str, phases: Iterable[Phase]) -> Checked:
-    return examine(load_project(root, environment), phases)
-
-
-def _every(root: Path, phases: Iterable[Phase]) -> Checked:
+    if environment is not None:
+        return examine(load_project(root, environment), phases)
     checked = examine(load_project(root, DEFAULT_ENVIRONMENT), phases)
     known = set(checked.findings)
     found = list(checked.findings)
@@ -78,16 +69,3 @@ def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
     )  # fmt: skip
     findings = [blame(finding, loaded.origins) for finding in check(view, wanted)]
     return Checked(loaded, graph, observations, place(loaded.root, findings))
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the search for garbage: a million objects come into being here and stay, and going through them again and
-    again took a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

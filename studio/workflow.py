@@ -17,7 +17,7 @@ from studio import saved_plan
 from studio.apply import FINE, Loop, Outcome, Tools, Watcher
 from studio.backends import BACKENDS
 from studio.backends.base import Backend
-from studio.checking import Checked, examine, uncollected
+from studio.checking import Checked, examine
 from studio.compile import Target
 from studio.core.errors import StudioError
 from studio.core.findings import OFFLINE, Phase
@@ -49,9 +49,8 @@ class Planned:
 
 def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Planned | Checked:
     """What would happen and why; the checked project alone when it has errors. Writes nothing."""
-    with uncollected():
-        checked = examine(load_project(root, environment), phases)
-        return checked if checked.errors else planned(checked)
+    checked = examine(load_project(root, environment), phases)
+    return checked if checked.errors else planned(checked)
 
 
 def planned(checked: Checked) -> Planned:

@@ -39,6 +39,7 @@ def command(
 
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other", "run the command twice, or use --out for the JSON")
+    options.keep_garbage()
     phases = EVERYTHING if online else OFFLINE
     planned = workflow.plan(options.root_of(folder), environment, phases)
     if isinstance(planned, Checked):

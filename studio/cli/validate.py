@@ -46,6 +46,7 @@ def command(
     """
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "leave one of them out")
+    options.keep_garbage()
     render = FORMATS["json" if as_json else form or "text"]
     root = options.root_of(folder)
     verdict = _verdict(root, environment, online, no_cache)

@@ -173,26 +173,29 @@ def catalogue() -> tuple[Rule, ...]:
 def check(view: View, phases: Iterable[Phase] = (Phase.STATIC,)) -> list[Finding]:
     """All findings of the rules of ``phases``; positions are not filled in yet."""
     wanted = frozenset(phases)
+    rules = [each for each in catalogue() if each.phase in wanted]
     findings: list[Finding] = []
-    for each in catalogue():
-        if each.phase not in wanted:
-            continue
-        for manifest, breach in _breaches(each, view):
-            finding = _finding(each, breach, manifest)
-            if breach.problem or not _damaged(finding, view):
-                findings.append(finding)
+    for each, manifest, breach in _breaches(rules, view):
+        finding = _finding(each, breach, manifest)
+        if breach.problem or not _damaged(finding, view):
+            findings.append(finding)
     return sorted(findings, key=sort_key)
 
 
-def _breaches(each: Rule, view: View) -> Iterator[tuple[Manifest | None, Breach]]:
-    if each.subject is None:
+def _breaches(rules: Iterable[Rule], view: View) -> Iterator[tuple[Rule, Manifest | None, Breach]]:
+    """Every rule on one manifest before the next: what they look at is still in the processor's cache."""
+    by_kind: dict[type[Resource], list[Rule]] = {}
+    for each in rules:
+        if each.subject is not None:
+            by_kind.setdefault(each.subject, []).append(each)
+            continue
         for breach in each.check(view):
-            yield None, breach
-        return
-    judge = each.check
-    for manifest in view.of(each.subject):
-        for breach in judge(manifest.resource, view):
-            yield manifest, breach
+            yield each, None, breach
+    for kind, theirs in by_kind.items():
+        for manifest in view.of(kind):
+            for each in theirs:
+                for breach in each.check(manifest.resource, view):
+                    yield each, manifest, breach
 
 
 def _finding(each: Rule, breach: Breach, manifest: Manifest | None) -> Finding:

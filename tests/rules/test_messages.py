@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from studio.checking import validate
 from studio.core.findings import Finding
-from studio.workflow import validate
 from tests import projects
 from tests.rules.conftest import Check
 
