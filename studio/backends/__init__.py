@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from studio.backends.base import Backend
-from studio.backends.local import LocalBackend
 
 
 def _local(root: Path, environ: Mapping[str, str]) -> Backend:
+    from studio.backends.local import LocalBackend
+
     return LocalBackend(root / ".studio" / "runs", dict(environ))
 
 

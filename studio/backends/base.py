@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from studio.core.jobspec import Event, JobResult, JobSpec, Resources
+if TYPE_CHECKING:
+    from studio.core.jobspec import Event, JobResult, JobSpec, Resources
 
 
 class JobState(StrEnum):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from studio.core.jobspec import Resources, Work
 from studio.resources import evaluation_job, fine_tuning_job, model_export
 from studio.resources.adapter import Adapter
 from studio.resources.base import Resource
@@ -18,6 +17,9 @@ from studio.resources.model import Model
 from studio.resources.model_export import ModelExport
 from studio.resources.prompt import Prompt
 from studio.resources.scope import Scope
+
+if TYPE_CHECKING:
+    from studio.core.jobspec import Resources, Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Strict
 
-from studio.core.jobspec import Combination, CombinationOutput, EvaluationWork, Resources
 from studio.core.metric_names import EVALUATION_METRICS, gain
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
 from studio.resources.scope import Scope
+
+if TYPE_CHECKING:
+    from studio.core.jobspec import CombinationOutput, EvaluationWork, Resources
 
 
 class EvaluationType(StrEnum):
@@ -73,6 +75,8 @@ class EvaluationJob(Resource):
 
 def compile(job: EvaluationJob, scope: Scope) -> EvaluationWork:
     """The work of a job that passed every rule."""
+    from studio.core.jobspec import Combination, EvaluationWork
+
     spec = job.spec
     base = spec.model_adapter_combinations[0].base_model
     adapters = [c.adapter for c in spec.model_adapter_combinations if c.adapter]
@@ -101,6 +105,8 @@ def _asked(value: ConfigValue, model: str, scope: Scope) -> dict[str, Any] | Non
 
 def resources(job: EvaluationJob) -> Resources:
     """What the job asks of its backend."""
+    from studio.core.jobspec import Resources
+
     spec = job.spec
     return Resources(
         cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 1, gpu_label=spec.gpu_label_id

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from studio.core.jobspec import Resources, Split, TrainingWork
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
 from studio.resources.scope import Scope
+
+if TYPE_CHECKING:
+    from studio.core.jobspec import Resources, TrainingWork
 
 DEFAULT_EPOCHS = 1
 DEFAULT_LEARNING_RATE = 2e-4
@@ -73,6 +75,8 @@ class FineTuningJob(Resource):
 
 def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
     """The work of a job that passed every rule."""
+    from studio.core.jobspec import Split, TrainingWork
+
     spec = job.spec
     arguments = scope.config("training_arguments", spec.training_arguments_config, spec.base_model)
     axolotl = spec.framework_type == Framework.AXOLOTL
@@ -99,6 +103,8 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
 
 def resources(job: FineTuningJob) -> Resources:
     """What the job asks of its backend."""
+    from studio.core.jobspec import Resources
+
     spec = job.spec
     return Resources(
         cpu=spec.num_cpu,

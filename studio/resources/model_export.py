@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Strict
 
 from studio.core.errors import StudioError
-from studio.core.jobspec import ExportWork, Resources
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
 from studio.resources.scope import Scope
+
+if TYPE_CHECKING:
+    from studio.core.jobspec import ExportWork, Resources
 
 
 class ExportType(StrEnum):
@@ -65,6 +67,8 @@ class ModelExport(Resource):
 
 def compile(export: ModelExport, scope: Scope) -> ExportWork:
     """The work of an export that passed every rule."""
+    from studio.core.jobspec import ExportWork
+
     spec = export.spec
     if spec.type == ExportType.CML_MODEL:
         raise StudioError("an endpoint cannot be deployed by the local backend", "write type: model_registry")
@@ -83,5 +87,7 @@ def compile(export: ModelExport, scope: Scope) -> ExportWork:
 
 def resources(export: ModelExport) -> Resources:
     """What the export asks of its backend while it merges and registers."""
+    from studio.core.jobspec import Resources
+
     spec = export.spec
     return Resources(cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 4)

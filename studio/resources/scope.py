@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from studio.core.jobspec import AdapterInput, DatasetInput, ModelInput, SeenRows, Templates
+if TYPE_CHECKING:
+    from studio.core.jobspec import AdapterInput, DatasetInput, ModelInput, SeenRows, Templates
 
 
 class Scope(Protocol):
