@@ -25,7 +25,6 @@ from studio.core.references import Ref
 from studio.core.templates import TemplateError, parse
 from studio.desired import Desire, Desired
 from studio.graph import producer
-from studio.load import datasets
 from studio.load.settings import Project, SecretName
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter, AdapterFacts
@@ -140,19 +139,17 @@ class ProjectScope:
         return SeenRows(dataset_digest=facts.digest, split=split)
 
     def example(self, adapter: str) -> str:
-        """What the model will be asked: the input template over the first row of the training data."""
+        """What the model will be asked, with names of columns in place of values: a row may be nobody's business."""
         job = self._producer(adapter) if adapter else None
-        if job is None:
-            return "Hello"
-        spec = self._get(job, FineTuningJob).spec
-        facts = self.desire.observations.get(Ref("Prompt", spec.prompt))
-        row = datasets.first_row(self._get(Ref("Dataset", spec.dataset), Dataset).spec, self.target.root)
-        if not isinstance(facts, PromptFacts) or row is None:
+        prompt = Ref("Prompt", self._get(job, FineTuningJob).spec.prompt) if job else None
+        facts = self.desire.observations.get(prompt) if prompt else None
+        if not isinstance(facts, PromptFacts):
             return "Hello"
         try:
-            return parse(facts.input_template or facts.prompt_template).render(row)
-        except (TemplateError, KeyError):
+            template = parse(facts.input_template or facts.prompt_template)
+        except TemplateError:
             return "Hello"
+        return template.render({field: field for field in template.fields})
 
     def provenance(self) -> dict[str, Any]:
         graph = self.desire.graph

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import IntEnum
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -49,7 +50,9 @@ def run(command: Callable[[], object]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        click.echo(redact(shown.getvalue()), err=True, nl=False)  # it repeats what was typed
         return Exit.USAGE
     except StudioError as error:
         _complain(error)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio.core.jobspec import CombinationOutput
 from studio.core.metric_names import gain
+from studio.core.secrets import redact
 from studio.jobs import charts
 from studio.jobs.metrics import Answers, correct
 
@@ -17,12 +18,16 @@ TABLE, CHART = "comparison.csv", "comparison.png"
 def write_predictions(
     path: Path, prompts: Sequence[str], answers: Answers, features: Mapping[str, Sequence[object]]
 ) -> Path:
-    """One line per row: the selected features, then prompt, expected, prediction and correct (True or False)."""
+    """One line per row: the selected features, then prompt, expected, prediction and correct (True or False).
+
+    What looks like a token in the rows is hidden: the file goes to the tracking server, where others read it.
+    """
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([*features, "prompt", "expected", "prediction", "correct"])
         columns = (*features.values(), prompts, answers.expected, answers.predictions, correct(answers))
-        writer.writerows(zip(*columns, strict=True))
+        for row in zip(*columns, strict=True):
+            writer.writerow([redact(cell) if isinstance(cell, str) else cell for cell in row])
     return path
 
 

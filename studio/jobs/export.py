@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedToken
 
 from studio.core.errors import JobError
 from studio.core.jobspec import ExportOutput, ExportWork, JobSpec
+from studio.core.secrets import redact
 from studio.jobs import adapters, generation, hub, locations, merge, model_card, registry, tokenizers, tracking
 from studio.jobs.events import EventLog
 from studio.jobs.registry import Card
@@ -75,8 +76,19 @@ def _write_settings(base: Path, work: ExportWork, tokenizer: PreTrainedTokenizer
     for pattern in (locations.CONFIG, "*.safetensors.index.json", "*.py"):
         for file in sorted(base.glob(pattern)):
             shutil.copyfile(file, output / file.name)
+            _hide_secrets(output / file.name)
     tokenizers.save(tokenizer, output)
     generation.settings(work.generation, tokenizer, _own_generation(base)).save_pretrained(str(output))
+
+
+def _hide_secrets(settings: Path) -> None:
+    """What the base model's settings happen to hold must not be published with the export."""
+    try:
+        text = settings.read_text("utf-8")
+    except UnicodeDecodeError:
+        return
+    if redact(text) != text:
+        settings.write_text(redact(text), "utf-8")
 
 
 def _own_generation(base: Path) -> GenerationConfig | None:
