@@ -13,6 +13,9 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff
 """Control characters, line breaks, what reverses the direction of text, what no encoding can write, and ``##[``, with
 which GitHub's runner takes the rest of any line for a command."""
 
+_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What JSON would leave as it is; a terminal must not get it either."""
+
 
 def plain(text: object) -> str:
     """On one line; secrets are hidden, what is unsafe is spelled out, such as ``\\n``."""
@@ -32,4 +35,5 @@ def excerpt(line: str) -> str:
 def json_text(content: Any) -> str:
     """JSON with sorted keys and hidden secrets: the same input gives the same bytes."""
     text = redact(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False))
-    return text.encode("utf-8", errors="surrogatepass").decode("utf-8", errors="replace")
+    text = text.encode("utf-8", errors="surrogatepass").decode("utf-8", errors="replace")
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
