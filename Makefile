@@ -56,6 +56,7 @@ $(SITE): | $(VENV)/bin/pip
 
 site: $(SITE)  ## the documentation as HTML, in site/; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 fuzz: $(TEST) here  ## hostile manifests and trees: make fuzz CASES=100000
 	$(BIN)/python -m tests.fuzz --cases $(or $(CASES),100000)
 
