@@ -100,14 +100,19 @@ def check(inputs: Inputs, environment: str) -> Report:
     if not sarif.is_file():
         return Report(environment, refusal(environment, validated), failed=True)
     levels = Counter(result["level"] for run in json.loads(sarif.read_bytes())["runs"] for result in run["results"])
-    shown = studio(inputs, environment, "validate", "--format=github")
-    found = tuple(line for line in shown.stdout.splitlines() if _ANNOTATION.fullmatch(line))
+    found = commands(inputs, environment) if levels else ()
     text, changes, failed = (
         plan(inputs, environment) if inputs.plan else (findings(environment, validated.stdout), False, False)
     )
     return Report(
         environment, text, levels["error"], levels["warning"], changes, failed or bool(levels["error"]), found
     )
+
+
+def commands(inputs: Inputs, environment: str) -> tuple[str, ...]:
+    """Findings as workflow commands; nothing else that studio prints gets to the runner."""
+    shown = studio(inputs, environment, "validate", "--format=github")
+    return tuple(line for line in shown.stdout.splitlines() if _ANNOTATION.fullmatch(line))
 
 
 def plan(inputs: Inputs, environment: str) -> tuple[str, bool, bool]:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.projects import ROOT
 
-MODULES = sorted((ROOT / "studio").rglob("*.py"))
+MODULES = sorted([*(ROOT / "studio").rglob("*.py"), *(ROOT / "action").glob("*.py")])
 SOURCES = [path for path in MODULES if "migrations" not in path.parts]
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 LONGEST_FUNCTION, LONGEST_MODULE = 50, 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ def test_a_file_follows_github_s_schema(path: Path) -> None:
     assert complaints("check-jsonschema", "--builtin-schema", schema, str(path)) == ""
 
 
+def test_updates_of_pinned_versions_are_asked_for() -> None:
+    file = str(ROOT / ".github" / "dependabot.yml")
+    assert complaints("check-jsonschema", "--builtin-schema", "vendor.dependabot", file) == ""
+    assert complaints("zizmor", "--offline", "--persona=pedantic", "--collect=dependabot", file) == ""
+
+
 def test_every_job_has_a_time_limit() -> None:
     schema = "custom.github-workflows-require-timeout"
     assert complaints("check-jsonschema", "--builtin-schema", schema, *map(str, WORKFLOWS)) == ""
@@ -65,6 +72,17 @@ def test_actions_of_others_are_pinned_to_one_commit_each() -> None:
     used = {step["uses"] for path in FILES for step in steps(path) if "uses" in step} - {"./"}
     assert all(_PINNED.fullmatch(name) for name in used)
     assert len({name.partition("@")[0] for name in used}) == len(used)
+
+
+def test_the_action_s_programs_are_typed_and_need_the_standard_library_only() -> None:
+    folder = ROOT / "action"
+    names = sorted(path.name for path in folder.glob("*.py"))
+    typed = complaints("mypy", "--config-file=", "--strict", f"--cache-dir={ROOT / '.mypy_cache'}", *names, cwd=folder)
+    assert typed == ""
+    imported = re.findall(
+        r"^(?:from|import) (\w+)", "".join((folder / name).read_text() for name in names), re.MULTILINE
+    )
+    assert set(imported) <= {*sys.stdlib_module_names, *(Path(name).stem for name in names)}
 
 
 def test_no_workflow_runs_a_pull_request_s_code_with_the_repository_s_rights() -> None:
