@@ -14,12 +14,14 @@ from studio.core.errors import JobError
 from studio.core.jobspec import SEED
 from studio.core.suggest import did_you_mean
 from studio.jobs.batching import Batch, by_tokens
+from studio.libraries.decided import NEW_TOKENS
+from studio.libraries.generation_conflicts import SAMPLED_ONLY
 
 KNOWN = frozenset(name for name in vars(GenerationConfig()) if not name.startswith("_"))
-DEFAULTS: dict[str, Any] = {"do_sample": False, "max_new_tokens": 64}
+DEFAULTS: dict[str, Any] = {"do_sample": False, "max_new_tokens": NEW_TOKENS}
 SAMPLED: dict[str, Any] = {"temperature": 1.0, "top_k": 50, "top_p": 1.0}
 """transformers' own defaults, said aloud: its pipelines, which serve the exported model, would sample at 0.7."""
-SAMPLING = frozenset({"temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"})
+SAMPLING = frozenset(SAMPLED_ONLY)
 """Settings without effect unless do_sample is on; transformers refuses to save them then."""
 TOKENS_PER_BATCH = 8192
 """Prompt and answer tokens in the key-value cache at once."""

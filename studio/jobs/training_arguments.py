@@ -15,34 +15,12 @@ from studio.core.jobspec import SEED, TrainingWork
 from studio.core.suggest import did_you_mean
 from studio.jobs import ranks
 from studio.jobs.devices import Device
+from studio.libraries.decided import IGNORED, LOG_SHARE, REFUSED, SAVE_SHARE, applying
+from studio.libraries.removed import TRAINING_ARGUMENTS
 
-SUCCESSORS = {
-    "warmup_ratio": "warmup_steps (a value below 1 is a share of the run)",
-    "evaluation_strategy": "eval_strategy",
-    "max_seq_length": "max_length",
-    "no_cuda": "use_cpu",
-    "group_by_length": "train_sampling_strategy: group_by_length",
-    "half_precision_backend": "fp16 or bf16",
-    "adafactor": "optim: adafactor",
-    "push_to_hub_token": "the variable that the project's hf_token names",
-    "overwrite_output_dir": "nothing: every run has a folder of its own",
-    "save_safetensors": "nothing: weights are always safetensors",
-    "logging_dir": "nothing: runs are logged to MLflow",
-    "tokenizer": "the tokenizer of base_model",
-}
-"""Keys of older versions that today's SFTConfig rejects, and what to write instead (trl 1.16, transformers 5.17)."""
-REFUSED = {
-    "push_to_hub": "a job publishes nothing; export the adapter instead",
-    "hub_token": "secrets are names of variables, never values",
-}
-OWNED = {
-    "output_dir": "outputs go to the run's folder",
-    "completion_only_loss": "the job's loss decides",
-    "dataset_text_field": "the prompt makes the text",
-}
-"""Keys that the job sets, and why what the user wrote does not count."""
+TYPE = "training_arguments"
 KNOWN = frozenset(field.name for field in dataclasses.fields(SFTConfig) if field.init)
-LOG_SHARE, SAVE_SHARE, KEPT_CHECKPOINTS = 0.02, 0.2, 2
+KEPT_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +54,12 @@ def build(work: TrainingWork, folder: Path, device: Device, completion_only: boo
 
 
 def _check_keys(given: dict[str, Any]) -> None:
-    for key in sorted(given):
-        if given[key] and key in REFUSED:
-            raise JobError(f"training arguments: {key!r} is refused", REFUSED[key])
-        if key not in KNOWN:
-            hint = f"use {SUCCESSORS[key]}" if key in SUCCESSORS else did_you_mean(key, KNOWN)
-            raise JobError(f"training arguments: {key!r} is not an argument of trl's SFTConfig", hint)
+    for key, why in applying(REFUSED, TYPE, given).items():
+        raise JobError(f"training arguments: {key!r} is refused", why)
+    for key in sorted(set(given) - KNOWN):
+        removed = TRAINING_ARGUMENTS.get(key)
+        hint = removed.hint(given[key]) if removed else did_you_mean(key, KNOWN)
+        raise JobError(f"training arguments: {key!r} is not an argument of trl's SFTConfig", hint)
 
 
 def _defaults(device: Device) -> dict[str, Any]:
@@ -104,9 +82,7 @@ def _defaults(device: Device) -> dict[str, Any]:
 
 def _decided(given: dict[str, Any], device: Device) -> tuple[dict[str, Any], list[str]]:
     """Number format and device; what differs from the user's words becomes a note."""
-    notes = [f"{key} is ignored: {reason}" for key, reason in OWNED.items() if given.get(key) is not None]
-    if given.get("report_to") not in (None, "none", "mlflow", ["mlflow"]):
-        notes.append("report_to is ignored: runs are logged to MLflow")
+    notes = [f"{key} is ignored: {why}" for key, why in applying(IGNORED, TYPE, given).items()]
     for key in ("num_train_epochs", "learning_rate"):
         if key in given:
             notes.append(f"{key} of the job replaces {given[key]} of its training arguments")

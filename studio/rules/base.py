@@ -29,6 +29,7 @@ from studio.load.registry import Registry
 from studio.load.settings import Project
 from studio.resources.base import Resource
 from studio.resources.dataset import DatasetFacts
+from studio.rules.configurations import Configuration, collect
 
 R = TypeVar("R", bound=Resource)
 
@@ -49,6 +50,7 @@ class View:
     registry: Registry | None = None
     _by_kind: dict[type[Resource], list[Manifest]] = field(default_factory=dict)
     _default_configs: configs.Defaults | None = None
+    _configurations: tuple[Configuration, ...] | None = None
 
     def __post_init__(self) -> None:
         for manifest in self.manifests.values():
@@ -65,6 +67,13 @@ class View:
             shipped = {ref: manifest.resource for ref, manifest in self.defaults.items()}
             self._default_configs = configs.defaults(self.graph.resources, shipped)
         return self._default_configs
+
+    @property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """What Configs and jobs hand to libraries; collected when first asked for."""
+        if self._configurations is None:
+            self._configurations = collect(self.manifests.values())
+        return self._configurations
 
     def get(self, ref: Ref | None, kind: type[R]) -> R | None:
         """The resource behind ``ref`` when it is of ``kind``."""
@@ -102,7 +111,7 @@ class View:
 @dataclass(frozen=True, slots=True)
 class Breach:
     """One place where a rule is broken. ``path`` is dotted text or a tuple; ``resource`` and ``source`` default to
-    the subject of the rule."""
+    the subject of the rule. ``at_key`` points at the key instead of its value."""
 
     path: str | Path
     message: str
@@ -110,6 +119,7 @@ class Breach:
     resource: Ref | None = None
     source: Source | None = None
     problem: Problem | None = None
+    at_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +218,9 @@ def _finding(each: Rule, breach: Breach, manifest: Manifest | None) -> Finding:
     path = split_path(breach.path) if isinstance(breach.path, str) else breach.path
     resource = breach.resource or (manifest.resource.ref if manifest else None)
     source = breach.source or (manifest.source if manifest else None)
-    return Finding(each.id, each.severity, breach.message, breach.hint, resource, path, source)
+    return Finding(
+        each.id, each.severity, breach.message, breach.hint, resource, path, source, at_key=breach.at_key
+    )  # fmt: skip
 
 
 def split_path(text: str) -> Path:

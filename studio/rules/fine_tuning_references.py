@@ -88,8 +88,7 @@ def unknown_axolotl_config(job: FineTuningJob, view: View) -> Iterator[Breach]:
           name: axolotl-small
         spec:
           type: axolotl
-          config:
-            sequence_len: 512
+          config: "sequence_len: 512"
     Good:
         kind: FineTuningJob
         spec:
@@ -101,8 +100,7 @@ def unknown_axolotl_config(job: FineTuningJob, view: View) -> Iterator[Breach]:
           name: axolotl-small
         spec:
           type: axolotl
-          config:
-            sequence_len: 512
+          config: "sequence_len: 512"
     """
     named = job.spec.axolotl_config
     if isinstance(named, str) and named and view.graph.target(job.ref, "spec", "axolotl_config") is None:
@@ -174,7 +172,7 @@ def no_dataset_format(job: FineTuningJob, view: View) -> Iterator[Breach]:
           prompt: ""
           axolotl_config:  # <-
             datasets:
-              - type: alpacca
+              - type: chat_template
     Good:
         kind: FineTuningJob
         spec:

@@ -1,0 +1,99 @@
+"""Keys that the jobs of this system set themselves: what a user writes there does not count, or is refused.
+
+Rules say so before a job runs; ``studio/jobs`` acts on the same tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NOTHING_IS_PUBLISHED = "a job publishes nothing; export the adapter instead"
+MLFLOW = "runs are logged to MLflow"
+LOG_SHARE, SAVE_SHARE = 0.02, 0.2
+"""Shares of a run after which a job logs and saves, unless its training arguments say otherwise."""
+NEW_TOKENS = 64
+"""Tokens of an answer at most, unless the generation config says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a value does not count, or is refused; ``applies`` says for which values."""
+
+    why: str
+    applies: Callable[[Any], bool] = lambda value: value is not None
+
+
+def _elsewhere(value: Any) -> bool:
+    return value not in (None, "none", "mlflow", [], ["mlflow"], ["none"])
+
+
+def _several(value: Any) -> bool:
+    return isinstance(value, int) and value > 1
+
+
+def _other_task(value: Any) -> bool:
+    return value not in (None, "CAUSAL_LM")
+
+
+IGNORED: Mapping[str, Mapping[str, Decision]] = {
+    "training_arguments": {
+        "output_dir": Decision("outputs go to the run's folder"),
+        "completion_only_loss": Decision("the job's loss decides"),
+        "dataset_text_field": Decision("the prompt makes the text"),
+        "report_to": Decision(MLFLOW, _elsewhere),
+        "run_name": Decision(MLFLOW),
+        "resume_from_checkpoint": Decision("a job resumes from its own latest checkpoint"),
+        "model_init_kwargs": Decision("the job loads the base model"),
+        "hub_model_id": Decision(NOTHING_IS_PUBLISHED),
+        "hub_strategy": Decision(NOTHING_IS_PUBLISHED),
+        "hub_private_repo": Decision(NOTHING_IS_PUBLISHED),
+        "hub_always_push": Decision(NOTHING_IS_PUBLISHED, bool),
+        "hub_revision": Decision(NOTHING_IS_PUBLISHED),
+        "do_train": Decision("the job decides what is run", bool),
+        "do_eval": Decision("eval_strategy decides", bool),
+        "do_predict": Decision("predictions are an EvaluationJob", bool),
+    },
+    "lora_config": {"base_model_name_or_path": Decision("the job's base_model decides")},
+    "generation_config": {
+        "pad_token_id": Decision("the tokenizer decides"),
+        "bos_token_id": Decision("the tokenizer decides"),
+        "max_length": Decision(f"max_new_tokens decides, {NEW_TOKENS} when it is not given"),
+    },
+    "axolotl": {
+        "base_model": Decision("the job's base_model decides"),
+        "output_dir": Decision("outputs go to the run's folder"),
+    },
+}
+"""Config type to key to why a value there does not count."""
+REFUSED: Mapping[str, Mapping[str, Decision]] = {
+    "training_arguments": {
+        "push_to_hub": Decision(NOTHING_IS_PUBLISHED, bool),
+        "assistant_only_loss": Decision("rows are texts, not conversations; the job's loss decides", bool),
+        "hub_token": Decision("secrets are names of variables, never values", bool),
+    },
+    "lora_config": {
+        "inference_mode": Decision("the adapter would be frozen, and nothing trained", bool),
+        "task_type": Decision("jobs train causal language models; write CAUSAL_LM, or remove it", _other_task),
+    },
+    "generation_config": {
+        "num_return_sequences": Decision("jobs take one answer to a prompt", _several),
+        "return_dict_in_generate": Decision("jobs read the tokens alone", bool),
+        "stop_strings": Decision("generation in a job ends at tokens, not at texts", bool),
+        "token_healing": Decision("jobs complete the prompt as it is", bool),
+    },
+    "axolotl": {
+        "hub_model_id": Decision(NOTHING_IS_PUBLISHED, bool),
+        "push_dataset_to_hub": Decision(NOTHING_IS_PUBLISHED, bool),
+    },
+}
+"""Config type to key to why a job with such a value is refused, or would fail."""
+
+
+def applying(table: Mapping[str, Mapping[str, Decision]], type: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """The keys of ``values`` that a decision is about, and why."""
+    decisions = table.get(type, {})
+    return {
+        key: decisions[key].why for key in values if key in decisions and decisions[key].applies(values[key])
+    }  # fmt: skip

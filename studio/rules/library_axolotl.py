@@ -1,0 +1,75 @@
+"""CF: data sets in an Axolotl configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from studio.core.suggest import nearest
+from studio.libraries.words import written
+from studio.resources.config import Config, ConfigType
+from studio.rules.base import Breach, View, rule
+from studio.rules.configurations import library_table
+from studio.rules.library_breach import breach
+
+PREFERENCES = ("rl", "reward_model", "process_reward_model")
+"""Settings under which data set types are those of another kind of training."""
+
+
+@rule("CF-018")
+def unknown_dataset_type(view: View) -> Iterator[Breach]:
+    """The type of an Axolotl data set is neither one of Axolotl's nor a format of the project.
+
+    Axolotl finds out when it has loaded the tokenizer. The types that begin with ``sharegpt`` were removed from it.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          framework_type: axolotl
+          axolotl_config:
+            datasets:
+              - type: sharegpt  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          framework_type: axolotl
+          axolotl_config:
+            datasets:
+              - type: chat_template
+    """
+    known = {*library_table("axolotl").facts["dataset_types"], *_formats(view)}
+    for each in view.configurations:
+        datasets = each.values.get("datasets")
+        if each.type != "axolotl" or not isinstance(datasets, list) or any(map(each.values.get, PREFERENCES)):
+            continue
+        for index, dataset in enumerate(datasets):
+            type = dataset.get("type") if isinstance(dataset, dict) else None
+            if isinstance(type, str) and type and not _is_known(type, known):
+                message = f"Axolotl has no data set type {written(type)}"
+                yield breach(each, ("datasets", index, "type"), message, _hint(type, known))
+
+
+def _formats(view: View) -> set[str]:
+    """The types that Configs describe, shipped or of the project."""
+    every = {**view.defaults, **view.manifests}.values()
+    configs = [manifest.resource for manifest in every if isinstance(manifest.resource, Config)]
+    formats = (each.spec.config for each in configs if each.spec.type == ConfigType.AXOLOTL_DATASET_FORMATS)
+    return {str(content.get("description", "")) for content in formats if isinstance(content, dict)}
+
+
+def _is_known(type: str, known: set[str]) -> bool:
+    """``alpaca:chat`` is alpaca in a style of its own. A dotted name may be a module of the user, unless it begins with
+    a type of Axolotl's."""
+    base = type.partition(":")[0]
+    if type in known or (base in known and ":load" not in type):
+        return True
+    head, dot, _ = type.partition(".")
+    return bool(dot) and head not in {name.partition(".")[0] for name in known} and not head.startswith("sharegpt")
+
+
+def _hint(type: str, known: set[str]) -> str:
+    if type.startswith("sharegpt"):
+        return "write type: chat_template"
+    if ":load_" in type:
+        return f"write type: {type.replace(':load_', '.load_')}"
+    match = nearest(type, known)
+    return f"did you mean {match!r}?" if match else f"known: {', '.join(sorted(known))}"

@@ -1,0 +1,89 @@
+"""CF: settings that the jobs of this system decide themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from studio.core.findings import Severity
+from studio.libraries.decided import IGNORED, REFUSED, applying
+from studio.resources.fine_tuning_job import FineTuningJob
+from studio.rules.base import Breach, View, rule
+from studio.rules.library_breach import breach
+
+FIELDS = {"num_epochs": "num_train_epochs", "learning_rate": "learning_rate"}
+"""Fields of a job, and the training arguments that they replace."""
+
+
+@rule("CF-015", severity=Severity.WARNING)
+def ignored_setting(view: View) -> Iterator[Breach]:
+    """The job decides this setting itself; what the configuration says does not count.
+
+    Outputs go to the run's folder, runs are logged to MLflow, tokens come from the tokenizer: otherwise the same
+    manifest would not give the same result everywhere.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          training_arguments_config:
+            output_dir: /tmp/out  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          training_arguments_config:
+            logging_steps: 10
+    """
+    for each in view.configurations:
+        for key, why in applying(IGNORED, each.type, each.values).items():
+            yield breach(each, (key,), f"{key} is ignored: {why}", f"remove {key}")
+
+
+@rule("CF-016")
+def refused_setting(view: View) -> Iterator[Breach]:
+    """A job with this setting is refused, or would fail.
+
+    Publishing goes through an export, with its gates; a token in a manifest is in the history for ever.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          training_arguments_config:
+            push_to_hub: true  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          training_arguments_config:
+            push_to_hub: false
+    """
+    for each in view.configurations:
+        for key, why in applying(REFUSED, each.type, each.values).items():
+            yield breach(each, (key,), f"{key} is refused: {why}", f"remove {key}")
+
+
+@rule("CF-017", FineTuningJob, severity=Severity.WARNING)
+def said_twice(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The job says this itself, and its own training arguments say something else.
+
+    The fields of the job win, so that a shared Config can serve jobs of different length. Within one job there is no
+    reason for two answers.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_epochs: 2
+          training_arguments_config:
+            num_train_epochs: 5  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_epochs: 2
+          training_arguments_config:
+            logging_steps: 10
+    """
+    arguments = job.spec.training_arguments_config
+    if not isinstance(arguments, dict):
+        return
+    for name, key in FIELDS.items():
+        said, again = getattr(job.spec, name), arguments.get(key)
+        if said is not None and again is not None and said != again:
+            message = f"{key} is ignored: {name} of the job is {said:g}"
+            yield Breach(("spec", "training_arguments_config", key), message, f"remove one of {name} and {key}")
