@@ -11,7 +11,7 @@ TRAIN := $(VENV)/.train-$(KEY)
 TEST := $(VENV)/.test-$(KEY)
 SITE := $(VENV)/.site-$(KEY)
 
-.PHONY: help here demo test fast generated site fuzz lint format banking77 clean
+.PHONY: help here demo test fast generated library-tables site fuzz lint format banking77 clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ $(SITE): | $(VENV)/bin/pip
 
 site: $(SITE)  ## the documentation as HTML, in site/; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+library-tables: $(TEST)  ## extract anew what the libraries accept (downloads Axolotl's wheel)
+	$(BIN)/python schemas/library_tables.py
 
 fuzz: $(TEST) here  ## hostile manifests and trees: make fuzz CASES=100000
 	$(BIN)/python -m tests.fuzz --cases $(or $(CASES),100000)

@@ -16,6 +16,7 @@ settings.load_profile("studio")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="Write what is printed now into the golden files.")
+    parser.addoption("--axolotl", default="", help="Folder of the unpacked wheel that the Axolotl table is made from.")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,11 +14,11 @@ from studio.libraries import TABLES
 from studio.libraries.fitting import Misfit, misfits
 from studio.libraries.removed import REMOVED
 from studio.libraries.tables import Table, table
-from studio.load import documents
+from studio.load import configs
 from studio.load.documents import YamlFault
 from studio.load.manifests import Manifest
 from studio.resources.base import Resource, marks
-from studio.resources.config import YAML_TYPES, Config
+from studio.resources.config import Config
 
 REMEMBERED = 4096
 """Different contents whose misfits are kept: most projects repeat a few."""
@@ -83,8 +82,7 @@ def collect(manifests: Iterable[Manifest]) -> tuple[Configuration, ...]:
 def _of(resource: Resource, source: Source) -> Iterator[Configuration]:
     if isinstance(resource, Config):
         written = resource.spec.config
-        kind = resource.spec.type
-        content = _content(kind, written) if isinstance(written, dict) else _parsed(kind, written)
+        content = _content(resource.spec.type, written if isinstance(written, dict) else _read(resource))
         if content:
             text = written if isinstance(written, str) else ""
             yield Configuration(content, resource.ref, source, ("spec", "config"), resource.spec, text)
@@ -102,12 +100,10 @@ def _content(type: str, values: dict[str, Any]) -> Content | None:
     return Content(type, canonical(values), values) if values and type in TABLES else None
 
 
-def _parsed(type: str, text: str) -> Content | None:
-    """The content that a text spells out; text that spells out none is reported elsewhere."""
-    if type not in TABLES:
-        return None
+def _read(config: Config) -> dict[str, Any]:
+    """What a text spells out; {} for one that CF-002 or CF-003 reports, or that nests too deeply to be compared."""
     try:
-        read = documents.parse(text) if type in YAML_TYPES else [json.loads(text)]
-        return _content(type, read[0]) if len(read) == 1 and isinstance(read[0], dict) else None
-    except (YamlFault, ValueError, RecursionError):
-        return None
+        values = configs.content(config)
+        return values if canonical(values) else {}
+    except (YamlFault, ValueError, TypeError, IndexError, RecursionError):
+        return {}
