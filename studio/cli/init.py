@@ -9,6 +9,8 @@ import click
 from studio.core.errors import UsageError
 from studio.resources.base import NAME_PATTERN
 
+MODELINE = "# yaml-language-server: $schema={}\n"
+"""How editors with the YAML language server find the schema of a file."""
 SETTINGS = """\
 # Project settings. Manifests live below the folders named here.
 apiVersion: studio/v1
@@ -43,20 +45,41 @@ spec:
   input_template: "Question: {question}\\nAnswer:"    # no space at the end: it belongs to the completion
   completion_template: " {answer}"
 """
-FILES = {"data/questions.csv": DATA, "manifests/questions.yaml": MANIFEST, ".gitignore": ".studio/\n"}
+SCHEMAS = "schemas"
+"""Committed with the project: editors find it offline, and in every clone."""
+
+
+def files(name: str) -> dict[str, str]:
+    """The files of a new project, and their content."""
+    from studio.report import schemas
+
+    published = schemas.schemas()
+    editors = {
+        f"{SCHEMAS}/{each}": schemas.schema_text(published[each]) for each in (schemas.MANIFEST, schemas.PROJECT)
+    }
+    return {
+        "studio.yaml": MODELINE.format(f"./{SCHEMAS}/{schemas.PROJECT}") + SETTINGS.format(name=name),
+        "data/questions.csv": DATA,
+        "manifests/questions.yaml": MODELINE.format(f"../{SCHEMAS}/{schemas.MANIFEST}") + MANIFEST,
+        **editors,
+        ".gitignore": ".studio/\n",
+    }
 
 
 @click.command(epilog="Example: studio init support-desk")
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 def command(folder: Path) -> None:
-    """Start a project: settings, a small data set and a prompt that validate as they are."""
+    """Start a project: settings, a small data set and a prompt that validate as they are.
+
+    The schemas that come with it give completion and checks in editors; 'studio schemas' writes them anew.
+    """
     import re
 
     if (folder / "studio.yaml").exists():
         raise UsageError(f"{folder / 'studio.yaml'} is already there", "'studio validate' checks the project")
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "project"
     assert re.match(NAME_PATTERN, name)
-    for path, content in {"studio.yaml": SETTINGS.format(name=name), **FILES}.items():
+    for path, content in files(name).items():
         target = folder / path
         if target.exists():
             click.echo(f"kept     {target}")

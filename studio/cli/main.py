@@ -20,6 +20,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "graph": "What feeds what.",
         "explain": "A rule, a kind or a field, with examples.",
         "rules": "Every rule, on one line.",
+        "schemas": "JSON Schemas, for editors.",
     },
     "Run": {
         "plan": "Say what would happen, and why.",

@@ -46,12 +46,33 @@ def fit(model: type[M], document: dict[str, Any], source: Source, ref: Ref | Non
     try:
         return model.model_validate(document), []
     except ValidationError as error:
+        whole = _whole(document, error)
+        if whole is not document:
+            return fit(model, whole, source, ref)
         problems = _problems(model, document, error, source, ref)
     pruned = {"metadata": {}, "spec": {}} | _without(document, [p.path for p in problems])
     try:
         return model.model_validate(pruned), problems
     except ValidationError:
         return None, problems
+
+
+def _whole(document: Any, error: ValidationError) -> Any:
+    """``2.0`` where a whole number is wanted is 2, as JSON Schema has it; the document itself when there is none."""
+    for detail in error.errors(include_url=False):
+        value = detail["input"]
+        if detail["type"] == "int_type" and isinstance(value, float) and value.is_integer():
+            document = _replaced(document, _document_path(document, detail["loc"]), int(value))
+    return document
+
+
+def _replaced(document: Any, path: Path, value: Any) -> Any:
+    """A copy of ``document`` with ``value`` at ``path``."""
+    if not path:
+        return value
+    held = document.copy()
+    held[path[0]] = _replaced(held[path[0]], path[1:], value)
+    return held
 
 
 def _not_a_manifest(document: Any, source: Source) -> Problem | None:
