@@ -23,6 +23,7 @@ class Fault(StrEnum):
     LIMIT = "limit"
     NO_MANIFEST = "no-manifest"
     OUTSIDE = "outside"
+    SECRET = "secret"
 
 
 @dataclass(frozen=True, slots=True)

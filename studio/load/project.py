@@ -13,6 +13,7 @@ from studio.core.findings import Position, Source
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean, nearest
 from studio.load import documents, files
+from studio.load.comments import secrets_in_comments
 from studio.load.files import SETTINGS_FILE
 from studio.load.manifests import Manifest, fit, parse_manifest
 from studio.load.patches import Placed, Written, apply_patches
@@ -53,6 +54,9 @@ def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     settings = _in_environment(settings, chosen)
     loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
     loaded.damaged = bool(problems)
+    text = files.read_text(root, SETTINGS_FILE)
+    if isinstance(text, str):
+        loaded.problems += secrets_in_comments(text, SETTINGS_FILE)
     here = ("spec", "environments", environment, "patches")
     patches: list[Placed] = [((*here, index), patch) for index, patch in enumerate(chosen.patches if chosen else ())]
     for name in files.find(root, _folders(loaded)):
@@ -175,6 +179,7 @@ def _load_file(loaded: Loaded, name: str, patches: list[Placed]) -> None:
     if isinstance(text, Problem):
         loaded.problems.append(text)
         return
+    loaded.problems.extend(secrets_in_comments(text, name))
     try:
         content = documents.parse(text)
     except documents.YamlFault as fault:

@@ -106,6 +106,7 @@ def _gathered(pending: list[Any]) -> tuple[list[str], set[str]]:
             continue
         elif kind is dict:
             keys.update(map(str, held))
+            texts += map(str, held)
             pending += held.values()
         elif kind is list or kind is tuple:
             pending += held
@@ -118,6 +119,9 @@ def _gathered(pending: list[Any]) -> tuple[list[str], set[str]]:
 def _secrets(resource: Part) -> Iterator[tuple[Path, str]]:
     """Where a resource holds a secret, and what it looks like; the value itself goes nowhere."""
     for path, text in _texts(resource, ()):
+        for step in path:
+            if isinstance(step, str) and len(step) >= SHORTEST and secret_in(step):
+                yield path, f"{secret_in(step)} among the keys"
         if len(text) >= SHORTEST:
             what = secret_in(text) or ("a URL with a password" if has_password(text) else "")
             if what:
