@@ -57,15 +57,21 @@ def _of_environment(finding: Finding, name: str) -> Finding:
 
 def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
     """Graph, observations, and what the rules of ``phases`` find."""
+    wanted = frozenset(phases)
+    seen = view(loaded, wanted)
+    findings = [blame(finding, loaded.origins) for finding in check(seen, wanted)]
+    return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings))
+
+
+def view(loaded: Loaded, phases: Iterable[Phase] = ()) -> View:
+    """All that rules and previews look at: the graph, and what the inputs really are."""
     resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
     graph = build(resources, {ref: manifest.resource for ref, manifest in loaded.defaults.items()})
-    observations = observe(graph, loaded.root)
-    wanted = frozenset(phases)
-    view = View(
-        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observations, loaded.problems,
+    online = Phase.ONLINE in phases
+    return View(
+        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observe(graph, loaded.root),
+        loaded.problems,
         backend_types=tuple(sorted(BACKENDS)),
-        hub=Hub(loaded.settings.spec.hf_token.env) if Phase.ONLINE in wanted else None,
-        registry=registry(loaded.settings.spec.backend, os.environ) if Phase.ONLINE in wanted else None,
+        hub=Hub(loaded.settings.spec.hf_token.env) if online else None,
+        registry=registry(loaded.settings.spec.backend, os.environ) if online else None,
     )  # fmt: skip
-    findings = [blame(finding, loaded.origins) for finding in check(view, wanted)]
-    return Checked(loaded, graph, observations, place(loaded.root, findings))

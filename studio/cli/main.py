@@ -16,6 +16,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Author": {
         "init": "Start a project in a folder.",
         "validate": "Check every manifest, offline.",
+        "preview": "Show what training will see: rows, tokens, steps.",
         "fmt": "Lay out manifests the same way everywhere.",
         "graph": "What feeds what.",
         "explain": "A rule, a kind or a field, with examples.",

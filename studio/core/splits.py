@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+TRAIN = "train"
+HELD_OUT = ("test", "eval", "validation")
+"""Splits that are kept as held-out rows, in order of preference (guide, Training Script Architecture)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:

@@ -13,12 +13,9 @@ from datasets import Dataset, DatasetDict
 from studio.core.errors import JobError
 from studio.core.fingerprints import file_digest
 from studio.core.jobspec import DatasetInput, JobSpec, SeenRows, Split
+from studio.core.splits import HELD_OUT, TRAIN
 from studio.jobs import hub, readers
 from studio.jobs.partition import partition, sample
-
-TRAIN = "train"
-HELD_OUT = ("test", "eval", "validation")
-"""Splits that are kept as held-out rows, in order of preference (guide, Training Script Architecture)."""
 
 
 @dataclass(frozen=True, slots=True)

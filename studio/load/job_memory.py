@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.references import Ref
+from studio.core.schedule import BATCH
 from studio.load import configs, files, lora_targets
+from studio.load.lengths import MAX_LENGTH
 from studio.load.observation import Observation
 from studio.memory import Estimate, Run, estimate
 from studio.resources.base import Resource
@@ -17,8 +19,6 @@ from studio.resources.dataset import Dataset, DatasetFacts, DatasetType
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.resources.model import ModelFacts, ModelShape
 
-BATCH, LENGTH = 8, 1024
-"""trl's per_device_train_batch_size and max_length when the training arguments say nothing."""
 MOST = 1 << 24
 """Rows of a batch, or tokens of a row, beyond which a number is no such number."""
 CHARACTERS_PER_TOKEN = 3
@@ -71,7 +71,7 @@ def _run(
     job: FineTuningJob, inputs: Inputs, arguments: Mapping[str, Any], quantised: Mapping[str, Any], dropout: bool
 ) -> Run | None:
     batch = _count(arguments.get("per_device_train_batch_size", BATCH))
-    length = _count(arguments.get("max_length", LENGTH))
+    length = _count(arguments.get("max_length", MAX_LENGTH))
     if batch is None or length is None:
         return None
     facts = inputs.observations.get(Ref("Dataset", job.spec.dataset))

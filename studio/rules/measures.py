@@ -44,6 +44,16 @@ def template(text: str, known: Profile) -> Template | None:
     return parsed if all(field in known.columns for field in parsed.fields) else None
 
 
+def training_arguments(view: View, job: FineTuningJob | None) -> dict[str, Any] | None:
+    """Those in force, for a job that is not known yet the default ones; None where rules report what is wrong."""
+    model = view.facts(view.graph.target(job.ref, "spec", "base_model"), ModelFacts) if job else None
+    value, family = job.spec.training_arguments_config if job else None, model.family if model else ""
+    try:
+        return configs.in_force(view.graph.resources, view.default_configs, "training_arguments", value, family)[1]
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError, YamlFault):
+        return None
+
+
 def cut(job: FineTuningJob, view: View) -> Cut | None:
     """What ``max_length`` does to a job's rows; None where nothing exceeds it, or nothing can be measured offline."""
     spec = job.spec
@@ -53,7 +63,7 @@ def cut(job: FineTuningJob, view: View) -> Cut | None:
     if spec.framework_type != Framework.LEGACY or spec.user_script or not (dataset and base and known and prompt):
         return None
     facts, model_facts = view.facts(data, DatasetFacts), view.facts(model, ModelFacts)
-    arguments = _arguments(job, view, model_facts.family if model_facts else "")
+    arguments = training_arguments(view, job)
     tokenizer = token_counts.in_project(base.spec, view.root) if model_facts else None
     if arguments is None or not isinstance(tokenizer, Tokenizer):
         return None
@@ -64,15 +74,6 @@ def cut(job: FineTuningJob, view: View) -> Cut | None:
         return None
     found = lengths.of_file(path, facts.digest, facts.rows, texts, tokenizer, model_facts.digest, allowed.tokens)
     return Cut(allowed, found) if isinstance(found, Lengths) and found.over(allowed) else None
-
-
-def _arguments(job: FineTuningJob, view: View, family: str) -> dict[str, Any] | None:
-    """The training arguments in force; None where other rules report what is wrong with them."""
-    value = job.spec.training_arguments_config
-    try:
-        return configs.in_force(view.graph.resources, view.default_configs, "training_arguments", value, family)[1]
-    except (KeyError, ValueError, TypeError, RecursionError, YamlFault):
-        return None
 
 
 def _texts(prompt: PromptFacts, loss: str, known: Profile, end: str) -> Texts | None:
