@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from studio.checking import view
 from studio.core.errors import StudioError
 from studio.core.references import Ref
 from studio.load.project import load_project
 from studio.preview import Ask, Preview, preview
-from studio.checking import view
 from tests.projects import Document, changed, pick, support_desk, with_spec, write
 from tests.rules.examples import SAMPLE
 
