@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -52,6 +52,8 @@ class Action:
     reason: str = ""
     attaches: bool = False
     """An earlier apply left the job running; this one would attach to it."""
+    memory: int | None = None
+    """Bytes that the job's largest process will probably need; None where nobody can tell."""
 
     @property
     def dispatches(self) -> bool:
@@ -99,6 +101,12 @@ def make_plan(desire: Desire, recorded: Recorded, environment: str) -> Plan:
     actions = tuple(_action(item, desire, recorded) for item in items)
     kept = tuple(sorted(ref for ref in recorded.records if ref not in desire.items))
     return Plan(environment, recorded.lineage.id, recorded.lineage.serial, _manifest_digest(items), actions, kept)
+
+
+def with_memory(plan: Plan, needed: Callable[[Ref], int | None]) -> Plan:
+    """The plan with an estimate for each job that will run."""
+    actions = (replace(each, memory=needed(each.ref)) if each.dispatches else each for each in plan.actions)
+    return replace(plan, actions=tuple(actions))
 
 
 def _manifest_digest(items: list[Desired]) -> str:
@@ -193,4 +201,5 @@ def _action_json(action: Action) -> dict[str, Any]:
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
         "needs": [str(ref) for ref in action.needs],
         "resources": action.resources.model_dump(exclude_none=True) if action.resources else None,
+        "estimated_memory_bytes": action.memory,
     }

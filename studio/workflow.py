@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from studio.core.suggest import did_you_mean
 from studio.desired import Desire, desire
 from studio.load import commit
 from studio.load.adapters import ADAPTER_WEIGHTS
+from studio.load.job_memory import Inputs, needed
 from studio.load.project import Loaded, load_project
 from studio.load.settings import SecretName
-from studio.plan import Plan, Recorded, make_plan
+from studio.plan import Plan, Recorded, make_plan, with_memory
 from studio.recording import Recorder, missed
 from studio.resources import KINDS
 from studio.state.base import ACTIVE, Operation, StateReader
@@ -164,7 +166,9 @@ def _planned(checked: Checked, state: StateReader) -> Planned:
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
     wanted = desire(checked.graph, checked.observations, defaults)
     recorded = _recorded_state(wanted, state, checked.loaded.root)
-    return Planned(checked, wanted, make_plan(wanted, recorded, checked.loaded.environment), state)
+    inputs = Inputs(checked.loaded.root, wanted.graph.resources, wanted.observations, wanted.default_configs)
+    made = make_plan(wanted, recorded, checked.loaded.environment)
+    return Planned(checked, wanted, with_memory(made, partial(needed, inputs)), state)
 
 
 def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:

@@ -25,6 +25,7 @@ from studio.jobs import (
     locations,
     lora,
     models,
+    peaks,
     ranks,
     scoring,
     tokenizers,
@@ -140,7 +141,7 @@ def _fit(spec: JobSpec, setup: Setup, run: TrackedRun | None, events: EventLog) 
 
 
 def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict[str, float]:
-    """Losses are mean per token in nats; perplexity is exp(eval_loss)."""
+    """Losses are mean per token in nats; perplexity is exp(eval_loss). Peaks are of this process alone."""
     history = setup.trainer.state.log_history
     losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
     seconds = progress.trained
@@ -158,7 +159,7 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
         loss = _held_out_loss(setup, held_out)
         metrics |= {"eval_loss": loss, "perplexity": math.exp(min(loss, 700.0))}
         events.write("evaluate", f"eval_loss {loss:.4f} on {len(held_out)} held-out rows", loss=loss)
-    return metrics
+    return metrics | peaks.metrics()
 
 
 def _held_out_loss(setup: Setup, held_out: datasets.Dataset) -> float:

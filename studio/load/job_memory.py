@@ -51,6 +51,13 @@ class Inputs:
             return None
 
 
+def needed(inputs: Inputs, ref: Ref) -> int | None:
+    """Bytes of host memory that a job cannot do without; None where nobody can tell."""
+    job = inputs.resources.get(ref)
+    found = of_job(job, inputs) if isinstance(job, FineTuningJob) else None
+    return found.host.needed if found else None
+
+
 def of_job(job: FineTuningJob, inputs: Inputs) -> Estimate | None:
     """The estimate; None where the model's shape or a setting is not known."""
     spec, shape = job.spec, inputs.shape(job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -88,8 +88,22 @@ def _last(module: Module) -> str:
     return module.name.rpartition(".")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A LoRA configuration; its text is its identity, so that many jobs with the same one are counted once."""
+
+    text: str
+    lora: Mapping[str, Any] = field(compare=False)
+
+
 def adapted(shape: ModelShape, lora: Mapping[str, Any]) -> Adapted | None:
     """What the adapter adds; None where its size cannot be told."""
+    return _adapted(shape, _Wanted(repr(lora), lora))
+
+
+@lru_cache(maxsize=4096)
+def _adapted(shape: ModelShape, wanted: _Wanted) -> Adapted | None:
+    lora = wanted.lora
     rank = lora.get("r", RANK)
     if type(rank) is not int or not 0 < rank <= MOST or lora.get("use_dora") or lora.get("target_parameters"):
         return None

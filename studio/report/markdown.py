@@ -76,7 +76,8 @@ def _actions(plan: Plan, room: int) -> str:
 
 
 def _row(action: Action) -> str:
-    job = describe(action.resources).removeprefix("job: ") if action.resources and action.dispatches else ""
+    asked = action.resources if action.dispatches else None
+    job = describe(asked, action.memory).removeprefix("job: ") if asked else ""
     attached = " (under way)" if action.attaches else ""
     why = code(action.reason) if action.verb is not Verb.CREATE else ""
     return f"| **{action.verb.value}** | {code(action.ref)} | {why} | {job}{attached} |\n"

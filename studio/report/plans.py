@@ -59,12 +59,13 @@ def _detail(action: Action, desire: Desire) -> str:
         return f"{rows}columns {plain(', '.join(facts.features))}"
     if isinstance(facts, ModelFacts):
         return plain(facts.family)
-    return describe(action.resources) if action.resources and action.dispatches else ""
+    return describe(action.resources, action.memory) if action.resources and action.dispatches else ""
 
 
-def describe(asked: Resources) -> str:
-    """``2 CPU, 4 GB``, with GPUs and workers where there are any."""
-    parts = [f"{asked.cpu} CPU", f"{asked.memory} GB"]
+def describe(asked: Resources, memory: int | None = None) -> str:
+    """``2 CPU, about 1.3 GB of 4 GB``, with GPUs and workers where there are any; ``memory`` is estimated, in bytes."""
+    needed = f"about {memory / 1e9:.1f} GB of " if memory else ""
+    parts = [f"{asked.cpu} CPU", f"{needed}{asked.memory} GB"]
     if asked.gpu:
         parts.append(f"{asked.gpu} GPU")
     if asked.workers > 1:

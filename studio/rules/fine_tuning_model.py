@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from studio.core import patterns
@@ -167,6 +168,7 @@ def _target_faults(wanted: Any, shape: ModelShape) -> Iterator[Fault]:
             yield ("target_modules", number), f"the model has no module {name!r}", did_you_mean(name, names)
 
 
+@lru_cache(maxsize=1024)
 def _matches_nothing(pattern: str, shape: ModelShape) -> bool:
     """Whether a pattern surely matches no module; one that is not understood here may match."""
     try:

@@ -50,6 +50,7 @@ def test_a_training_leaves_an_adapter_a_curve_metrics_and_events(make_spec: Make
         "eval_loss",
         "perplexity",
         "train_seconds",
+        "peak_memory_bytes",
         "tokens_per_second",
         "trainable_parameters",
         "total_parameters",
