@@ -35,7 +35,7 @@ def look(tmp_path: Path) -> Look:
     return look
 
 
-def refused(look: Look, documents: list[Document], words: str, ref: Ref = JOB) -> None:
+def expect_refusal(look: Look, documents: list[Document], words: str, ref: Ref = JOB) -> None:
     with pytest.raises(StudioError) as stop:
         look(documents, ref)
     assert words in stop.value.message and stop.value.hint
@@ -136,7 +136,7 @@ def test_a_job_of_another_framework_has_no_steps_and_says_why(look: Look) -> Non
 def test_what_cannot_be_looked_at_is_said_with_what_to_do(
     look: Look, kind: str, said: dict[str, Any], words: str
 ) -> None:
-    refused(look, with_spec(support_desk(), kind, **said), words)
+    expect_refusal(look, with_spec(support_desk(), kind, **said), words)
 
 
 # Folders
@@ -175,17 +175,17 @@ def test_arrow_files_need_pyarrow_and_a_folder_of_another_layout_is_refused(
 ) -> None:
     saved, documents = folder(look, tmp_path)
     (saved / "README.md").write_text("rows")
-    refused(look, documents, "was not written by save_to_disk")
+    expect_refusal(look, documents, "was not written by save_to_disk")
     (saved / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
-    refused(look, documents, "cannot be read")
+    expect_refusal(look, documents, "cannot be read")
     (saved / "data.arrow").write_bytes(b"\xff" * 64)
-    refused(look, documents, "cannot be read")
+    expect_refusal(look, documents, "cannot be read")
     (saved / "state.json").write_text('{"_data_files": [{"filename": "../../../outside.arrow"}]}')
-    refused(look, documents, "leaves the project")
+    expect_refusal(look, documents, "leaves the project")
     (saved / "state.json").write_text("[")
-    refused(look, documents, "lists no data files")
+    expect_refusal(look, documents, "lists no data files")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    refused(look, documents, "needs pyarrow")
+    expect_refusal(look, documents, "needs pyarrow")
 
 
 def test_previewing_writes_nothing(look: Look, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class Templates(Record):
     completion: str = ""
 
     def trained(self, loss: str) -> tuple[str, str]:
-        """What a row shows and what it teaches. Completion-only loss needs both parts; else the whole text teaches."""
+        """What a row shows and what it teaches: two parts for completion-only loss, else the whole text teaches."""
         both = loss == "completion" and self.input and self.completion
         return (self.input, self.completion) if both else ("", self.prompt)
 
@@ -295,7 +295,4 @@ class Event(Record):
     eta_seconds: float | None = None
 
 
-SPEC_FILE = "spec.json"
-EVENTS_FILE = "events.jsonl"
-RESULT_FILE = "result.json"
-LOG_FILE = "log.txt"
+SPEC_FILE, EVENTS_FILE, RESULT_FILE, LOG_FILE = "spec.json", "events.jsonl", "result.json", "log.txt"

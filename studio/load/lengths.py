@@ -101,11 +101,9 @@ def end(arguments: Mapping[str, Any], eos: str) -> str:
 
 
 def fits(profile: samples.Profile, texts: Texts, limit: Limit) -> bool:
-    """Whether no measured row can exceed the limit, told from the longest values without any tokenizer."""
-    if limit.tokens is None:
-        return True
-    most = profile.most(texts.input) + profile.most(texts.completion) + samples.most_tokens(texts.end)
-    return most <= limit.tokens
+    """Whether no measured row can exceed the limit, told from the longest values without any tokenizer. What ends a
+    text is within the margin of the bound."""
+    return limit.tokens is None or profile.most(texts.input) + profile.most(texts.completion) <= limit.tokens
 
 
 @lru_cache(maxsize=256)

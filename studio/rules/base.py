@@ -32,6 +32,7 @@ from studio.resources.dataset import DatasetFacts
 from studio.rules.configurations import Configuration, collect
 
 R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -49,8 +50,7 @@ class View:
     hub: Hub | None = None
     registry: Registry | None = None
     _by_kind: dict[type[Resource], list[Manifest]] = field(default_factory=dict)
-    _default_configs: configs.Defaults | None = None
-    _configurations: tuple[Configuration, ...] | None = None
+    _found: dict[tuple[str, Ref | None], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for manifest in self.manifests.values():
@@ -62,18 +62,26 @@ class View:
 
     @property
     def default_configs(self) -> configs.Defaults:
-        """The Configs in force where jobs name none; looked up once."""
-        if self._default_configs is None:
-            shipped = {ref: manifest.resource for ref, manifest in self.defaults.items()}
-            self._default_configs = configs.defaults(self.graph.resources, shipped)
-        return self._default_configs
+        """The Configs in force where jobs name none."""
+        shipped = self.defaults.items()
+        return self.once(
+            "default configs",
+            None,
+            lambda: configs.defaults(self.graph.resources, {ref: manifest.resource for ref, manifest in shipped}),
+        )
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
-        """What Configs and jobs hand to libraries; collected when first asked for."""
-        if self._configurations is None:
-            self._configurations = collect(self.manifests.values())
-        return self._configurations
+        """What Configs and jobs hand to libraries."""
+        return self.once("configurations", None, lambda: collect(self.manifests.values()))
+
+    def once(self, what: str, ref: Ref | None, find: Callable[[], T]) -> T:
+        """What is costly to find and asked for by several rules."""
+        key = (what, ref)
+        if key not in self._found:
+            self._found[key] = find()
+        found: T = self._found[key]
+        return found
 
     def get(self, ref: Ref | None, kind: type[R]) -> R | None:
         """The resource behind ``ref`` when it is of ``kind``."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.core.jobspec import Templates
@@ -30,6 +31,10 @@ class Cut:
 
 def profile(view: View, ref: Ref | None) -> Profile | None:
     """What the columns of a file of the project hold; None for other data sets."""
+    return view.once("profile", ref, lambda: _profile(view, ref))
+
+
+def _profile(view: View, ref: Ref | None) -> Profile | None:
     dataset, facts = view.get(ref, Dataset), view.facts(ref, DatasetFacts)
     path = datasets.local_file(dataset.spec, view.root) if dataset and facts and facts.rows else None
     return samples.profile(path, facts.digest, facts.rows) if path else None
@@ -56,29 +61,43 @@ def training_arguments(view: View, job: FineTuningJob | None) -> dict[str, Any] 
 
 def cut(job: FineTuningJob, view: View) -> Cut | None:
     """What ``max_length`` does to a job's rows; None where nothing exceeds it, or nothing can be measured offline."""
+    return view.once("cut", job.ref, lambda: _cut(job, view))
+
+
+def _cut(job: FineTuningJob, view: View) -> Cut | None:
     spec = job.spec
     data, model = (view.graph.target(job.ref, "spec", field) for field in ("dataset", "base_model"))
-    prompt = view.facts(view.graph.target(job.ref, "spec", "prompt"), PromptFacts)
-    dataset, base, known = view.get(data, Dataset), view.get(model, Model), profile(view, data)
-    if spec.framework_type != Framework.LEGACY or spec.user_script or not (dataset and base and known and prompt):
+    known, prompt = profile(view, data), view.facts(view.graph.target(job.ref, "spec", "prompt"), PromptFacts)
+    if spec.framework_type != Framework.LEGACY or spec.user_script or known is None or prompt is None:
         return None
-    facts, model_facts = view.facts(data, DatasetFacts), view.facts(model, ModelFacts)
-    arguments = training_arguments(view, job)
-    tokenizer = token_counts.in_project(base.spec, view.root) if model_facts else None
-    if arguments is None or not isinstance(tokenizer, Tokenizer):
+    arguments, facts = training_arguments(view, job), view.facts(model, ModelFacts)
+    texts = _texts(prompt, spec.loss, known)
+    if arguments is None or facts is None or texts is None or lengths.fits(known, texts, lengths.limit(arguments)):
         return None
+    found = _lengths(view, data, model, texts, arguments)
     allowed = lengths.limit(arguments)
-    texts = _texts(prompt, spec.loss, known, lengths.end(arguments, tokenizer.eos))
-    path = datasets.local_file(dataset.spec, view.root)
-    if texts is None or path is None or allowed.tokens is None or lengths.fits(known, texts, allowed):
+    return Cut(allowed, found) if found and found.over(allowed) else None
+
+
+def _lengths(
+    view: View, data: Ref | None, model: Ref | None, texts: Texts, arguments: Mapping[str, Any]
+) -> Lengths | None:
+    dataset, base = view.get(data, Dataset), view.get(model, Model)
+    path = datasets.local_file(dataset.spec, view.root) if dataset else None
+    tokenizer = token_counts.in_project(base.spec, view.root) if base else None
+    if path is None or not isinstance(tokenizer, Tokenizer):
         return None
-    found = lengths.of_file(path, facts.digest, facts.rows, texts, tokenizer, model_facts.digest, allowed.tokens)
-    return Cut(allowed, found) if isinstance(found, Lengths) and found.over(allowed) else None
+    facts, digest = view.facts(data, DatasetFacts), view.facts(model, ModelFacts).digest
+    ended = replace(texts, end=lengths.end(arguments, tokenizer.eos))
+    begins_over = lengths.limit(arguments).tokens or 0
+    found = lengths.of_file(path, facts.digest, facts.rows, ended, tokenizer, digest, begins_over)
+    return found if isinstance(found, Lengths) else None
 
 
-def _texts(prompt: PromptFacts, loss: str, known: Profile, end: str) -> Texts | None:
+def _texts(prompt: PromptFacts, loss: str, known: Profile) -> Texts | None:
+    """The templates of a job, without what ends a text."""
     parts = Templates(
         prompt=prompt.prompt_template, input=prompt.input_template, completion=prompt.completion_template
     ).trained(loss)
     shown, answer = (template(part, known) for part in parts)
-    return Texts(shown, answer, end) if shown and answer else None
+    return Texts(shown, answer, "") if shown and answer else None
