@@ -24,6 +24,27 @@ UNSETTABLE = frozenset(
 transformers. ``studio.libraries.removed`` says so of each."""
 
 
+AT_LEAST_0: Schema = {"type": "number", "minimum": 0}
+ABOVE_0: Schema = {"type": "number", "exclusiveMinimum": 0}
+NESTED: dict[str, dict[str, Schema]] = {
+    "ArrowConfig": {"top_k": POSITIVE, "router_temperature": ABOVE_0},
+    "EvaConfig": {"rho": {"type": "number", "minimum": 1}, "tau": SHARE},
+    "KasaConfig": {"beta": AT_LEAST_0, "gamma": AT_LEAST_0},
+    "MontecloraConfig": {"num_samples": POSITIVE, "dirichlet_prior": ABOVE_0, "buffer_size": POSITIVE},
+    "VeloraConfig": {
+        "num_groups": POSITIVE,
+        "scale": ABOVE_0,
+        "init_type": {"enum": ["batch_average_once", "batch_average", "random"]},
+    },
+    "WatermarkingConfig": {
+        "seeding_scheme": {"enum": ["selfhash", "lefthash"]},
+        "greenlist_ratio": SHARE,
+        "context_width": POSITIVE,
+    },
+}
+"""The same for mappings within a configuration, by the class that they become (``__post_init__``, ``validate``)."""
+
+
 def either(*options: Schema) -> Schema:
     return {"anyOf": list(options)}
 
@@ -143,5 +164,5 @@ def generation_config() -> dict[str, Schema]:
         "top_p": SHARE,
         "transformers_version": STRING,
         "typical_p": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        "watermarking_config": of_signature(WatermarkingConfig, {}),
+        "watermarking_config": of_signature(WatermarkingConfig, NESTED["WatermarkingConfig"]),
     }  # fmt: skip

@@ -125,7 +125,7 @@ def _of_class(hint: Any) -> Schema:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return {"enum": [each.value for each in hint]}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return of_dataclass(hint, {})
+        return of_dataclass(hint, refine.NESTED.get(hint.__name__, {}))
     raise TypeError(f"no schema for {hint!r}: refine the key")
 
 

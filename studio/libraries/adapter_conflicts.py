@@ -31,14 +31,26 @@ def initialisation(values: Values) -> Iterator[Conflict]:
             yield Conflict("lora_bias", "lora_bias and use_dora exclude each other", "remove one of the two")
 
 
+def shared_blocks(values: Values) -> Iterator[Conflict]:
+    blocks = values.get("use_bdlora")
+    if isinstance(blocks, dict):
+        first, second = (blocks.get(f"target_modules_bd_{side}") for side in "ab")
+        if not isinstance(first, list) or not isinstance(second, list):
+            return
+        both = [name for name in first if name in second]
+        if both:
+            message = f"use_bdlora has {both[0]} in both lists of target modules"
+            yield Conflict("use_bdlora", message, "name each module in one of the two")
+
+
 def one_width(values: Values) -> Iterator[Conflict]:
     if not on(values.get("load_in_4bit")) and not on(values.get("load_in_8bit")):
-        key = next((key for key in values if key.startswith("load_in_")), next(iter(values), ""))
+        key = next((key for key in values if str(key).startswith("load_in_")), next(iter(values), ""))
         message = "neither load_in_4bit nor load_in_8bit is true, so nothing would be quantised"
         yield Conflict(key, message, "write load_in_4bit: true")
 
 
-LORA_CONTRADICTIONS = (exclusive(("use_dora", "megatron_config")), patterns, initialisation)
+LORA_CONTRADICTIONS = (exclusive(("use_dora", "megatron_config")), patterns, initialisation, shared_blocks)
 LORA_IDLE = (
     idle_unless("init_lora_weights: loftq", lambda values: values.get("init_lora_weights") == "loftq", "loftq_config"),
     idle_unless("init_lora_weights: eva", lambda values: values.get("init_lora_weights") == "eva", "eva_config"),

@@ -91,9 +91,9 @@ def instead(value: Any, type: Type, default: Any) -> str:
             quoted = isinstance(value, str) and not isinstance(form, str | list)
             return f"write {_plainly(form)}" + (" without quotes" if quoted else "")
     choices = [each for each in _choices(type) if isinstance(each, str)]
-    match_ = nearest(value, choices) if isinstance(value, str) else None
-    if match_:
-        return f"did you mean {match_!r}?"
+    near = _near(value, choices) if isinstance(value, str) and value else None
+    if near:
+        return f"did you mean {near!r}?"
     if value is None:
         return "remove the key" + (f"; the library's default is {written(default)}" if default is not None else "")
     if len(choices) > SHOWN:
@@ -101,6 +101,11 @@ def instead(value: Any, type: Type, default: Any) -> str:
     if default is not None:
         return f"the library's default is {written(default)}"
     return f"write {expected(type)}, or remove the key"
+
+
+def _near(word: str, choices: list[str]) -> str | None:
+    """The first choice that begins with the word, else the one most like it."""
+    return next((each for each in choices if each.startswith(word)), None) or nearest(word, choices)
 
 
 def _forms(value: Any) -> list[Any]:
