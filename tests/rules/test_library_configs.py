@@ -30,7 +30,7 @@ def test_a_config_of_every_library_is_shipped() -> None:
 @pytest.mark.parametrize(
     ("type", "text", "message"),
     [
-        ("lora_config", '|\n    {\n      "r": 8,\n      "lora_alfa": 16\n    }', "'lora_alfa' (line 3, column 3 of the text)"),
+        ("lora_config", '|\n    {\n      "r": 8,\n      "lora_alfa": 16\n    }', "(line 3, column 3 of the text)"),
         ("axolotl", "|\n    lora_r: 8\n    adapter: lora\n    sequence_len: short", "(line 3, column 15 of the text)"),
         ("axolotl", "|\n    datasets:\n      - type: sharegpt", "(line 2, column 11 of the text)"),
     ],
