@@ -67,15 +67,6 @@ _TRAINING = """\
     logging_steps: 25
     seed: {seed}
 """
-_QUANTIZATION = """\
-  type: bitsandbytes_config
-  config:
-    load_in_4bit: true
-    bnb_4bit_quant_type: nf4
-    bnb_4bit_compute_dtype: bfloat16
-    bnb_4bit_use_double_quant: true
-    llm_int8_threshold: {seed}.5
-"""
 _GENERATION = """\
   type: generation_config
   config:
@@ -92,7 +83,10 @@ _TRAIN = """\
   adapter_name: {name}-{n:05}
   lora_config: lora-{n:05}
   training_arguments_config: training-{n:05}
-  model_bnb_config: four-bit-{n:05}
+  model_bnb_config:
+    load_in_4bit: true
+    bnb_4bit_quant_type: nf4
+    bnb_4bit_compute_dtype: bfloat16
   num_epochs: 2
   learning_rate: 2.0e-4
   dataset_fraction: 0.5
@@ -135,7 +129,7 @@ _BODIES: tuple[tuple[str, str, str], ...] = (
     ("Prompt", "answer", _PROMPT.replace("{dataset}", "replies")),
     ("Config", "lora", _LORA),
     ("Config", "training", _TRAINING),
-    ("Config", "four-bit", _QUANTIZATION),
+    ("Config", "samples", _GENERATION.replace("0.7", "1.1")),
     ("Config", "answers", _GENERATION),
     ("FineTuningJob", "router", _TRAIN.replace("{prompt}", "route") + _COMPUTE),
     ("FineTuningJob", "router-long", _TRAIN.replace("{prompt}", "route").replace("epochs: 2", "epochs: 5") + _COMPUTE),

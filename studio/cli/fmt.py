@@ -116,8 +116,8 @@ def _read(root: Path, name: str) -> Sheet:
 def _formatted(name: str, text: str, mark: str = "") -> Sheet:
     """``mark`` is a byte-order mark, which the canonical form does not have."""
     from studio.core.findings import Source
-    from studio.load.documents import YamlFault
     from studio.load.formatting import Unformattable, formatted
+    from studio.load.nodes import YamlFault
     from studio.load.project import yaml_problem
 
     try:

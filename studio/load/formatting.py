@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studio.load import documents
 from studio.load.layout import layout
+from studio.load.nodes import YamlFault
 from studio.load.tokens import LayoutFault
 
 PASSES = 3
@@ -55,5 +56,5 @@ def _differ(values: list[object], text: str) -> bool:
     """Whether ``text`` says something else; 1, 1.0 and true are three things, and so are two orders of keys."""
     try:
         return repr(documents.parse(text)) != repr(values)
-    except documents.YamlFault:
+    except YamlFault:
         return True

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from studio.core.findings import Finding, Position, Source, sort_key
 from studio.load import documents, files
+from studio.load.nodes import YamlFault
 from studio.load.problems import Problem
 
-Places = documents.Outline | documents.YamlFault | None
+Places = documents.Outline | YamlFault | None
 """What is known of places in a file: all, only where it goes wrong, or nothing because it cannot be read."""
 
 
@@ -34,7 +35,7 @@ def _outline(root: Path, name: str) -> Places:
     text = files.read_text(root, name)
     try:
         return None if isinstance(text, Problem) else documents.outline(text)
-    except documents.YamlFault as fault:
+    except YamlFault as fault:
         return fault
 
 
@@ -42,7 +43,7 @@ def _position(places: Places, source: Source, finding: Finding) -> Position:
     match places:
         case documents.Outline():
             return Position(source.file, *places.locate(source.document, finding.path, finding.at_key))
-        case documents.YamlFault():
+        case YamlFault():
             return Position(source.file, places.line, places.column)
         case None:
             return Position(source.file, 1, 1)

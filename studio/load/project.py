@@ -16,6 +16,7 @@ from studio.load import documents, files
 from studio.load.comments import secrets_in_comments
 from studio.load.files import SETTINGS_FILE
 from studio.load.manifests import Manifest, fit, parse_manifest
+from studio.load.nodes import YamlFault
 from studio.load.patches import Placed, Written, apply_patches
 from studio.load.problems import Fault, Problem
 from studio.load.settings import Environment, Project
@@ -115,7 +116,7 @@ def _settings(root: Path) -> tuple[Project, list[Problem]]:
     source = Source(SETTINGS_FILE)
     try:
         content = documents.parse(text)
-    except documents.YamlFault as fault:
+    except YamlFault as fault:
         return Project(), [yaml_problem(fault, source)]
     document = content[0] if content else None
     kind = document.get("kind") if isinstance(document, dict) else None
@@ -182,7 +183,7 @@ def _load_file(loaded: Loaded, name: str, patches: list[Placed]) -> None:
     loaded.problems.extend(secrets_in_comments(text, name))
     try:
         content = documents.parse(text)
-    except documents.YamlFault as fault:
+    except YamlFault as fault:
         loaded.problems.append(yaml_problem(fault, Source(name)))
         return
     real = [(index, document) for index, document in enumerate(content) if document is not None]
@@ -210,7 +211,7 @@ def _add(loaded: Loaded, document: Any, source: Source) -> None:
         )
 
 
-def yaml_problem(fault: documents.YamlFault, source: Source) -> Problem:
+def yaml_problem(fault: YamlFault, source: Source) -> Problem:
     kind = Fault.LIMIT if fault.limit else Fault.DUPLICATE_KEY if fault.duplicate else Fault.SYNTAX
     hints = {
         Fault.LIMIT: "split the document, or write the values out",

@@ -11,7 +11,8 @@ from studio.core.findings import Severity
 from studio.core.fingerprints import canonical
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
-from studio.load.documents import YamlFault, parse
+from studio.load.documents import parse
+from studio.load.nodes import YamlFault
 from studio.resources.config import YAML_TYPES, Config, ConfigType
 from studio.rules.base import Breach, View, rule
 

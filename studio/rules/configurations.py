@@ -15,8 +15,8 @@ from studio.libraries.fitting import Misfit, misfits
 from studio.libraries.removed import REMOVED
 from studio.libraries.tables import Table, table
 from studio.load import configs
-from studio.load.documents import YamlFault
 from studio.load.manifests import Manifest
+from studio.load.nodes import YamlFault
 from studio.resources.base import Resource, marks
 from studio.resources.config import Config
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from studio.core.findings import Severity
 from studio.core.suggest import did_you_mean
-from studio.load.documents import YamlFault, parse
+from studio.load.documents import parse
+from studio.load.nodes import YamlFault
 from studio.resources.config import Config, ConfigType
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.resources.prompt import Prompt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from studio.core.findings import Path, format_path
 from studio.libraries.types import Record
 from studio.load import documents
-from studio.load.documents import YamlFault
+from studio.load.nodes import YamlFault
 from studio.rules.base import Breach
 from studio.rules.configurations import Configuration, library_table
 

@@ -10,8 +10,8 @@ from studio.core.jobspec import Templates
 from studio.core.references import Ref
 from studio.core.templates import Template, TemplateError, parse
 from studio.load import configs, datasets, lengths, samples, token_counts
-from studio.load.documents import YamlFault
 from studio.load.lengths import Lengths, Limit, Texts
+from studio.load.nodes import YamlFault
 from studio.load.samples import Profile
 from studio.load.token_counts import Tokenizer
 from studio.resources.dataset import Dataset, DatasetFacts

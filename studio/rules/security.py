@@ -10,9 +10,10 @@ from typing import Any
 from studio.core.findings import Path, Source
 from studio.core.references import Ref
 from studio.core.secrets import has_password, maybe_secret, names_secret, secret_in
-from studio.load.documents import YamlFault, parse
+from studio.load.documents import parse
 from studio.load.files import SETTINGS_FILE
 from studio.load.manifests import Manifest
+from studio.load.nodes import YamlFault
 from studio.load.observation import Defect
 from studio.load.problems import Fault
 from studio.resources.adapter import Adapter

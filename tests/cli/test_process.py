@@ -17,7 +17,7 @@ ML = {
     "torch", "transformers", "trl", "peft", "datasets", "mlflow", "bitsandbytes", "accelerate", "safetensors", "pandas",
     "numpy",
 }  # fmt: skip
-ENGINES = {"sqlalchemy", "networkx", "pydantic", "alembic", "rich", "ruamel", "ryaml", "huggingface_hub"}
+ENGINES = {"sqlalchemy", "networkx", "pydantic", "alembic", "rich", "ruamel", "ryaml", "yaml", "huggingface_hub"}
 
 MODULES_OF = """
 import sys

@@ -14,15 +14,16 @@ from pathlib import Path
 from types import FrameType
 from xml.etree import ElementTree
 
-from studio import workflow
+from studio import checking, workflow
 from studio.core.errors import StudioError, UsageError
-from studio.load.documents import YamlFault, parse
+from studio.core.findings import OFFLINE
+from studio.load.documents import parse
 from studio.load.formatting import Unformattable, formatted
+from studio.load.nodes import YamlFault
 from studio.plan import to_json
 from studio.report import plans
 from studio.report.formats import FORMATS, Validation
 from studio.report.markdown import MAX_CHARACTERS, plan_to_markdown
-from studio.rules.base import catalogue
 from tests.fuzz.strategies import Special
 
 CPU_SECONDS = 5.0
@@ -91,11 +92,11 @@ def check_tree(root: Path, files: Mapping[str, bytes], specials: Mapping[str, st
     grow(root, files, specials)
     with bounded():
         try:
-            checked = workflow.validate(root, None, workflow.OFFLINE)
+            checked = checking.validate(root, None, OFFLINE)
         except UsageError:
             return
         resources = {ref: manifest.source.file for ref, manifest in checked.loaded.manifests.items()}
-        report = Validation(root, "all", checked.findings, resources, checked.loaded.files, catalogue())
+        report = Validation(root, "all", checked.findings, resources, checked.loaded.files)
         for form, render in FORMATS.items():
             check_report(form, render(report))
         check_plan(root)

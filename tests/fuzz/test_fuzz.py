@@ -29,8 +29,8 @@ def test_any_tree_is_validated_reported_and_planned(
 
 
 def test_the_tree_that_is_spoiled_is_sound_to_begin_with(tmp_path: Path) -> None:
-    from studio import workflow
+    from studio import checking
 
     grow(tmp_path / "project", corpus.project(), {})
-    found: list[Finding] = workflow.validate(tmp_path / "project").findings
+    found: list[Finding] = checking.validate(tmp_path / "project").findings
     assert [finding.message for finding in found] == [] and len(corpus.texts()) > 20

@@ -10,7 +10,8 @@ import ryaml
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from studio.load.documents import _nodes, _Values
+from studio.load.documents import _Values
+from studio.load.nodes import nodes
 
 keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8)
 texts = st.one_of(
@@ -35,7 +36,7 @@ def fast(text: str) -> Any:
 
 def careful(text: str) -> list[Any]:
     """What the careful parser makes of a text; YamlFault when it refuses."""
-    return [_Values(text).value(node) for node in _nodes(text)]
+    return [_Values().value(node) for node in nodes(text)]
 
 
 def dumped(value: Any, *, flow: bool) -> str:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from studio.load.documents import MAX_DEPTH, YamlFault, locate, parse
+from studio.load.documents import locate, outline, parse
+from studio.load.nodes import MAX_DEPTH, MAX_PARTS, YamlFault
 
 from .parsers import careful, dumped, fast, keys, same, values
 
@@ -172,6 +173,42 @@ def test_a_document_beyond_the_limits_is_refused_quickly(text: str) -> None:
     begun = time.perf_counter()
     assert fault(text).message
     assert time.perf_counter() - begun < 10
+
+
+MANY = 1_100_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + "1," * MANY + "]",
+        "x: &a 1\n" + "- a\n" * MANY,
+        "- a: b\n" * MANY + "- [",
+        "\n" * (8 << 20) + "\x00",
+        "a: '" + "x\n" * MANY,
+        "? " * MANY,
+        'a: "' + "\\ud83d\\ude00" * 100_000 + '"',
+    ],
+    ids=["flow", "anchored", "fault at the end", "character", "open quote", "keys in keys", "escapes"],
+)
+def test_a_file_of_many_megabytes_is_refused_within_seconds(text: str) -> None:
+    begun = time.perf_counter()
+    assert fault(text).message
+    assert time.perf_counter() - begun < 30
+
+
+def test_how_many_values_a_file_may_hold_does_not_depend_on_the_parser() -> None:
+    plain = "[" + "1," * (MAX_PARTS - 2) + "1]"
+    assert len(parse(plain)[0]) == MAX_PARTS - 1
+    for text in ("[1," + plain[1:], "[1," + plain[1:] + "#&a"):
+        assert fault(text).limit
+
+
+def test_a_position_in_a_large_mapping_costs_no_walk_through_it() -> None:
+    there = outline("".join(f"key{number}: 1\n" for number in range(20_000)))
+    begun = time.perf_counter()
+    assert [there.locate(0, (f"key{number}",)) for number in range(20_000)][-1] == (20_000, 11)
+    assert time.perf_counter() - begun < 5
 
 
 def test_a_bomb_and_a_recursion_are_called_limits() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.load.documents import YamlFault, parse
+from studio.load.documents import parse
 from studio.load.formatting import Unformattable, formatted
+from studio.load.nodes import YamlFault
 from tests.projects import ROOT
 
 CORPUS = sorted(

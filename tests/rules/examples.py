@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.load.documents import YamlFault, locate, parse
+from studio.load.documents import locate, parse
+from studio.load.nodes import YamlFault
 from studio.load.patches import merge
 
 SAMPLE = Path(__file__).with_name("sample")
