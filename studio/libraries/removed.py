@@ -7,10 +7,11 @@ lacks; for Axolotl the models ``DeprecatedParameters`` and ``AxolotlInputConfig`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from studio.libraries.words import plainly
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Removed:
         """What to do with a key that had ``value``."""
         if not self.instead or (self.flag and not value):
             return f"remove it: {self.why}" if not self.instead else "remove it: it is off"
-        return f"write {self.instead.format(json.dumps(value, ensure_ascii=False))}"
+        return f"write {self.instead.format(plainly(value))}"
 
 
 def _gone(why: str, *names: str) -> dict[str, Removed]:

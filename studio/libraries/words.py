@@ -89,7 +89,7 @@ def instead(value: Any, type: Type, default: Any) -> str:
     for form in _forms(value):
         if not any(misfits(form, type)):
             quoted = isinstance(value, str) and not isinstance(form, str | list)
-            return f"write {_plainly(form)}" + (" without quotes" if quoted else "")
+            return f"write {plainly(form)}" + (" without quotes" if quoted else "")
     choices = [each for each in _choices(type) if isinstance(each, str)]
     near = _near(value, choices) if isinstance(value, str) and value else None
     if near:
@@ -128,7 +128,7 @@ def _forms(value: Any) -> list[Any]:
             return []
 
 
-def _plainly(value: Any) -> str:
+def plainly(value: Any) -> str:
     """A value to copy. Text that YAML might read as something else is quoted."""
     if isinstance(value, str):
         plain = value.replace("_", "").replace("-", "").isalpha() and value.lower() not in (

@@ -47,13 +47,13 @@ def clean(type: str, values: dict[str, Any]) -> bool:
     )
 
 
-def quietly(make: Callable[[], object]) -> None:
+def quietly(make: Callable[[], Any]) -> Any:
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        make()
+        return make()
 
 
-def sft_config(values: dict[str, Any], folder: Path) -> None:
+def sft_config(values: dict[str, Any], folder: Path) -> Any:
     """As a job on a CPU makes it: its defaults first."""
     import torch
 
@@ -62,7 +62,7 @@ def sft_config(values: dict[str, Any], folder: Path) -> None:
     from tests.jobs.workbench import training
 
     work = TrainingWork.model_validate(training(training_arguments=values))
-    quietly(lambda: training_arguments.build(work, folder, Device("cpu", torch.float32, 1), True))
+    return quietly(lambda: training_arguments.build(work, folder, Device("cpu", torch.float32, 1), True))
 
 
 @settings(max_examples=150)
@@ -70,14 +70,14 @@ def sft_config(values: dict[str, Any], folder: Path) -> None:
 def test_training_arguments_that_are_clean_make_an_sft_config(tmp_path: Path, data: st.DataObject) -> None:
     values = data.draw(mappings(known("training_arguments").root, DISTRIBUTED | HARDWARE | COMPILED))
     assume(clean("training_arguments", values))
-    sft_config(values, tmp_path)
+    assert sft_config(values, tmp_path).config.use_cpu
 
 
 @settings(max_examples=300)
 @given(mappings(known("lora_config").root, frozenset()))
 def test_lora_settings_that_are_clean_make_a_lora_config(values: dict[str, Any]) -> None:
     assume(clean("lora_config", values) and values.get("init_lora_weights") != "loftq")  # which needs scipy
-    quietly(lambda: lora.config(values))
+    assert quietly(lambda: lora.config(values)).peft_type == "LORA"
 
 
 @settings(max_examples=300)
@@ -85,6 +85,7 @@ def test_lora_settings_that_are_clean_make_a_lora_config(values: dict[str, Any])
 def test_generation_settings_that_are_clean_make_a_generation_config(values: dict[str, Any]) -> None:
     assume(clean("generation_config", values))
     quietly(lambda: generation.check(values))
+    assert set(values) <= generation.KNOWN
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])

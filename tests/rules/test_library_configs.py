@@ -48,7 +48,7 @@ def test_a_fault_in_a_text_is_found_by_line_and_column_of_the_text(
 def test_the_hint_of_a_removed_key_is_the_line_to_write(checked: Check) -> None:
     keys = {
         "warmup_ratio": ("0.03", "write warmup_steps: 0.03"),
-        "evaluation_strategy": ("epoch", 'write eval_strategy: "epoch"'),
+        "evaluation_strategy": ("epoch", "write eval_strategy: epoch"),
         "max_seq_length": ("512", "write max_length: 512"),
         "no_cuda": ("true", "write use_cpu: true"),
         "group_by_length": ("true", "write train_sampling_strategy: group_by_length"),
