@@ -25,7 +25,8 @@ from typing import Any
 from studio import workflow
 from studio.backends import supervisor
 from studio.compile import Target, compile_job
-from studio.core.jobspec import RESULT_FILE, SPEC_FILE, JobResult, JobSpec
+from studio.core.jobresult import JobResult
+from studio.core.jobspec import RESULT_FILE, SPEC_FILE, JobSpec
 from studio.core.references import Ref
 from studio.jobs import threads
 from studio.load import configs

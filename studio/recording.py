@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from studio.core.jobspec import CombinationOutput, EvaluationOutput, JobResult, JobSpec
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
+from studio.core.jobspec import JobSpec
 from studio.core.references import Ref
 from studio.desired import Desired
 from studio.diff import stored

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from studio.core.jobspec import Event, JobResult, JobSpec, Resources
+    from studio.core.jobresult import JobResult
+    from studio.core.jobspec import Event, JobSpec, Resources
 
 
 class JobState(StrEnum):

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from studio.backends import run_folder
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
 from studio.core.errors import BackendError
-from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, Event, JobResult, JobSpec
+from studio.core.jobresult import JobResult
+from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, Event, JobSpec
 from studio.jobs import threads
 
 START_SECONDS = 20.0

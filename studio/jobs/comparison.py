@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from studio.core.jobspec import CombinationOutput
+from studio.core.jobresult import CombinationOutput
 from studio.core.metric_names import gain
 from studio.core.secrets import redact
 from studio.jobs import charts

@@ -13,7 +13,8 @@ import transformers
 from transformers import PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
-from studio.core.jobspec import Combination, CombinationOutput, EvaluationOutput, EvaluationWork, JobSpec
+from studio.core.jobresult import CombinationOutput, EvaluationOutput
+from studio.core.jobspec import Combination, EvaluationWork, JobSpec
 from studio.core.suggest import did_you_mean
 from studio.jobs import (
     comparison,

@@ -12,7 +12,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
-from studio.core.jobspec import ExportOutput, ExportWork, JobSpec
+from studio.core.jobresult import ExportOutput
+from studio.core.jobspec import ExportWork, JobSpec
 from studio.core.secrets import redact
 from studio.jobs import adapters, generation, hub, locations, merge, model_card, registry, tokenizers, tracking
 from studio.jobs.events import EventLog

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from studio.core.errors import StudioError
-from studio.core.jobspec import Failure, JobResult, JobSpec
+from studio.core.jobresult import Failure, JobResult
+from studio.core.jobspec import JobSpec
 from studio.jobs import JOBS, exhaustion
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core.atomic import write_atomically
-from studio.core.jobspec import RESULT_FILE, JobResult, Output
+from studio.core.jobresult import JobResult, Output
+from studio.core.jobspec import RESULT_FILE
 
 
 @dataclass(frozen=True, slots=True)

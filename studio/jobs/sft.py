@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTTrainer
 
 from studio.core.errors import JobError
-from studio.core.jobspec import JobSpec, TrainingOutput, TrainingWork
+from studio.core.jobresult import TrainingOutput
+from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import (
     adapters,
     charts,

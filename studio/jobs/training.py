@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable
 
 from studio.core.errors import JobError
-from studio.core.jobspec import JobSpec, TrainingOutput, TrainingWork
+from studio.core.jobresult import TrainingOutput
+from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import ranks
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome

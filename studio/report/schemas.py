@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from studio.core.jobspec import JobResult, JobSpec
+from studio.core.jobresult import JobResult
+from studio.core.jobspec import JobSpec
 from studio.load.settings import Project
 from studio.resources import KINDS
 from studio.resources.base import API_VERSION

@@ -14,7 +14,8 @@ from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, 
 from studio.resources.scope import Scope
 
 if TYPE_CHECKING:
-    from studio.core.jobspec import CombinationOutput, EvaluationWork, Resources
+    from studio.core.jobresult import CombinationOutput
+    from studio.core.jobspec import EvaluationWork, Resources
 
 
 class EvaluationType(StrEnum):

@@ -7,18 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
-from studio.core.jobspec import (
-    CombinationOutput,
-    EvaluationOutput,
-    EvaluationWork,
-    ExportOutput,
-    ExportWork,
-    JobResult,
-    JobSpec,
-    Output,
-    TrainingOutput,
-    TrainingWork,
-)
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, ExportOutput, JobResult, Output, TrainingOutput
+from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, TrainingWork
 
 Ends = Callable[[JobSpec], JobStatus]
 

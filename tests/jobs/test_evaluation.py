@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from studio.core.fingerprints import file_digest
-from studio.core.jobspec import EvaluationOutput, JobSpec
+from studio.core.jobresult import EvaluationOutput
+from studio.core.jobspec import JobSpec
 from studio.core.metric_names import EVALUATION_METRICS
 
 from .workbench import DATASET, MODEL, MakeSpec, adapter, build_model, evaluation, events, failure, messages, perform

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from studio.core.jobspec import EvaluationOutput, ExportOutput, JobResult, JobSpec
+from studio.core.jobresult import EvaluationOutput, ExportOutput, JobResult
+from studio.core.jobspec import JobSpec
 
 from .test_evaluation import table
 from .workbench import MakeSpec, adapter, evaluation, export, failure, messages, perform

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from studio.core.jobspec import ExportOutput, JobResult, JobSpec, TrainingOutput
+from studio.core.jobresult import ExportOutput, JobResult, TrainingOutput
+from studio.core.jobspec import JobSpec
 from tests.fakes.hub import COMMIT, Repo, serving
 
 from .workbench import MakeSpec, environment, export, in_process_of_its_own, log, training

@@ -10,7 +10,8 @@ import pytest
 from datasets import Dataset
 
 from studio.core.errors import JobError
-from studio.core.jobspec import CombinationOutput, Templates
+from studio.core.jobresult import CombinationOutput
+from studio.core.jobspec import Templates
 from studio.core.metric_names import EVALUATION_METRICS
 from studio.jobs import batching, checkpoints, comparison, generation, metrics, scoring, templating, tokenizers
 from studio.jobs.metrics import Answers

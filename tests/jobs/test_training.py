@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from studio.core.jobspec import JobSpec, TrainingOutput
+from studio.core.jobresult import TrainingOutput
+from studio.core.jobspec import JobSpec
 
 from .workbench import (
     LORA,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, SPEC_FILE, Event, JobResult, JobSpec
+from studio.core.jobresult import JobResult
+from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, SPEC_FILE, Event, JobSpec
 
 ROOT = Path(__file__).parents[2]
 QUEUES = ("card", "loan", "login", "fees", "other")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.core.jobspec import CombinationOutput
+from studio.core.jobresult import CombinationOutput
 from studio.resources.evaluation_job import Gate, Verdict, judge
 
 BASE = CombinationOutput(model="tiny", metrics={"exact_match": 0.2, "latency": 0.5})

@@ -1,0 +1,78 @@
+"""What a job leaves behind: its result, with the output of its kind of work or the reason why there is none."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from studio.core.jobspec import SPEC_VERSION, Record
+
+
+class TrainingOutput(Record):
+    """``adapter`` is a location; losses are mean per token in nats."""
+
+    task: Literal["training"] = "training"
+    adapter: str
+    digest: str
+    metrics: dict[str, float]
+    train_rows: int
+    held_out_rows: int
+    curve: str = ""
+    model_family: str = ""
+
+
+class CombinationOutput(Record):
+    """One row of the comparison table."""
+
+    model: str
+    adapter: str = ""
+    metrics: dict[str, float]
+    predictions: str = ""
+    mlflow_run_id: str = ""
+
+
+class EvaluationOutput(Record):
+    """Combinations in the order of the manifest; the first is the baseline."""
+
+    task: Literal["evaluation"] = "evaluation"
+    combinations: tuple[CombinationOutput, ...]
+    rows: int
+    chart: str = ""
+
+
+class ExportOutput(Record):
+    """``uri`` loads with ``mlflow.pyfunc.load_model``."""
+
+    task: Literal["export"] = "export"
+    model_name: str
+    model_version: str
+    uri: str
+    digest: str = ""
+
+
+Output = Annotated[TrainingOutput | EvaluationOutput | ExportOutput, Field(discriminator="task")]
+
+
+class Failure(Record):
+    """Why a job failed, in the words a user can act on; ``bug`` when studio itself is at fault."""
+
+    message: str
+    hint: str = ""
+    bug: bool = False
+
+
+class JobResult(Record):
+    """What a job leaves behind, written last and atomically."""
+
+    version: Literal[1] = SPEC_VERSION
+    key: str
+    attempt: int
+    fingerprint: str
+    output: Output | None = None
+    failure: Failure | None = None
+    mlflow_run_id: str = ""
+    mlflow_experiment_id: str = ""
+    started_at: str
+    finished_at: str
+    seconds: float
