@@ -107,9 +107,7 @@ def preview(view: View, ref: Ref, ask: Ask) -> Preview:
     rows, held_out = _rows(view, subject.dataset)
     texts = _texts(view, subject, rows, lengths.end(subject.arguments, eos))
     limit = lengths.limit(subject.arguments)
-    measured = (
-        lengths.measure(rows, texts, tokenizer, limit.tokens or 0) if isinstance(tokenizer, Tokenizer) else tokenizer
-    )
+    measured = _measured(rows, texts, tokenizer, limit)
     missing = measured if isinstance(measured, NotAtHand) else None
     split, steps = _plan(subject, rows.total, held_out) if ref.kind == "FineTuningJob" else (None, None)
     return Preview(

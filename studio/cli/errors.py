@@ -87,10 +87,12 @@ def _is_database_error(error: Exception) -> bool:
 
 
 def _complain(error: StudioError) -> None:
-    where = f"{error.position}: " if error.position else ""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {where}{redact(error.message)}", err=True)
+    from studio.report.plain import plain  # names and values of manifests are in these words
+
+    where = f"{plain(error.position)}: " if error.position else ""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {where}{plain(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  {redact(error.hint)}", err=True)
+        click.echo(f"  {plain(error.hint)}", err=True)
 
 
 def _report_bug() -> str:

@@ -157,13 +157,13 @@ def _tell(sheet: Sheet, check: bool, diff: bool) -> None:
 def _difference(sheet: Sheet) -> str:
     import difflib
 
-    from studio.report.plain import excerpt, plain
+    from studio.report.plain import difference, plain
 
     name = plain(sheet.name)
     before, after = sheet.before.split("\n"), sheet.after.split("\n")
     lines = list(difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""))
     colors = {"-": "red", "+": "green", "@": "cyan"}
-    return "".join(click.style(excerpt(line), fg=colors.get(line[:1])) + "\n" for line in lines)
+    return "".join(click.style(difference(line), fg=colors.get(line[:1])) + "\n" for line in lines)
 
 
 def _summary(unchanged: int, changed: int, faulty: int, *, dry: bool) -> str:

@@ -47,7 +47,7 @@ def _by_torch() -> tuple[str, list[str]] | None:
         metadata.version("torch")
     except metadata.PackageNotFoundError:
         return None
-    answer = _output(sys.executable, "-c", TORCH, seconds=45)
+    answer = _output(sys.executable, "-P", "-c", TORCH, seconds=45)  # -P: a project may hold a torch.py
     try:
         version, devices = json.loads(answer.splitlines()[-1])
         names = [f"{name}, {int(memory) / GIB:.0f} GiB" for name, memory in devices]

@@ -43,7 +43,3 @@ def to_json(found: Iterable[tuple[str, Checkup]]) -> dict[str, Any]:
         ],
         "summary": {verdict.value: counted[verdict] for verdict in Verdict},
     }
-
-
-def _json(checkup: Checkup) -> dict[str, str]:
-    return {"verdict": checkup.verdict.value, "found": checkup.found, "cure": checkup.cure}

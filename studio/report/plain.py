@@ -13,6 +13,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff
 """Control characters, line breaks, what reverses the direction of text, what no encoding can write, and ``##[``, with
 which GitHub's runner takes the rest of any line for a command."""
 
+_COMMAND = re.compile(r"^(\s*):(?=:)")
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What JSON would leave as it is; a terminal must not get it either."""
 
@@ -30,6 +31,12 @@ def _spelled(found: re.Match[str]) -> str:
 def excerpt(line: str) -> str:
     """A line of a file, as wide as it is there but for hidden secrets; unsafe characters are replaced."""
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", redact(line.replace("\t", " ")))
+
+
+def difference(line: str) -> str:
+    """A line of a unified diff, as ``excerpt``. An unchanged one begins with a space, and a CI runner takes what
+    begins with ``::`` after it for a command."""
+    return _COMMAND.sub("\\1\N{REPLACEMENT CHARACTER}", excerpt(line))
 
 
 def json_text(content: Any) -> str:

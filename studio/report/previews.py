@@ -22,11 +22,11 @@ MOST_WRITTEN = 100_000
 
 def to_text(found: Preview, *, color: bool = False) -> str:
     """Rows, lengths, split and steps, for people."""
-    lines = [f"{found.subject}: rows of {found.dataset} through {found.prompt}", ""]
+    lines = [plain(f"{found.subject}: rows of {found.dataset} through {found.prompt}"), ""]
     for row in found.shown:
         lines += [*_row(row, found), ""]
     lines += [f"{MARK} marks where the completion begins: what follows is learnt.", "", *_lengths(found)]
-    lines += [*_steps(found), *(f"note: {note}" for note in found.notes)]
+    lines += [*_steps(found), *(f"note: {plain(note)}" for note in found.notes)]
     text = "\n".join(lines)
     return text if color else click.unstyle(text)
 
@@ -60,7 +60,7 @@ def _lengths(found: Preview) -> list[str]:
     if found.missing:
         lines += [f"Tokens are not counted: {plain(found.missing.reason)}", f"  {plain(found.missing.hint)}"]
     elif found.model:
-        lines.append(f"Counted with the tokenizer of {found.model}, {found.chosen}")
+        lines.append(plain(f"Counted with the tokenizer of {found.model}, {found.chosen}"))
     if spread.cut is not None and spread.lost is not None:
         lines.append(
             f"max_length {found.limit.tokens:,}: {plural(spread.cut, 'row')} longer, "

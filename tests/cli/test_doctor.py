@@ -110,6 +110,14 @@ def test_gpus_are_those_that_nvidia_smi_names(
     assert diagnosis(tmp_path)["GPU"]["found"] == words
 
 
+def test_a_file_of_the_project_is_not_taken_for_a_library(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk / "json.py").write_text("open('imported', 'w')")
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(machine, "TORCH", "import json; print(json.dumps(['9.9', []]))")
+    assert machine._by_torch() == ("torch 9.9 sees no GPU", [])
+    assert not (desk / "imported").exists()
+
+
 def test_a_program_that_hangs_is_given_up(tmp_path: Path) -> None:
     begun = time.monotonic()
     assert machine._output("sleep", "30", seconds=0.2) == ""

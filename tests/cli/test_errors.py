@@ -64,6 +64,11 @@ def test_an_error_says_where_what_and_what_to_do(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "error: a.yaml:3:7: it is wrong\n  mend it\n"
 
 
+def test_an_error_s_words_command_neither_a_terminal_nor_a_runner(capsys: pytest.CaptureFixture[str]) -> None:
+    errors.run(raising(StudioError("no 'a'", "known: \x1b[31mb\n::add-mask::c", Position("d\n::e", 3, 7))))
+    assert capsys.readouterr().err == "error: d\\n::e:3:7: no 'a'\n  known: \\x1b[31mb\\n::add-mask::c\n"
+
+
 def test_a_bug_writes_a_report_and_shows_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / ".studio").mkdir()
     with inside(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,13 @@ def test_a_hidden_token_stays_hidden_in_any_text(token: str, before: str, after:
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert secret_in(text) == "" and redact(text) == text
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000 + "://", "-eyJ" * 250_000, "x://:" * 200_000, "sk-" * 300_000])
+def test_the_time_for_hostile_text_is_linear(text: str) -> None:
+    before = time.process_time()
+    assert secret_in(text) in ("", "an API key") and len(redact(text)) <= len(text)
+    assert time.process_time() - before < 5  # quadratic takes a quarter of an hour
 
 
 def test_a_password_in_a_url_is_hidden_and_the_rest_is_kept() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.report.plain import excerpt, plain
+from studio.report.plain import difference, excerpt, plain
 
 TOKEN = "hf_" + "aB3" * 12
 
@@ -43,6 +43,14 @@ def test_unsafe_characters_are_spelled_out_and_secrets_hidden(text: str, shown: 
 @given(st.text(st.characters(codec=None), max_size=30))
 def test_an_excerpt_is_as_wide_as_its_line(line: str) -> None:
     assert len(excerpt(line)) == len(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [("   ::stop-commands::x", "   \ufffd:stop-commands::x"), ("+ a ::b", "+ a ::b"), (" a::b", " a::b"), ("", "")],
+)
+def test_an_unchanged_line_of_a_difference_commands_no_runner(line: str, shown: str) -> None:
+    assert difference(line) == shown
 
 
 def test_an_excerpt_hides_secrets_and_turns_tabs_into_spaces() -> None:
