@@ -13,6 +13,7 @@ from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.desired import Desire, Desired
 from studio.diff import Change, compare_inputs, compare_parts, stored
+from studio.load.settings import Project
 from studio.resources import KINDS
 from studio.resources.base import Effect, Metadata
 from studio.state.base import Lineage, Record, RecordStatus
@@ -35,6 +36,8 @@ class Verb(StrEnum):
     NONE = "none"
 
 
+_ELSEWHERE = frozenset({"manifests", "environments", "state"})
+"""Settings that decide nothing about a plan's jobs by themselves."""
 RUNS = frozenset({Verb.CREATE, Verb.REPLACE, Verb.RETRY})
 """Verbs that dispatch a job when the kind has one."""
 
@@ -95,12 +98,13 @@ class Recorded:
     """Resource and fingerprint of the jobs that an earlier apply left running."""
 
 
-def make_plan(desire: Desire, recorded: Recorded, environment: str) -> Plan:
-    """Compare what should be with what is recorded."""
+def make_plan(desire: Desire, recorded: Recorded, environment: str, settings: Project) -> Plan:
+    """Compare what should be with what is recorded. ``settings`` are those in force in the environment."""
     items = [item for item in desire.items.values() if not item.shipped]
     actions = tuple(_action(item, desire, recorded) for item in items)
     kept = tuple(sorted(ref for ref in recorded.records if ref not in desire.items))
-    return Plan(environment, recorded.lineage.id, recorded.lineage.serial, _manifest_digest(items), actions, kept)
+    said = _manifest_digest(items, settings)
+    return Plan(environment, recorded.lineage.id, recorded.lineage.serial, said, actions, kept)
 
 
 def with_memory(plan: Plan, needed: Callable[[Ref], int | None]) -> Plan:
@@ -109,9 +113,14 @@ def with_memory(plan: Plan, needed: Callable[[Ref], int | None]) -> Plan:
     return replace(plan, actions=tuple(actions))
 
 
-def _manifest_digest(items: list[Desired]) -> str:
-    content = {str(i.ref): [i.fingerprint, stored(i.resource.spec), stored(i.resource.metadata)] for i in items}
-    return digest(content)
+def _manifest_digest(items: list[Desired], settings: Project) -> str:
+    """Of what was reviewed: the manifests, their inputs, and where and as what their jobs run.
+
+    Not of where manifests lie, nor of what other environments do. Another state has another lineage.
+    """
+    resources = {str(i.ref): [i.fingerprint, stored(i.resource.spec), stored(i.resource.metadata)] for i in items}
+    spec = {name: value for name, value in stored(settings.spec).items() if name not in _ELSEWHERE}
+    return digest({"resources": resources, "project": settings.metadata.name, "settings": spec})
 
 
 def _action(item: Desired, desire: Desire, recorded: Recorded) -> Action:

@@ -98,7 +98,7 @@ def _serial(saved: dict[str, Any], now: dict[str, Any]) -> str:
 def _digest(saved: dict[str, Any], now: dict[str, Any]) -> str:
     if saved["manifest_digest"] == now["manifest_digest"]:
         return ""
-    return "manifests or the data they name were changed since it was made" + _differing(saved, now)
+    return "manifests, settings or the data they name were changed since it was made" + _differing(saved, now)
 
 
 def _actions(saved: dict[str, Any], now: dict[str, Any]) -> str:

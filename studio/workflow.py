@@ -167,7 +167,7 @@ def _planned(checked: Checked, state: StateReader) -> Planned:
     wanted = desire(checked.graph, checked.observations, defaults)
     recorded = _recorded_state(wanted, state, checked.loaded.root)
     inputs = Inputs(checked.loaded.root, wanted.graph.resources, wanted.observations, wanted.default_configs)
-    made = make_plan(wanted, recorded, checked.loaded.environment)
+    made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings)
     return Planned(checked, wanted, with_memory(made, partial(needed, inputs)), state)
 
 

@@ -15,6 +15,7 @@ from studio.diff import stored
 from studio.graph import Graph, build
 from studio.load.observation import Observation
 from studio.load.project import load_project
+from studio.load.settings import Project
 from studio.observe import observe
 from studio.plan import Plan, Recorded, make_plan
 from studio.resources.base import Resource
@@ -208,7 +209,7 @@ def recorded(made: Desire, **changes: Any) -> Recorded:
 
 def plan(root: Path, past: Recorded | None = None) -> Plan:
     """The plan for a project folder against a past; against nothing when there is none."""
-    return make_plan(wanted(root), past or Recorded(Lineage("", 0)), "default")
+    return make_plan(wanted(root), past or Recorded(Lineage("", 0)), "default", Project())
 
 
 def verbs(made: Plan) -> dict[str, str]:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.core.references import Ref
+from studio.load.settings import Project
 from studio.plan import Action, Plan, Recorded, make_plan, to_json
 from studio.resources import KINDS
 from studio.resources.base import Effect, effects
@@ -224,7 +225,7 @@ def test_the_order_of_manifests_and_records_does_not_matter(tmp_path: Path, docu
     made = projects.wanted(root)
     past = projects.recorded(made)
     shuffled = Recorded(past.lineage, dict(reversed(past.records.items())), past.artifacts)
-    expected = to_json(make_plan(made, past, "default"))
+    expected = to_json(make_plan(made, past, "default", Project()))
     assert to_json(projects.plan(projects.write(root, documents), shuffled)) == expected
 
 
@@ -239,6 +240,26 @@ def test_the_manifest_digest_follows_every_word_of_the_manifests(tmp_path: Path)
         )
     }
     assert len(digests) == 4
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"backend": {"type": "cml", "project_id": "a"}},
+        {"mlflow": {"tracking_uri": "https://elsewhere.example"}},
+        {"allow_remote_code": ["desk/model"]},
+        {"hf_token": {"env": "OTHER"}},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_the_manifest_digest_follows_where_and_as_what_jobs_run(tmp_path: Path, spec: Document) -> None:
+    made = projects.wanted(projects.write(tmp_path, support_desk()))
+    base, other = Project(), Project.model_validate({"spec": spec})
+    elsewhere = Project.model_validate({"spec": {"environments": {"prod": {}}, "manifests": ["m", "n"]}})
+    before, after, same = (
+        make_plan(made, Recorded(Lineage("", 0)), "default", each).manifest_digest for each in (base, other, elsewhere)
+    )
+    assert before == same != after
 
 
 def test_a_plan_carries_the_lineage_and_serial_it_was_made_against(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_plan_that_is_made_again_is_the_saved_one(plan: Plan) -> None:
         ({"environment": "prod"}, "it is for environment 'default', not 'prod'"),
         ({"lineage": "another"}, "it was made against another state"),
         ({"serial": 9}, r"state was changed since it was made \(serial 7, now 9\)"),
-        ({"manifest_digest": "0" * 64}, "manifests or the data they name were changed"),
+        ({"manifest_digest": "0" * 64}, "manifests, settings or the data they name were changed"),
         ({"actions": ()}, r"what would happen is different now \(Config/lora, .* and 4 more\)"),
         ({"kept": (projects.Ref("Model", "old"),)}, "its content was changed"),
     ],

@@ -37,7 +37,7 @@ def formatted(text: str) -> str:
         result = again
     else:
         raise Unformattable("its comments have no stable place")
-    if after != comments:
+    if after != comments or _visible(result) != _visible(text):
         raise Unformattable("a comment would be lost")
     if _differ(values, result):
         raise Unformattable("a value would change")
@@ -50,6 +50,11 @@ def _laid_out(text: str) -> tuple[str, list[str]]:
     except LayoutFault as fault:
         before = text[: fault.index]
         raise Unformattable(fault.message, before.count("\n") + 1, fault.index - before.rfind("\n")) from fault
+
+
+def _visible(text: str) -> str:
+    """All but the white space, of which YAML 1.1 takes more for line breaks than the layout does."""
+    return "".join(text.split())
 
 
 def _differ(values: list[object], text: str) -> bool:

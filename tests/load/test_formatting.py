@@ -106,8 +106,15 @@ def test_what_is_no_manifest_is_a_fault_with_its_place(text: str, line: int) -> 
     assert caught.value.line == line
 
 
+@pytest.mark.parametrize("text", ["# lost \u2028 a: b", "# lost \x85 - x\n", "a:\n  # lost \u2029  b: 1\n"])
+def test_a_comment_that_ends_in_an_old_line_break_is_not_lost(text: str) -> None:
+    with pytest.raises((Unformattable, YamlFault)):
+        formatted(text)
+
+
 def assert_the_same(before: str, after: str) -> None:
     assert repr(parse(before)) == repr(parse(after))
+    assert "".join(before.split()) == "".join(after.split())
     assert formatted(after) == after
 
 
@@ -217,7 +224,7 @@ def test_random_manifests_keep_values_and_comments(written: tuple[str, list[str]
 
 
 @settings(max_examples=300)
-@given(st.text(st.sampled_from("ab:-?[]{},#&*!|>'\"%\\ \t\n\r.0é")), st.sampled_from(["", "a: 1\n", "- x\n"]))
+@given(st.text(st.sampled_from("ab:-?[]{},#&*!|>'\"%\\ \t\n\r.0é\x85\u2028")), st.sampled_from(["", "a: 1\n", "- x\n"]))
 def test_any_text_is_formatted_or_refused(text: str, before: str) -> None:
     try:
         after = formatted(before + text)

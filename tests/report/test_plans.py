@@ -10,6 +10,7 @@ import click
 
 from studio.core.references import Ref
 from studio.desired import Desire
+from studio.load.settings import Project
 from studio.plan import Plan, Recorded, make_plan
 from studio.report.plans import to_text
 from studio.state.base import Lineage, RecordStatus
@@ -19,7 +20,7 @@ from tests.projects import Document, support_desk, with_spec
 
 def shown(root: Path, documents: list[Document], past: Recorded | None = None) -> str:
     made = projects.wanted(projects.write(root, documents))
-    return text(make_plan(made, past or Recorded(Lineage("", 0)), "default"), made)
+    return text(make_plan(made, past or Recorded(Lineage("", 0)), "default", Project()), made)
 
 
 def text(plan: Plan, made: Desire) -> str:
@@ -87,6 +88,6 @@ def test_text_from_manifests_stays_on_its_line(tmp_path: Path) -> None:
 
 def test_colour_is_only_decoration(tmp_path: Path) -> None:
     made = projects.wanted(projects.write(tmp_path, support_desk()))
-    plan = make_plan(made, Recorded(Lineage("", 0)), "default")
+    plan = make_plan(made, Recorded(Lineage("", 0)), "default", Project())
     coloured = to_text(plan, made, color=True)
     assert "\x1b[" in coloured and click.unstyle(coloured) == text(plan, made)
