@@ -1,7 +1,8 @@
 """The public Python API: load a project, validate it, plan, read its state, as values.
 
 Everything that is listed in ``__all__`` is public and keeps its form within a major version; all else in ``studio`` is
-private. Nothing here writes, trains, imports an ML library or, without ``online``, opens a socket::
+private. Nothing here writes, trains, imports an ML library or, without ``online``, opens a socket. Only a state that is
+on a server is asked there::
 
     from studio import api
 
@@ -28,6 +29,7 @@ from studio.load.files import find_root
 from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_documents, load_project
 from studio.plan import Action, Plan, Verb
 from studio.plan import to_json as plan_to_json
+from studio.report.findings import plural
 from studio.report.findings import to_json as findings_to_json
 from studio.resources.base import Effect, Resource
 from studio.rules.base import Page, Rule, catalogue
@@ -46,7 +48,7 @@ class InvalidProjectError(StudioError):
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-        super().__init__(f"the project has {len(errors)} errors, first {errors[0].rule}: {errors[0].message}")
+        super().__init__(f"the project has {plural(len(errors), 'error')}, first {errors[0].rule}: {errors[0].message}")
         self.findings = findings
 
 

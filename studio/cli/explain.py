@@ -13,6 +13,9 @@ from studio.core.errors import UsageError
 if TYPE_CHECKING:
     from studio.report.fields import FieldPage
 
+KEYED = "mapping of names"
+"""Type of a field whose keys the user chooses."""
+
 
 @click.command(epilog="Example: studio explain FineTuningJob.spec.lora_config")
 @click.argument("subject", metavar="RULE|KIND[.FIELD]")
@@ -70,12 +73,15 @@ def _field(kind: str, listed: tuple[FieldPage, ...], steps: list[str]) -> FieldP
     spec = next(page for page in listed if page.name == "spec")
     if steps[0] not in {page.name for page in listed}:
         steps = ["spec", *steps]
-    page, above = spec, listed
+    page, above, keyed = spec, listed, False
     for step in steps:
         found = next((each for each in above if each.name == step.lower()), None)
+        if found is None and page.type.startswith(KEYED) and not keyed:
+            keyed = True
+            continue
         if found is None:
             where = page.path if above is not listed else kind
             hint = did_you_mean(step, [each.name for each in above]) if above else f"it is {page.type}"
             raise UsageError(f"{where} has no field {step!r}", hint)
-        page, above = found, found.parts
+        page, above, keyed = found, found.parts, False
     return page

@@ -13,6 +13,8 @@ FEW = 200
 """Up to so many names are compared one by one; a comparison takes some ten microseconds."""
 NEIGHBOURS = 20
 """Names before and after a word in the alphabet that are compared when there are more."""
+LONGEST = 1_000
+"""Letters of a word; the time of a comparison grows with their square."""
 _LETTERS = string.ascii_lowercase + string.digits + "-_."
 
 
@@ -29,8 +31,10 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name closest to ``word``, or None when nothing is close.
 
     Among many names only those one slip away and those beside it in the alphabet are looked at, so that thousands of
-    wrong references cost seconds and not hours.
+    wrong references cost seconds and not hours. Nobody misspells a name of a thousand letters.
     """
+    if len(word) > LONGEST:
+        return None
     return _nearest(word.lower(), known if isinstance(known, tuple) else tuple(known))
 
 

@@ -75,6 +75,10 @@ class Lengths:
             return 0
         return sum(long > most <= begin for long, begin in zip(self.tokens, self.begins, strict=True))
 
+    def all_lost(self, limit: Limit) -> bool:
+        """Whether no row is left to learn from; only a look at every one of them can tell."""
+        return len(self.tokens) == self.total == self.lost(limit)
+
     def scope(self) -> str:
         """Of which rows the figures are, in words."""
         whole = f"{self.total:,} row" + ("" if self.total == 1 else "s")

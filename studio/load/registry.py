@@ -35,7 +35,8 @@ class RegisteredModel:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """``url`` is the workspace's address, "" when there is none to ask. Each question is asked once."""
+    """``url`` is the workspace's address, "" when there is none to ask. Each question is asked once, and none of a
+    workspace that has not answered within the deadline: a hundred models must not wait for it a hundred times."""
 
     url: str
     key: str = field(repr=False)
@@ -44,7 +45,8 @@ class Registry:
 
     def model(self, id: str) -> RegisteredModel | RegistryFault:
         if id not in self._answers:
-            self._answers[id] = self._ask(id)
+            away = RegistryFault.UNREACHABLE in self._answers.values()
+            self._answers[id] = RegistryFault.UNREACHABLE if away else self._ask(id)
         return self._answers[id]
 
     def _ask(self, id: str) -> RegisteredModel | RegistryFault:

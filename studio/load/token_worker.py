@@ -38,7 +38,8 @@ def load(file: Path, config: dict[str, Any]) -> Tokenizer:
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     described = config.get("added_tokens_decoder")
     entries = [*(described.values() if isinstance(described, dict) else ()), *(config.get(name) for name in NAMED)]
-    for entry in (*entries, *(config.get("extra_special_tokens") or config.get("additional_special_tokens") or ())):
+    extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or ()
+    for entry in (*entries, *(extra.values() if isinstance(extra, dict) else extra)):  # a mapping: by their purpose
         token = _added(entry)
         if token is not None and token.content not in known:
             known.add(token.content)

@@ -44,7 +44,7 @@ def completion_cut_off(job: FineTuningJob, view: View) -> Iterator[Breach]:
             max_length: 512
     """
     cut = measures.cut(job, view)
-    if cut and 0 < cut.lengths.lost(cut.limit) < len(cut.lengths.tokens):
+    if cut and cut.lengths.lost(cut.limit) and not cut.lengths.all_lost(cut.limit):
         yield Breach(_field(job), _loss(cut.lengths, cut.limit), _hint(cut.lengths))
 
 
@@ -66,7 +66,7 @@ def every_completion_cut_off(job: FineTuningJob, view: View) -> Iterator[Breach]
             max_length: 512
     """
     cut = measures.cut(job, view)
-    if cut and cut.lengths.lost(cut.limit) == len(cut.lengths.tokens):
+    if cut and cut.lengths.all_lost(cut.limit):
         yield Breach(_field(job), _loss(cut.lengths, cut.limit), _hint(cut.lengths))
 
 

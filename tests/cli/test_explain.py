@@ -61,6 +61,9 @@ def test_a_rule_is_explained_by_its_id(tmp_path: Path, id: str) -> None:
         ("EvaluationJob.spec.gates[0].min", "EvaluationJob.spec.gates.min"),
         ("EvaluationJob/spec/gates/0/min", "EvaluationJob.spec.gates.min"),
         ("project.spec.backend", "Project.spec.backend"),
+        ("Project.spec.environments.prod.patches[0].target", "Project.spec.environments.patches.target"),
+        ("Project.spec.environments.patches", "Project.spec.environments.patches"),
+        ("Dataset.metadata.labels.team", "Dataset.metadata.labels"),
     ],
 )
 def test_a_field_is_explained_by_its_path(tmp_path: Path, subject: str, path: str) -> None:
@@ -84,6 +87,8 @@ def test_a_kind_is_explained_by_its_name(tmp_path: Path, kind: str) -> None:
         ("Datset", "there is no kind 'Datset'", "did you mean 'Dataset'?"),
         ("Dataset.spec.locaton", "Dataset.spec has no field 'locaton'", "did you mean 'location'?"),
         ("Dataset.spec.type.x", "Dataset.spec.type has no field 'x'", "it is text"),
+        ("Dataset.metadata.labels.team.x", "Dataset.metadata.labels has no field 'x'", "it is mapping of names"),
+        ("Project.spec.environments.a.b", "Project.spec.environments has no field 'b'", "known: backend"),
         ("Dataset.spec.", "", ""),
         ("", "there is no kind ''", "known: "),
         ("\x1b[31m.x", "there is no kind", "known: "),

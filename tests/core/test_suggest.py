@@ -28,6 +28,11 @@ def test_a_misspelt_name_leads_to_the_one_that_was_meant(word: str, found: str |
     assert nearest(word, FIELDS) == found
 
 
+def test_a_word_without_end_is_compared_with_nothing() -> None:
+    assert nearest("a" * 1_000, ["a" * 999]) == "a" * 999
+    assert nearest("a" * 1_001, ["a" * 1_000]) is None
+
+
 def test_without_a_near_name_the_hint_lists_what_there_is() -> None:
     assert did_you_mean("xyzzy", FIELDS) == "known: dataset, learning_rate, lora_config, num_epochs"
 

@@ -72,3 +72,15 @@ def test_a_percentile_is_a_length_that_so_many_rows_do_not_exceed(values: list[i
 def test_the_scope_says_when_not_every_row_was_measured() -> None:
     assert measured((1, 0)).scope() == "1 row"
     assert Lengths(range(2), array("l", (1, 2)), array("l", (0, 0)), 2_000).scope() == "2 measured of 2,000 rows"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "total", "lost"),
+    [([9, 9], 2, True), ([9, 3], 2, False), ([9, 9], 3, False), ([9], 10, False)],
+    ids=["all", "some", "all that were measured", "one that was measured"],
+)
+def test_that_nothing_is_left_is_said_only_when_every_row_was_measured(
+    tokens: list[int], total: int, lost: bool
+) -> None:
+    found = Lengths(range(len(tokens)), tokens, [5] * len(tokens), total)
+    assert found.all_lost(Limit(4)) is lost and found.lost(Limit(4)) == tokens.count(9)

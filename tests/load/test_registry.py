@@ -134,6 +134,14 @@ def test_nobody_listening_is_unreachable_and_a_key_never_goes_out_in_clear(patie
     assert patient == []
 
 
+def test_a_workspace_that_is_away_is_waited_for_once(cml: FakeWorkspace, patient: list[float]) -> None:
+    cml.first.extend([Answer(500)] * 20)
+    asked = Registry(cml.url, KEY)
+    assert asked.model(MODEL_ID) is RegistryFault.UNREACHABLE
+    requests = len(cml.requests)
+    assert asked.model("another") is RegistryFault.UNREACHABLE and len(cml.requests) == requests
+
+
 def test_a_key_is_not_in_what_python_prints_of_a_client() -> None:
     assert KEY not in repr(Registry("https://a", KEY)) and KEY not in repr(Client("https://a", KEY))
 

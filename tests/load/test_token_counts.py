@@ -56,6 +56,11 @@ def test_tokens_that_only_the_configuration_names_count_as_one(tmp_path: Path) -
     assert counted(tmp_path, ("<turn>a<end>", "b</s>")) == [Count(5, 3)]
 
 
+def test_special_tokens_that_have_a_purpose_count_by_their_text(tmp_path: Path) -> None:
+    write(tmp_path, extra_special_tokens={"image_token": "<image>"})
+    assert counted(tmp_path, ("<image>a image_token", "b</s>")) == [Count(4, 3)]
+
+
 def test_special_tokens_are_added_as_the_tokenizer_says(tmp_path: Path) -> None:
     write(
         tmp_path,
