@@ -170,6 +170,24 @@ def test_a_folder_of_data_files_is_read_by_split(look: Look, tmp_path: Path) -> 
     assert found.split is not None and (found.split.train, found.split.held_out) == (2, 1)
 
 
+def test_a_folder_whose_rows_differ_in_their_columns_is_refused(look: Look, tmp_path: Path) -> None:
+    saved, documents = folder(look, tmp_path)
+    (saved / "train.jsonl").write_text('{"text": "a", "queue": "x"}\n{"text": "b"}\n')
+    expect_refusal(look, documents, "row 2 has other columns")
+
+
+def test_text_in_an_arrow_file_that_is_not_utf8_is_said(look: Look, tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    saved, documents = folder(look, tmp_path)
+    bad = pa.array([b"\xff\xfe", b"b"], pa.binary()).view(pa.string())
+    table = pa.table({"text": bad, "queue": ["x", "y"]})
+    with pa.ipc.new_stream(str(saved / "data.arrow"), table.schema) as stream:
+        stream.write_table(table)
+    (saved / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+    expect_refusal(look, documents, "cannot be read")
+
+
 def test_arrow_files_need_pyarrow_and_a_folder_of_another_layout_is_refused(
     look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

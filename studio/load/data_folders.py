@@ -47,6 +47,10 @@ def _file(root: Path, path: Path) -> Rows:
         held = tuple(rowfiles.rows(_inside(root, str(path)), path.name))
     except RowsError as error:
         raise StudioError(error.message, error.hint) from error
+    odd = next((number for number, row in enumerate(held, 1) if row.keys() != held[0].keys()), None)
+    if odd:
+        hint = "give every row the same keys; null stands for nothing"
+        raise StudioError(f"{path.name}: row {odd} has other columns than the first", hint)
     numbers = spread(len(held))
     return Rows(numbers, held[:: numbers.step], len(held))
 
@@ -79,7 +83,7 @@ def _split(root: Path, location: str) -> Rows:
         table = pa.concat_tables([pa.ipc.open_stream(source).read_all() for source in mapped])
         numbers = spread(table.num_rows)
         rows: list[dict[str, Any]] = table.take(list(numbers)).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # text that is not UTF-8, a date too far
         raise StudioError(f"{location!r} cannot be read: {error}", "save it again with save_to_disk") from error
     return Rows(numbers, tuple(rows), table.num_rows)
 

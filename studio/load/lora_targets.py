@@ -16,6 +16,8 @@ RANK = 8
 """Of a LoraConfig that says nothing."""
 MOST = 1 << 16
 """A rank beyond this is no rank."""
+MOST_PATTERNS = 256
+"""Of ranks; each may take a quarter of a second, and a stranger may write thousands."""
 ALL_LINEAR = "all-linear"
 ROOTS = frozenset({"model", "transformer", "gpt_neox"})
 """Outermost modules of complete models. Files of a bare backbone lack them, and the loaded model adds them."""
@@ -104,13 +106,15 @@ def adapted(shape: ModelShape, lora: Mapping[str, Any]) -> Adapted | None:
 @lru_cache(maxsize=4096)
 def _adapted(shape: ModelShape, wanted: _Wanted) -> Adapted | None:
     lora = wanted.lora
-    rank = lora.get("r", RANK)
+    rank, patterns = lora.get("r", RANK), lora.get("rank_pattern")
+    if isinstance(patterns, dict) and len(patterns) > MOST_PATTERNS:
+        return None
     if type(rank) is not int or not 0 < rank <= MOST or lora.get("use_dora") or lora.get("target_parameters"):
         return None
     found = _targets(shape, lora.get("target_modules"))
     if not found:
         return None
-    ranks = _ranks(found, rank, lora.get("rank_pattern"))
+    ranks = _ranks(found, rank, patterns)
     layers = lora.get("layers_to_transform")
     if layers is not None:
         chosen = layers if isinstance(layers, list) else [layers]

@@ -25,6 +25,7 @@ from studio.resources import KINDS
 from studio.resources.base import API_VERSION, Metadata
 
 DEFAULT_ENVIRONMENT = "default"
+MAX_ENVIRONMENTS = 100
 NO_FILE = "(memory)"
 """Stands for the file of documents that are in none."""
 NAME = ("metadata", "name")
@@ -124,7 +125,19 @@ def _settings(root: Path) -> tuple[Project, list[Problem]]:
         return Project(), [_not_settings(text, kind, source)]
     said = {part: value for part, value in document.items() if value is not None}
     settings, problems = fit(Project, said, source, None)
-    return settings or Project(), problems
+    return _bounded(settings or Project(), problems, source)
+
+
+def _bounded(settings: Project, problems: list[Problem], source: Source) -> tuple[Project, list[Problem]]:
+    """The settings with as many environments as anybody has: each of them means another look at the whole project."""
+    named = [*settings.spec.environments.items()]
+    if len(named) <= MAX_ENVIRONMENTS:
+        return settings, problems
+    message = f"of {len(named):,} environments only the first {MAX_ENVIRONMENTS} count, and this one is not among them"
+    path = ("spec", "environments", named[MAX_ENVIRONMENTS][0])
+    many = Problem(Fault.LIMIT, message, "split the project", source, path, at_key=True)
+    kept = {"environments": dict(named[:MAX_ENVIRONMENTS])}
+    return settings.model_copy(update={"spec": settings.spec.model_copy(update=kept)}), [*problems, many]
 
 
 def _not_settings(text: str, kind: Any, source: Source) -> Problem:

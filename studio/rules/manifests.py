@@ -194,6 +194,7 @@ def too_large(view: View) -> Iterator[Breach]:
     """A file is too large, nested too deeply, or its aliases expand to too many values.
 
     A few lines of aliases can stand for billions of values. Manifests may come from anyone who can open a pull request.
+    So may studio.yaml: each of its environments is checked, and it may have a hundred.
 
     Bad:
         a: &a [x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x]

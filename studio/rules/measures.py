@@ -13,7 +13,7 @@ from studio.load import configs, datasets, lengths, samples, token_counts
 from studio.load.lengths import Lengths, Limit, Texts
 from studio.load.nodes import YamlFault
 from studio.load.samples import Profile
-from studio.load.token_counts import Tokenizer
+from studio.load.token_counts import NotAtHand, Tokenizer
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.resources.model import Model, ModelFacts
@@ -85,13 +85,19 @@ def _lengths(
     dataset, base = view.get(data, Dataset), view.get(model, Model)
     path = datasets.local_file(dataset.spec, view.root) if dataset else None
     tokenizer = token_counts.in_project(base.spec, view.root) if base else None
-    if path is None or not isinstance(tokenizer, Tokenizer):
+    if path is None or base is None or not isinstance(tokenizer, Tokenizer):
         return None
     facts, digest = view.facts(data, DatasetFacts), view.facts(model, ModelFacts).digest
     ended = replace(texts, end=lengths.end(arguments, tokenizer.eos))
     begins_over = lengths.limit(arguments).tokens or 0
+    given_up: list[Ref] = view.once("tokenizers given up", None, list)
+    if base.ref in given_up:  # half a minute for each job would be hours for hundreds
+        return None
     found = lengths.of_file(path, facts.digest, facts.rows, ended, tokenizer, digest, begins_over)
-    return found if isinstance(found, Lengths) else None
+    if isinstance(found, NotAtHand):
+        given_up.append(base.ref)
+        return None
+    return found
 
 
 def _texts(prompt: PromptFacts, loss: str, known: Profile) -> Texts | None:

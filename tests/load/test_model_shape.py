@@ -90,6 +90,13 @@ def test_no_lora_configuration_is_too_strange(lora: dict[str, Any]) -> None:
     assert added is None or added.parameters >= 0
 
 
+def test_with_thousands_of_patterns_for_ranks_the_size_of_an_adapter_is_unknown() -> None:
+    known = found(CONFIG)
+    few, many = ({f"q_proj{n}": 4 for n in range(count)} for count in (256, 257))
+    assert known and lora_targets.adapted(known, {"target_modules": ["q_proj"], "rank_pattern": few})
+    assert lora_targets.adapted(known, {"target_modules": ["q_proj"], "rank_pattern": many}) is None
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -232,6 +232,14 @@ def test_broken_settings_are_reported_and_the_manifests_are_still_read(
     assert list(loaded.manifests) == [Ref("Dataset", "a")]
 
 
+def test_of_very_many_environments_the_first_hundred_count(tmp_path: Path) -> None:
+    named = "".join(f"    e{number}: {{}}\n" for number in range(10_000))
+    root = project(tmp_path, f"kind: Project\nspec:\n  environments:\n{named}", manifests__a=DATASET)
+    problem = only_problem(root)
+    assert problem.fault is Fault.LIMIT and problem.path == ("spec", "environments", "e100")
+    assert len(load_project(root).settings.spec.environments) == 100
+
+
 def test_settings_that_are_not_utf8_are_reported(tmp_path: Path) -> None:
     root = project(tmp_path, manifests__a=DATASET)
     (root / "studio.yaml").write_bytes(b"\xff\xfe")
