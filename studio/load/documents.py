@@ -19,6 +19,9 @@ from studio.load.scalars import resolve
 MAX_BRACKETS = 5_000
 """Opening brackets in one document for the fast parser, whose time grows with the square of their depth."""
 
+MAX_EXPANDED = 100_000
+"""Values that aliases may add to those that are written out (each takes two characters); a third of a second."""
+
 _MARKS = "&*!%"
 _SUSPECT = re.compile(r"(?:^|[\s\[{,:?-])(?:[&*]\S|!)|^%", re.MULTILINE)
 
@@ -30,7 +33,13 @@ def parse(text: str) -> list[Any]:
             return list(ryaml.loads_all(text) or ())
         except ValueError:
             pass  # the careful parser says what is wrong, and where
-    return [_Values().value(node) for node in nodes(text)]
+    return parse_carefully(text)
+
+
+def parse_carefully(text: str) -> list[Any]:
+    """The same from nodes, slower: what is wrong is said with its place; raises YamlFault."""
+    values = _Values(len(text) // 2 + MAX_EXPANDED)
+    return [values.value(node) for node in nodes(text)]
 
 
 def _suspect(text: str) -> bool:
@@ -78,16 +87,20 @@ def locate(text: str, document: int, path: Path, at_key: bool = False) -> tuple[
 
 @dataclass(slots=True)
 class _Values:
-    """Builds plain values from nodes, counting what it makes: ten lines of aliases could expand to billions."""
+    """Builds plain values from nodes, counting what it makes: ten lines of aliases could expand to billions.
 
+    One count is for a whole file: many documents could each stay just below a limit of their own.
+    """
+
+    limit: int
     made: int = 0
 
     def value(self, node: Node, depth: int = 0) -> Any:
         self.made += 1
         if depth > MAX_DEPTH:
             raise node.fault(f"nested deeper than {MAX_DEPTH} levels", limit=True)
-        if self.made > MAX_PARTS:
-            raise node.fault(f"aliases expand to more than {MAX_PARTS:,} values", limit=True)
+        if self.made > self.limit:
+            raise node.fault(f"aliases add more than {MAX_EXPANDED:,} values", limit=True)
         if node.tag is not None:
             raise node.fault(f"the tag {node.tag} is not allowed; manifests are plain data")
         if node.pairs is not None:

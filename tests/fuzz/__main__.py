@@ -23,6 +23,7 @@ ROUND = 500
 MEMORY = 4 << 30
 """Address space of a worker in bytes; what wants more fails there."""
 TEXTS_PER_TREE = 4
+MEMORY_DISK = Path("/dev/shm")
 
 
 def _round(number: int) -> tuple[int, int]:
@@ -33,7 +34,7 @@ def _round(number: int) -> tuple[int, int]:
         suppress_health_check=list(HealthCheck), print_blob=True,
     )  # fmt: skip
     cases = 0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None) as folder:
 
         @seed(number)
         @options

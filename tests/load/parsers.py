@@ -10,8 +10,7 @@ import ryaml
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from studio.load.documents import _Values
-from studio.load.nodes import nodes
+from studio.load.documents import parse_carefully
 
 keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8)
 texts = st.one_of(
@@ -36,7 +35,7 @@ def fast(text: str) -> Any:
 
 def careful(text: str) -> list[Any]:
     """What the careful parser makes of a text; YamlFault when it refuses."""
-    return [_Values().value(node) for node in nodes(text)]
+    return parse_carefully(text)
 
 
 def dumped(value: Any, *, flow: bool) -> str:

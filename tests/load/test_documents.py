@@ -212,7 +212,7 @@ def test_a_position_in_a_large_mapping_costs_no_walk_through_it() -> None:
 
 
 def test_a_bomb_and_a_recursion_are_called_limits() -> None:
-    assert fault(BOMB).limit and "aliases expand to more than" in fault(BOMB).message
+    assert fault(BOMB).limit and "aliases add more than" in fault(BOMB).message
     assert fault("a: &a [*a]\n").limit
 
 
@@ -336,3 +336,13 @@ def test_every_key_of_json_is_found_where_it_is_written(value: dict[str, dict[st
         for key in inner:
             line, column = locate(text, 0, (outer, key), at_key=True)
             assert lines[line - 1][column - 1 :].startswith(json.dumps(key, ensure_ascii=False))
+
+
+def test_many_documents_that_each_stay_below_the_limit_are_refused_together() -> None:
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\n" + "".join(
+        f"{name}: &{name} [{', '.join(['*' + before] * 8)}]\n" for before, name in zip("bcd", "cde", strict=True)
+    )
+    assert len(parse(bomb)) == 1
+    with pytest.raises(YamlFault, match="aliases add more than 100,000 values") as refused:
+        parse("---\n".join([bomb] * 50))
+    assert refused.value.limit
