@@ -9,7 +9,7 @@ from studio.graph import Graph
 from studio.load import adapters, datasets, models
 from studio.load.observation import Observation
 from studio.resources.adapter import Adapter
-from studio.resources.base import Resource
+from studio.resources.base import Resource, Spec
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.model import Model
 from studio.resources.prompt import Prompt, PromptFacts, generate_templates
@@ -17,7 +17,7 @@ from studio.resources.prompt import Prompt, PromptFacts, generate_templates
 
 def observe(graph: Graph, root: Path) -> dict[Ref, Observation]:
     """Look at every input; prompts come last because they may be generated from columns."""
-    seen: dict[str, Observation] = {}
+    seen: dict[Spec, Observation] = {}
     found = {ref: _once(resource, root, seen) for ref, resource in graph.resources.items()}
     for ref, resource in graph.resources.items():
         if isinstance(resource, Prompt):
@@ -25,14 +25,13 @@ def observe(graph: Graph, root: Path) -> dict[Ref, Observation]:
     return found
 
 
-def _once(resource: Resource, root: Path, seen: dict[str, Observation]) -> Observation:
+def _once(resource: Resource, root: Path, seen: dict[Spec, Observation]) -> Observation:
     """Observe, but read what several resources share only once."""
     if not isinstance(resource, Dataset | Model | Adapter):
         return None
-    key = f"{resource.kind} {resource.spec!r}"
-    if key not in seen:
-        seen[key] = _observe(resource, root)
-    return seen[key]
+    if resource.spec not in seen:  # specs of two kinds are never equal
+        seen[resource.spec] = _observe(resource, root)
+    return seen[resource.spec]
 
 
 def _observe(resource: Resource, root: Path) -> Observation:

@@ -1,4 +1,4 @@
-"""The forms in which ``studio validate`` reports."""
+"""The forms in which ``studio validate`` reports; each is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio.core.findings import Finding
 from studio.core.references import Ref
-from studio.report import findings, github, junit, sarif
+from studio.report import findings
 from studio.report.plain import json_text
 
 
@@ -41,6 +41,7 @@ def as_json(checked: Validation) -> str:
 
 
 def as_sarif(checked: Validation) -> str:
+    from studio.report import sarif
     from studio.rules.base import catalogue
 
     log = sarif.to_sarif(checked.findings, catalogue(), checked.prefix, checked.environment)
@@ -48,10 +49,14 @@ def as_sarif(checked: Validation) -> str:
 
 
 def as_annotations(checked: Validation) -> str:
+    from studio.report import github
+
     return github.to_annotations(checked.findings, checked.prefix) + checked.summary
 
 
 def as_junit(checked: Validation) -> str:
+    from studio.report import junit
+
     return junit.to_junit(checked.findings, checked.resources, checked.prefix)
 
 

@@ -21,6 +21,7 @@ from studio.resources.base import Part
 from studio.resources.config import YAML_TYPES, Config
 from studio.resources.dataset import Dataset
 from studio.resources.model import Model
+from studio.resources.prompt import Prompt
 from studio.rules.base import Breach, View, defects, faults, rule, setting
 
 OUTSIDE_HINT = "write the name of a variable that holds it, and set the variable where the job runs"
@@ -203,6 +204,8 @@ def remote_code_not_allowed(view: View) -> Iterator[Breach]:
               trust_remote_code: false
     """
     for ref, manifest in view.manifests.items():
+        if type(manifest.resource) in _WITHOUT_CONFIGS:
+            continue
         for path in _trusting(manifest.resource.spec):
             refused = _not_allowed(ref, view)
             if refused or not view.settings.spec.allow_remote_code:
@@ -211,6 +214,9 @@ def remote_code_not_allowed(view: View) -> Iterator[Breach]:
                 yield Breach(
                     path, f"{what} is trusted, and allow_remote_code does not list it", hint, ref, manifest.source
                 )
+
+
+_WITHOUT_CONFIGS = (Dataset, Model, Adapter, Prompt)
 
 
 def _trusting(spec: Part) -> Iterator[Path]:
