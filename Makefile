@@ -11,7 +11,7 @@ TRAIN := $(VENV)/.train-$(KEY)
 TEST := $(VENV)/.test-$(KEY)
 SITE := $(VENV)/.site-$(KEY)
 
-.PHONY: help here demo test fast generated library-tables site fuzz lint format banking77 clean
+.PHONY: help here demo test fast generated library-tables site fuzz lint format banking77 bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ format: $(TEST)  ## format the code
 
 banking77: here  ## the whole loop on real customers' questions: make banking77 DATA=train.csv
 	$(BIN)/python benchmarks/banking77.py $(DATA)
+
+bench: here  ## validate and plan at scale, beside PyYAML and Terraform
+	$(BIN)/python benchmarks/validate.py --terraform
 
 clean:  ## remove what a demo made; the virtual environment stays
 	rm -rf examples/*/.studio
