@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from studio.core.findings import Path
 from studio.core.references import Ref
 from studio.resources.adapter import Adapter
-from studio.resources.base import Effect, Reference, Resource, references
+from studio.resources.base import Reference, Resource, references
 from studio.resources.fine_tuning_job import FineTuningJob
 
 if TYPE_CHECKING:
@@ -58,11 +58,6 @@ class Graph:
     def upstream(self, ref: Ref) -> tuple[Ref, ...]:
         """What ``ref`` needs directly, sorted and without repetition."""
         return tuple(sorted({edge.target for edge in self.edges.get(ref, ())}))
-
-    def outcome_upstream(self, ref: Ref) -> tuple[Ref, ...]:
-        """What determines ``ref``'s outcome directly."""
-        strong = {edge.target for edge in self.edges.get(ref, ()) if edge.reference.effect is Effect.OUTCOME}
-        return tuple(sorted(strong))
 
     def downstream(self, ref: Ref) -> set[Ref]:
         """Everything that needs ``ref``, directly or not."""

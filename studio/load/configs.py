@@ -8,6 +8,7 @@ from typing import Any
 
 from studio.core.references import Ref
 from studio.load import documents
+from studio.load.nodes import YamlFault
 from studio.resources.base import ConfigValue, Resource
 from studio.resources.config import YAML_TYPES, Config
 
@@ -42,11 +43,19 @@ def in_force(
 
 
 def content(config: Resource) -> dict[str, Any]:
-    """A Config's content as a mapping, whether it was written as one or as text."""
+    """A Config's content as a mapping, whether it was written as one or as text.
+
+    Raises ValueError for text that does not parse, or says something else than a mapping.
+    """
     if not isinstance(config, Config):
         return {}
     held = config.spec.config
-    if isinstance(held, str):
+    if not isinstance(held, str):
+        return held
+    try:
         parsed = documents.parse(held)[0] if config.spec.type in YAML_TYPES else json.loads(held)
-        return dict(parsed)
-    return held
+    except (ValueError, YamlFault, IndexError, RecursionError) as error:  # IndexError: no document at all
+        raise ValueError(f"{config.ref} does not parse") from error
+    if not isinstance(parsed, dict):
+        raise ValueError(f"{config.ref} is not a mapping")
+    return parsed

@@ -110,12 +110,6 @@ def _ragged_object(where: str, row: dict[str, object], keys: set[str]) -> RowsEr
     return RowsError(Flaw.RAGGED, f"{where} {what}", "give every row the same keys; null stands for nothing")
 
 
-def first_row(spec: DatasetSpec, root: Path) -> dict[str, object] | None:
-    """The first row of a local file that was observed, for examples; None where there is none to read."""
-    path = local_file(spec, root)
-    return next(rowfiles.rows(path, spec.location), None) if path else None
-
-
 def local_file(spec: DatasetSpec, root: Path) -> Path | None:
     """The file of the project that holds the rows; None when there is none."""
     path = files.inside(root, spec.location) if spec.location and spec.type in EXTENSIONS else None

@@ -24,8 +24,6 @@ MOST = 1 << 24
 CHARACTERS_PER_TOKEN = 3
 """Of English under a vocabulary of 2,000 (measured on the quickstart: 3.1); larger vocabularies have longer tokens."""
 LINES = frozenset({DatasetType.PROJECT_CSV, DatasetType.PROJECT_JSONL})
-FAULTS = (KeyError, ValueError, TypeError, IndexError, RecursionError)
-"""What a configuration raises that is not there or does not parse; other rules report it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Inputs:
         family = facts.family if isinstance(facts, ModelFacts) else ""
         try:
             return configs.in_force(self.resources, self.defaults, type, value, family)[1]
-        except FAULTS:
+        except (KeyError, ValueError):  # it is not there or does not parse; rules report it
             return None
 
 

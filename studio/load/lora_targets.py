@@ -138,9 +138,7 @@ def _targets(shape: ModelShape, wanted: Any) -> list[Module]:
     if not isinstance(wanted, str):
         return []
     if wanted.lower() == ALL_LINEAR:
-        return [
-            each for each in known.matrices if "embed" not in _last(each) and _last(each) not in ("wte", "wpe", HEAD)
-        ]
+        return [each for each in known.matrices if "embed" not in _last(each) and _last(each) not in _NOT_LINEAR]
     try:
         matched = set(matching(wanted, (each.name for each in known.matrices)))
     except NotUnderstood:

@@ -92,10 +92,13 @@ def _changes(plan: Plan, room: int) -> str:
     count = sum(map(len, parts.values()))
     blocks = {ref: f"{code(ref)}\n{''.join(lines)}\n" for ref, lines in parts.items()}
     room -= len(frame) + 40
+    length = sum(map(len, blocks.values()))
     for ref in sorted(blocks, key=lambda ref: (-len(blocks[ref]), ref)):
-        if sum(map(len, blocks.values())) <= room:
+        if length <= room:
             break
-        blocks[ref] = f"{code(ref)}: {plural(len(parts[ref]), 'change')}, too long to show here\n\n"
+        short = f"{code(ref)}: {plural(len(parts[ref]), 'change')}, too long to show here\n\n"
+        length += len(short) - len(blocks[ref])
+        blocks[ref] = short
     shown = _fitting(list(blocks.values()), room, "resource")
     return frame.format(plural(count, "change"), shown)
 

@@ -16,7 +16,6 @@ from studio.libraries.removed import REMOVED
 from studio.libraries.tables import Table, table
 from studio.load import configs
 from studio.load.manifests import Manifest
-from studio.load.nodes import YamlFault
 from studio.resources.base import Resource, marks
 from studio.resources.config import Config
 
@@ -105,5 +104,5 @@ def _read(config: Config) -> dict[str, Any]:
     try:
         values = configs.content(config)
         return values if canonical(values) else {}
-    except (YamlFault, ValueError, TypeError, IndexError, RecursionError):
+    except (ValueError, RecursionError):
         return {}

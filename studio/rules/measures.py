@@ -11,7 +11,6 @@ from studio.core.references import Ref
 from studio.core.templates import Template, TemplateError, parse
 from studio.load import configs, datasets, lengths, samples, token_counts
 from studio.load.lengths import Lengths, Limit, Texts
-from studio.load.nodes import YamlFault
 from studio.load.samples import Profile
 from studio.load.token_counts import NotAtHand, Tokenizer
 from studio.resources.dataset import Dataset, DatasetFacts
@@ -55,7 +54,7 @@ def training_arguments(view: View, job: FineTuningJob | None) -> dict[str, Any] 
     value, family = job.spec.training_arguments_config if job else None, model.family if model else ""
     try:
         return configs.in_force(view.graph.resources, view.default_configs, "training_arguments", value, family)[1]
-    except (KeyError, ValueError, TypeError, IndexError, RecursionError, YamlFault):
+    except (KeyError, ValueError):
         return None
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studio.core import rowfiles
 from studio.core.fingerprints import file_digest
 from studio.load import datasets
 from studio.load.observation import Defect, Observation, Unusable
@@ -224,7 +225,7 @@ def test_any_bytes_are_facts_or_a_defect(tmp_path: Path, type: str, content: byt
     assert isinstance(observe(tmp_path, type, content), DatasetFacts | Unusable)
 
 
-# The example row
+# Rows
 
 
 @pytest.mark.parametrize(
@@ -240,8 +241,8 @@ def test_the_first_row_is_given_as_it_is_written(
     tmp_path: Path, type: str, content: str, row: dict[str, object]
 ) -> None:
     observe(tmp_path, type, content)
-    spec = DatasetSpec(type=type, location=f"rows{ENDINGS[type]}")
-    assert datasets.first_row(spec, tmp_path) == row
+    name = f"rows{ENDINGS[type]}"
+    assert next(iter(rowfiles.rows(tmp_path / name, name))) == row
 
 
 def test_a_ragged_file_of_another_separator_is_said_to_have_one(tmp_path: Path) -> None:
@@ -254,8 +255,3 @@ def test_a_file_where_a_folder_is_wanted_is_said_to_be_one(tmp_path: Path, locat
     (tmp_path / location).write_text("a\n1\n")
     found = defect(datasets.observe(DatasetSpec(type="project", location=location), tmp_path))
     assert found.message == f"{location!r} is a file, not a folder" and found.hint.startswith(hint)
-
-
-def test_there_is_no_first_row_where_there_is_no_file(tmp_path: Path) -> None:
-    assert datasets.first_row(DatasetSpec(type="huggingface"), tmp_path) is None
-    assert datasets.first_row(DatasetSpec(type="project_csv", location="nowhere.csv"), tmp_path) is None
