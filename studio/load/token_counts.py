@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from studio.load import files
+from studio.load.witness import note
 from studio.resources.model import ModelSpec, ModelType
 
 FILE, CONFIG, SPECIALS = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
@@ -51,7 +53,9 @@ class NotAtHand:
 
 
 def in_project(spec: ModelSpec, root: Path) -> Tokenizer | NotAtHand:
-    """The tokenizer in a model folder of the project; nothing outside is looked at."""
+    """The tokenizer in a model folder of the project; nothing else is looked at but which library will read it."""
+    library = find_spec("tokenizers")
+    note(library.origin if library and library.origin else str(PACKAGES))
     folder = files.inside(root, spec.location) if spec.type == ModelType.PROJECT and spec.location else None
     if folder is None:
         return NotAtHand("the model is not a folder of the project", "put the model's folder into the project")

@@ -63,6 +63,13 @@ def note(path: str, status: os.stat_result | None = None) -> None:
         witness.saw(path, status or seen(path))
 
 
+def doubt(why: str) -> None:
+    """What a run finds may be otherwise the next time although nothing has changed: something ran out of time."""
+    witness = _WATCHING.get()
+    if witness is not None:
+        witness.doubt = why
+
+
 def note_way(path: str) -> None:
     """A path is about to be followed."""
     witness = _WATCHING.get()

@@ -13,6 +13,7 @@ from studio.load import configs, datasets, lengths, samples, token_counts
 from studio.load.lengths import Lengths, Limit, Texts
 from studio.load.samples import Profile
 from studio.load.token_counts import NotAtHand, Tokenizer
+from studio.load.witness import doubt
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.resources.model import Model, ModelFacts
@@ -95,6 +96,7 @@ def _lengths(
     found = lengths.of_file(path, facts.digest, facts.rows, ended, tokenizer, digest, begins_over)
     if isinstance(found, NotAtHand):
         given_up.append(base.ref)
+        doubt(found.reason)
         return None
     return found
 
