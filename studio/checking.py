@@ -71,6 +71,7 @@ def view(loaded: Loaded, phases: Iterable[Phase] = ()) -> View:
     return View(
         loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observe(graph, loaded.root),
         loaded.problems,
+        unread=loaded.unread,
         backend_types=tuple(sorted(BACKENDS)),
         hub=Hub(loaded.settings.spec.hf_token.env) if online else None,
         registry=registry(loaded.settings.spec.backend, os.environ) if online else None,

@@ -15,6 +15,7 @@ NEIGHBOURS = 20
 """Names before and after a word in the alphabet that are compared when there are more."""
 LONGEST = 1_000
 """Letters of a word; the time of a comparison grows with their square."""
+SHOWN = 8
 _LETTERS = string.ascii_lowercase + string.digits + "-_."
 
 
@@ -44,11 +45,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     match = nearest(word, known)
     if match:
         return f"did you mean {match!r}?"
-    names = _sorted(known).names
+    names = [name for name in _sorted(known).names if name]
     if not names:
         return "there is none to choose from yet"
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return f"known: {shown}"
+    few = names if len(names) <= SHOWN + 2 else names[:SHOWN]  # "and 1 more" is no shorter than the one
+    return f"known: {', '.join(few)}" + (f" and {len(names) - len(few)} more" if few is not names else "")
 
 
 @lru_cache(maxsize=16)
@@ -63,6 +64,9 @@ def _nearest(word: str, known: tuple[str, ...]) -> str | None:
     found = _sorted(known)
     close = found.folds if len(found.folds) <= FEW else _close(word, found)
     matches = difflib.get_close_matches(word, close, n=1, cutoff=0.6)
+    if not matches and len(word) >= 3:  # "csv" for "project_csv"
+        holding = [name for name in close if word in name]
+        matches = holding if len(holding) == 1 else []
     return found.by_fold[matches[0]] if matches else None
 
 

@@ -102,7 +102,7 @@ class _Values:
         if self.made > self.limit:
             raise node.fault(f"aliases add more than {MAX_EXPANDED:,} values", limit=True)
         if node.tag is not None:
-            raise node.fault(f"the tag {node.tag} is not allowed; manifests are plain data")
+            raise node.fault(f"the tag {node.tag} is not allowed; manifests are plain data", "remove the tag")
         if node.pairs is not None:
             return self.mapping(node.pairs, depth)
         if node.items is not None:

@@ -6,6 +6,7 @@ the project, and they note what it looked at.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -96,6 +97,8 @@ def read_text(root: Path, name: str) -> str | Problem:
         return Problem(Fault.UNREADABLE, f"cannot be read: {error.strerror}", hint, Source(name))
     except UnicodeDecodeError as error:
         hint = "save it as UTF-8, or move it out of the manifest folders"
+        if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            hint = f"it is UTF-16: {hint}"
         return Problem(Fault.UNREADABLE, f"not UTF-8 text (byte {error.start})", hint, Source(name))
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from studio.core.findings import Path, Source, format_path
 from studio.core.references import Ref
-from studio.core.suggest import did_you_mean
+from studio.core.secrets import secret_in
+from studio.core.suggest import did_you_mean, nearest
 from studio.load.problems import Fault, Problem
 from studio.resources import KINDS
 from studio.resources.base import API_VERSION, Resource
@@ -37,7 +40,7 @@ def parse_manifest(document: Any, source: Source) -> tuple[Manifest | None, list
     ref = Ref(kind, name if isinstance(name, str) else "")
     filled = document | {part: {} for part in ("metadata", "spec") if document.get(part) is None}
     resource, problems = fit(KINDS[kind].model, filled, source, ref)
-    damaged = tuple(p.path[:-1] if isinstance(p.path[-1], int) else p.path for p in problems)  # lists lose their order
+    damaged = tuple(path for problem in problems for path in problem.lost)
     return (Manifest(resource, source, damaged) if resource else None), problems
 
 
@@ -50,11 +53,29 @@ def fit(model: type[M], document: dict[str, Any], source: Source, ref: Ref | Non
         if whole is not document:
             return fit(model, whole, source, ref)
         problems = _problems(model, document, error, source, ref)
-    pruned = {"metadata": {}, "spec": {}} | _without(document, [p.path for p in problems])
+    pruned = {"metadata": {}, "spec": {}} | _without(document, [_dropped(document, p.path) for p in problems])
+    problems = _reported(problems)
     try:
         return model.model_validate(pruned), problems
     except ValidationError:
         return None, problems
+
+
+def _dropped(document: Any, path: Path) -> Path:
+    """What must go so that the rest fits: the value at ``path``, or the mapping that lacks it."""
+    return path[:-1] if len(path) > 1 and _lacking(document, path) else path
+
+
+def _lacking(document: Any, path: Path) -> bool:
+    """Whether the mapping is there that ``path`` ends in, and its last key is not."""
+    for step in path[:-1]:
+        document = document[step]
+    return isinstance(document, dict) and path[-1] not in document
+
+
+def _unordered(path: Path) -> Path:
+    """The list itself for an item of it: a list that loses an item loses its order."""
+    return path[:-1] if path and isinstance(path[-1], int) else path
 
 
 def _whole(document: Any, error: ValidationError) -> Any:
@@ -102,16 +123,51 @@ def _problems(
             continue
         if detail["type"] == "extra_forbidden":
             known = _known_fields(model, path[:-1])
-            message, hint = (
-                f"{format_path(path)} is not a field of {model.__name__}",
-                did_you_mean(str(path[-1]), known),
-            )
-            found[path] = Problem(Fault.UNKNOWN_FIELD, message, hint, source, path, resource=ref, at_key=True)
+            message, hint = f"{format_path(path)} is not a field of {model.__name__}", _unknown(path[-1], detail, known)
+            meant = (*path[:-1], nearest(str(path[-1]), known) or "")
+            lost = (path, meant) if _lacking(document, meant) else (path,)
+            found[path] = Problem(
+                Fault.UNKNOWN_FIELD, message, hint, source, path, resource=ref, at_key=True, lost=lost
+            )  # fmt: skip
         else:
             message = f"{format_path(path)}: {_wanted(detail)}"
-            hint = f"found {_shown(detail['input'])}"
-            found[path] = Problem(Fault.WRONG_TYPE, message, hint, source, path, resource=ref)
+            lost = (_unordered(_dropped(document, path)),)
+            found[path] = Problem(Fault.WRONG_TYPE, message, _cure(detail), source, path, resource=ref, lost=lost)
     return list(found.values())
+
+
+def _reported(problems: list[Problem]) -> list[Problem]:
+    """Without those about fields that are said to be missing, and are there, misspelt."""
+    misspelt = {path for problem in problems if problem.fault is Fault.UNKNOWN_FIELD for path in problem.lost}
+    return [problem for problem in problems if problem.at_key or problem.path not in misspelt]
+
+
+def _unknown(key: str | int, detail: Any, known: list[str]) -> str:
+    """What to do about a field that does not exist."""
+    what = secret_in(detail["input"]) if isinstance(detail["input"], str) else ""
+    if what:
+        return f"this looks like {what}: revoke it, and remove the field"
+    if key == "<<":
+        return "YAML 1.2 has no merge keys: write the fields out"
+    return did_you_mean(str(key), known)
+
+
+def _cure(detail: Any) -> str:
+    """What to do about a value that does not fit, as far as the value shows it."""
+    value, kind = detail["input"], detail["type"]
+    if kind == "missing":
+        return f"add {detail['loc'][-1]} to it"
+    if kind == "string_type" and isinstance(value, dict) and list(value.values()) == [None]:
+        return f'text that begins with a brace needs quotes: "{{{next(iter(value))}}}"'
+    if isinstance(value, str):
+        number = _WHOLE.match(value) if kind == "int_type" else _NUMBER.match(value) if kind == "float_type" else None
+        if number:
+            return _as_number(value, *number.groups())
+        if kind == "tuple_type" and _WORD.match(value):
+            return f"write [{value}]"
+        if kind == "bool_type" and value.lower() in _YAML_1_1:
+            return f"{value!r} is text; write {_YAML_1_1[value.lower()]}"
+    return f"found {_shown(value)}"
 
 
 def _beside_the_point(detail: Any) -> bool:
@@ -142,14 +198,16 @@ def _document_path(document: Any, location: tuple[str | int, ...]) -> Path:
 
 
 def _known_fields(model: type[BaseModel], path: Path) -> list[str]:
+    named = False  # whether the next step is a name that the manifest chose, not a field
     for step in path:
-        if isinstance(step, int):
+        if isinstance(step, int) or named:
+            named = False
             continue
         info = model.model_fields.get(str(step))
         inner = next(_models(info.annotation), None) if info else None
-        if inner is None:
+        if info is None or inner is None:
             return []
-        model = inner
+        model, named = inner, get_origin(info.annotation) is dict
     return list(model.model_fields)
 
 
@@ -159,6 +217,12 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     for argument in getattr(annotation, "__args__", ()):
         yield from _models(argument)
 
+
+_WHOLE = re.compile(r"([0-9][0-9_]{,30})\s*([A-Za-z]{,9})\Z", re.ASCII)
+_NUMBER = re.compile(r"([0-9][0-9_]{,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]{,9}|%)\Z", re.ASCII)
+"""Numbers in quotes, with a unit, or as only YAML 1.1 reads them."""
+_WORD = re.compile(r"[\w.-]{1,60}\Z")
+_YAML_1_1 = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 _WANTED = {
     "string_type": "must be text; quote it",
@@ -181,8 +245,16 @@ def _wanted(detail: Any) -> str:
     return _WANTED.get(detail["type"]) or str(detail["msg"]).removeprefix("Input ")
 
 
+def _as_number(value: str, digits: str, unit: str) -> str:
+    """The number that a text was meant to be."""
+    plain = digits.replace("_", "").lstrip("0") or "0"
+    plain = f"0{plain}" if plain.startswith(".") else plain
+    plain = f"{float(plain) / 100:g}" if unit == "%" else plain
+    return f"write {plain} without quotes" if plain == value else f"found {value!r}; write {plain}"
+
+
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = repr(value) if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

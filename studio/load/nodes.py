@@ -23,9 +23,12 @@ _BREAKS = "\n\r\x85\u2028\u2029"
 class YamlFault(Exception):
     """Text that is no document. ``limit`` and ``duplicate`` say which kind of fault; line and column from 1."""
 
-    def __init__(self, message: str, line: int, column: int, *, limit: bool = False, duplicate: bool = False) -> None:
+    def __init__(
+        self, message: str, line: int, column: int, hint: str = "", *, limit: bool = False, duplicate: bool = False
+    ) -> None:
         super().__init__(message)
         self.message, self.line, self.column, self.limit, self.duplicate = message, line, column, limit, duplicate
+        self.hint = hint or "check indentation, quotes and brackets around this place"
 
 
 @dataclass(slots=True, eq=False)
@@ -56,8 +59,8 @@ class Node:
             self._keys = {key.text: (key, value) for key, value in reversed(self.pairs) if key.is_scalar}
         return self._keys.get(step)
 
-    def fault(self, message: str, *, limit: bool = False, duplicate: bool = False) -> YamlFault:
-        return YamlFault(message, self.line + 1, self.column + 1, limit=limit, duplicate=duplicate)
+    def fault(self, message: str, hint: str = "", *, limit: bool = False, duplicate: bool = False) -> YamlFault:
+        return YamlFault(message, self.line + 1, self.column + 1, hint, limit=limit, duplicate=duplicate)
 
 
 def nodes(text: str) -> list[Node]:
@@ -84,7 +87,7 @@ def _libyaml(text: str) -> Iterator[Any]:
     try:
         yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
-        raise _fault(error) from error
+        raise _fault(error, text) from error
     except yaml.YAMLError as error:
         raise YamlFault("not valid YAML", 1, 1) from error
 
@@ -99,14 +102,35 @@ def _slowly(text: str) -> Iterator[Any]:
     try:
         yield from slow.parse(StringIO(text))
     except MarkedYAMLError as error:
-        raise _fault(error) from error
+        raise _fault(error, text) from error
 
 
-def _fault(error: Any) -> YamlFault:
-    """What a parser says is wrong, where it says so."""
-    mark = error.problem_mark or error.context_mark
-    words = ", ".join(part for part in (error.context, error.problem) if part) or "not valid YAML"
-    return YamlFault(words, mark.line + 1, mark.column + 1) if mark else YamlFault(words, 1, 1)
+def _fault(error: Any, text: str) -> YamlFault:
+    """What a parser says is wrong, where it says so, and where what it was reading began if that is lines above."""
+    mark, begun = error.problem_mark or error.context_mark, error.context_mark
+    parts = [part for part in (error.context, error.problem) if part]
+    above = bool(parts and error.context and begun and begun.line < mark.line)
+    if above:
+        parts[0] += f" that begins in line {begun.line + 1}"
+    words = ", ".join(parts) or "not valid YAML"
+    if mark is None:
+        return YamlFault(words, 1, 1)
+    opened = text[begun.index : begun.index + 1] if above else ""
+    if opened and opened in "[{\"'":
+        return YamlFault(words, mark.line + 1, mark.column + 1, f"close the {opened} of line {begun.line + 1}")
+    return YamlFault(words, mark.line + 1, mark.column + 1, _advice(text[mark.index : mark.index + 1], begun is None))
+
+
+def _advice(stopped: str, plain: bool) -> str:
+    """What the character where the parser stopped usually means; ``plain`` when it was within nothing else."""
+    match stopped:
+        case "\t":
+            return "indent with spaces: YAML takes no tabs there"
+        case ":" if plain:
+            return "quote the whole text, or correct the indentation: a colon and a space begin a mapping"
+        case "@" | "`" | "%":
+            return "quote the text: it may not begin with this character"
+    return ""
 
 
 def _composed(events: Iterator[Any]) -> list[Node]:

@@ -28,7 +28,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: where it is and what to do next. ``position`` is known where parsing itself failed."""
+    """One fault: where it is and what to do next. ``position`` is known where parsing itself failed.
+
+    ``lost`` are the places whose values are not known because of it: the rules do not judge their defaults.
+    """
 
     fault: Fault
     message: str
@@ -38,3 +41,4 @@ class Problem:
     position: Position | None = None
     resource: Ref | None = None
     at_key: bool = False
+    lost: tuple[Path, ...] = ()

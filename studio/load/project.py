@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from studio.load.nodes import YamlFault
 from studio.load.patches import Placed, Written, apply_patches
 from studio.load.problems import Fault, Problem
 from studio.load.settings import Environment, Project
+from studio.load.unread import Unread
 from studio.load.witness import note
 from studio.resources import KINDS
 from studio.resources.base import API_VERSION, Metadata
@@ -29,6 +30,9 @@ MAX_ENVIRONMENTS = 100
 NO_FILE = "(memory)"
 """Stands for the file of documents that are in none."""
 NAME = ("metadata", "name")
+ADAPTER_NAME = ("spec", "adapter_name")
+EVERYTHING = ((),)
+"""What is lost when nothing of studio.yaml counts."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,7 @@ class Loaded:
     problems: list[Problem] = field(default_factory=list)
     origins: dict[Source, list[Written]] = field(default_factory=dict)
     """Which values of which documents the environment's patches wrote, and where they stand in studio.yaml."""
+    unread: Unread = field(default_factory=Unread)
     files: int = 0
     damaged: bool = False
     """Whether some of studio.yaml did not parse, so that its defaults may be in force where it says otherwise."""
@@ -113,19 +118,21 @@ def shipped_folder() -> Path:
 def _settings(root: Path) -> tuple[Project, list[Problem]]:
     text = files.read_text(root, SETTINGS_FILE)
     if isinstance(text, Problem):
-        return Project(), [text]
+        return Project(), [replace(text, lost=EVERYTHING)]
     source = Source(SETTINGS_FILE)
     try:
         content = documents.parse(text)
     except YamlFault as fault:
-        return Project(), [yaml_problem(fault, source)]
+        return Project(), [replace(yaml_problem(fault, source), lost=EVERYTHING)]
     document = content[0] if content else None
     kind = document.get("kind") if isinstance(document, dict) else None
     if not isinstance(document, dict) or kind != "Project":
         return Project(), [_not_settings(text, kind, source)]
     said = {part: value for part, value in document.items() if value is not None}
     settings, problems = fit(Project, said, source, None)
-    return _bounded(settings or Project(), problems, source)
+    if settings is None:
+        return Project(), [replace(problem, lost=EVERYTHING) for problem in problems]
+    return _bounded(settings, problems, source)
 
 
 def _bounded(settings: Project, problems: list[Problem], source: Source) -> tuple[Project, list[Problem]]:
@@ -141,7 +148,6 @@ def _bounded(settings: Project, problems: list[Problem], source: Source) -> tupl
 
 
 def _not_settings(text: str, kind: Any, source: Source) -> Problem:
-    """Its path is the whole document: nothing in it counts."""
     message = "studio.yaml is not of kind Project"
     hint = f"write apiVersion: {API_VERSION}, kind: Project, metadata: {{name: ...}}, spec: {{...}}"
     if isinstance(kind, str):
@@ -151,7 +157,7 @@ def _not_settings(text: str, kind: Any, source: Source) -> Problem:
         elif nearest(kind, ("Project",)):
             hint = "did you mean 'Project'?"
     position = Position(source.file, *documents.locate(text, 0, ("kind",)))
-    return Problem(Fault.NOT_A_MANIFEST, message, hint, source, position=position)
+    return Problem(Fault.NOT_A_MANIFEST, message, hint, source, position=position, lost=EVERYTHING)
 
 
 def _environment(settings: Project, name: str, *, damaged: bool) -> Environment | None:
@@ -180,7 +186,8 @@ def _folders(loaded: Loaded) -> list[str]:
             continue
         left = place is files.Place.OUTSIDE
         fault, what = (Fault.OUTSIDE, "leaves the project") if left else (Fault.UNREADABLE, "does not exist")
-        hint = "create it, or correct spec.manifests"
+        hint = "name a folder below studio.yaml" if left else "create it, or correct spec.manifests"
+        loaded.unread.unknown = True
         where = ("spec", "manifests", index)
         loaded.problems.append(
             Problem(fault, f"the manifest folder {folder!r} {what}", hint, Source(SETTINGS_FILE), where)
@@ -192,12 +199,14 @@ def _load_file(loaded: Loaded, name: str, patches: list[Placed]) -> None:
     text = files.read_text(loaded.root, name)
     if isinstance(text, Problem):
         loaded.problems.append(text)
+        loaded.unread.unknown = True
         return
     loaded.problems.extend(secrets_in_comments(text, name))
     try:
         content = documents.parse(text)
     except YamlFault as fault:
         loaded.problems.append(yaml_problem(fault, Source(name)))
+        loaded.unread.note(text)
         return
     real = [(index, document) for index, document in enumerate(content) if document is not None]
     if not real:
@@ -213,6 +222,8 @@ def _load_file(loaded: Loaded, name: str, patches: list[Placed]) -> None:
 def _add(loaded: Loaded, document: Any, source: Source) -> None:
     manifest, problems = parse_manifest(document, source)
     loaded.problems.extend(problems)
+    if manifest is None or ADAPTER_NAME in manifest.damaged:
+        loaded.unread.note(document)
     if manifest is None:
         return
     ref = manifest.resource.ref
@@ -229,6 +240,6 @@ def yaml_problem(fault: YamlFault, source: Source) -> Problem:
     hints = {
         Fault.LIMIT: "split the document, or write the values out",
         Fault.DUPLICATE_KEY: "remove one of them: which one wins is not defined",
-        Fault.SYNTAX: "check indentation, quotes and brackets around this place",
+        Fault.SYNTAX: fault.hint,
     }
     return Problem(kind, fault.message, hints[kind], source, position=Position(source.file, fault.line, fault.column))

@@ -27,6 +27,7 @@ from studio.load.observation import Defect, Observation, Unusable
 from studio.load.problems import Fault, Problem
 from studio.load.registry import Registry
 from studio.load.settings import Project
+from studio.load.unread import Unread
 from studio.resources.base import Resource
 from studio.resources.dataset import DatasetFacts
 from studio.rules.configurations import Configuration, collect
@@ -46,6 +47,7 @@ class View:
     graph: Graph
     observations: Mapping[Ref, Observation]
     problems: list[Problem]
+    unread: Unread = field(default_factory=Unread)
     backend_types: tuple[str, ...] = ("local",)
     hub: Hub | None = None
     registry: Registry | None = None
@@ -195,7 +197,7 @@ def check(view: View, phases: Iterable[Phase] = (Phase.STATIC,)) -> list[Finding
     findings: list[Finding] = []
     for each, manifest, breach in _breaches(rules, view):
         finding = _finding(each, breach, manifest)
-        if breach.problem or not _damaged(finding, view):
+        if breach.problem or not (_damaged(finding, view) or _perhaps_declared(finding, view)):
             findings.append(finding)
     return sorted(findings, key=sort_key)
 
@@ -242,6 +244,12 @@ def _damaged(finding: Finding, view: View) -> bool:
     return manifest is not None and any(finding.path[: len(path)] == path for path in manifest.damaged)
 
 
+def _perhaps_declared(finding: Finding, view: View) -> bool:
+    """A name that leads nowhere, and stands in a document that could not be read: that document is what is wrong."""
+    lost = view.graph.unresolved.get(finding.resource, ()) if view.unread and finding.resource else ()
+    return any(reference.path == finding.path and reference.name in view.unread for reference in lost)
+
+
 def defects(view: View, ref: Ref, *wanted: Defect) -> Iterator[Breach]:
     """What is wrong with the input at ``spec.location``, when it is one of ``wanted``."""
     found = view.unusable(ref)
@@ -277,10 +285,8 @@ def faults(view: View, *wanted: Fault) -> Iterator[Breach]:
 def setting(view: View, path: Path, message: str, hint: str) -> Iterator[Breach]:
     """A breach in studio.yaml, unless loading already reported this place: then its default is not judged."""
     for problem in view.problems:
-        if problem.source.file == SETTINGS_FILE:
-            lost = problem.path[:-1] if problem.path and isinstance(problem.path[-1], int) else problem.path
-            if path[: len(lost)] == lost:
-                return
+        if problem.source.file == SETTINGS_FILE and any(path[: len(lost)] == lost for lost in problem.lost):
+            return
     name = view.settings.metadata.name
     yield Breach(path, message, hint, Ref(Project.__name__, name) if name else None, Source(SETTINGS_FILE))
 

@@ -244,6 +244,8 @@ def patch_of_nothing(view: View) -> Iterator[Breach]:
     for path, _, patch in _patches(view):
         target = patch.target
         wanted = target.labels.items()
+        if target.name in view.unread or (view.unread and not target.name):
+            continue  # perhaps it is in a document that could not be read
         if target.kind in ("", *KINDS) and not any(
             target.kind in ("", ref.kind)
             and target.name in ("", ref.name)

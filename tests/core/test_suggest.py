@@ -20,6 +20,7 @@ FIELDS = ["learning_rate", "num_epochs", "dataset", "lora_config"]
         ("lora-config", "lora_config"),
         ("data_set", "dataset"),
         ("epochs", "num_epochs"),
+        ("set", "dataset"),
         ("xyzzy", None),
         ("", None),
     ],
@@ -39,6 +40,11 @@ def test_without_a_near_name_the_hint_lists_what_there_is() -> None:
 
 def test_a_long_list_is_cut_and_says_how_much() -> None:
     assert did_you_mean("?", [f"name-{n:02}" for n in range(20)]).endswith("name-07 and 12 more")
+
+
+def test_a_list_is_not_cut_to_save_a_name_or_two_and_shows_no_empty_name() -> None:
+    assert did_you_mean("?", ["", *"abcdefghij"]) == "known: a, b, c, d, e, f, g, h, i, j"
+    assert did_you_mean("?", [""]) == "there is none to choose from yet"
 
 
 def test_with_nothing_known_the_hint_says_so() -> None:

@@ -346,3 +346,22 @@ def test_many_documents_that_each_stay_below_the_limit_are_refused_together() ->
     with pytest.raises(YamlFault, match="aliases add more than 100,000 values") as refused:
         parse("---\n".join([bomb] * 50))
     assert refused.value.limit
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a: [1\n", "close the [ of line 1"),
+        ("b: 1\na: {x: 1,\nc: 2\n", "close the { of line 2"),
+        ('a: "x\nb: 1\n', 'close the " of line 1'),
+        ("a: b: c\n", "quote the whole text, or correct the indentation: a colon and a space begin a mapping"),
+        ("a:\n\tb: 1\n", "indent with spaces: YAML takes no tabs there"),
+        ("a: @x\n", "quote the text: it may not begin with this character"),
+        ("a: !!python/name:x y\n", "remove the tag"),
+        ("a: [1] x\n", "check indentation, quotes and brackets around this place"),
+    ],
+)
+def test_a_fault_says_what_to_do(text: str, hint: str) -> None:
+    with pytest.raises(YamlFault) as caught:
+        parse(text)
+    assert caught.value.hint == hint

@@ -192,3 +192,41 @@ def test_any_values_in_known_fields_leave_a_resource(kind: str, data: st.DataObj
     found, complaints = read(manifest(kind, "a", spec))
     assert found is not None
     assert {problem.path[1] for problem in complaints} <= set(spec)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("num_epochs", "2", "write 2 without quotes"),
+        ("num_cpu", "010", "found '010'; write 10"),
+        ("num_cpu", "1_000", "found '1_000'; write 1000"),
+        ("num_memory", "4GB", "found '4GB'; write 4"),
+        ("train_test_split", "85%", "found '85%'; write 0.85"),
+        ("num_epochs", "00.5", "found '00.5'; write 0.5"),
+        ("num_cpu", "0o8", "found '0o8'"),
+        ("base_model", {"name": None}, 'text that begins with a brace needs quotes: "{name}"'),
+        ("base_model", {"name": "x"}, 'found {"name": "x"}'),
+    ],
+)
+def test_a_value_of_another_type_is_answered_with_what_it_was_meant_to_be(field: str, value: Any, hint: str) -> None:
+    assert problems(manifest("FineTuningJob", "a", {field: value}))[f"spec.{field}"][2] == hint
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        ({"requires": "gate"}, "write [gate]"),
+        ({"enable_authentication": "yes"}, "'yes' is text; write true"),
+        ({"<<": {"adapter": "a"}}, "YAML 1.2 has no merge keys: write the fields out"),
+        ({"token": "hf_" + "a" * 34}, "this looks like a Hugging Face token: revoke it, and remove the field"),
+    ],
+)
+def test_what_yaml_1_1_would_have_meant_is_answered_with_what_to_write(spec: dict[str, Any], hint: str) -> None:
+    assert [found[2] for found in problems(manifest("ModelExport", "a", spec)).values()] == [hint]
+
+
+def test_a_misspelt_field_stands_for_the_one_that_was_meant_unless_that_is_there_too() -> None:
+    misspelt, _ = read(manifest("FineTuningJob", "a", {"base_modl": "x"}))
+    both, _ = read(manifest("FineTuningJob", "a", {"base_modl": "x", "base_model": "y"}))
+    assert misspelt and ("spec", "base_model") in misspelt.damaged
+    assert both and ("spec", "base_model") not in both.damaged
