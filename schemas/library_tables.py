@@ -137,11 +137,12 @@ def of_words(words: str) -> Schema:
 
 
 def any_of(options: list[Schema]) -> Schema:
-    """One of several schemas, flat and without repetition."""
+    """One of several schemas, flat and without repetition; sorted, because ``typing`` hands out equal unions in either
+    order."""
     flat: list[Schema] = []
     for option in options:
         flat += [each for each in option.get("anyOf", [option]) if each not in flat]
-    return flat[0] if len(flat) == 1 else {"anyOf": flat}
+    return flat[0] if len(flat) == 1 else {"anyOf": sorted(flat, key=json.dumps)}
 
 
 def _documented(cls: type) -> dict[str, tuple[str, str]]:

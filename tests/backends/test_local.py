@@ -77,7 +77,8 @@ def long_job(tmp_path: Path) -> Callable[[str], Handle]:
         )
         subprocess.Popen([sys.executable, "-c", code, str(folder)], start_new_session=True)
         wait_for(lambda: run_folder.read(folder / run_folder.SUPERVISOR).get("attempt") == 1)
-        wait_for(lambda: "working" in (folder / run_folder.LOG).read_text())
+        log = folder / run_folder.LOG
+        wait_for(lambda: log.exists() and "working" in log.read_text())
         return Handle(key, 1, {"folder": str(folder)})
 
     return start

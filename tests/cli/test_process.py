@@ -132,8 +132,9 @@ sys.exit(errors.run(wait))
 
 def test_an_interrupted_command_ends_with_130_and_one_word() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITING], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", WAITING], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs inherit "ignore"
+    )  # fmt: skip
     assert process.stdout is not None and process.stdout.readline() == "here\n"
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=30)
