@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from studio.core.metric_names import EVALUATION_METRICS
+from studio.core.metric_names import EVALUATION_METRICS, RANGES
 from studio.core.suggest import did_you_mean
 from studio.resources.evaluation_job import EvaluationJob, Gate
 from studio.rules.base import Breach, View, rule
@@ -194,3 +195,47 @@ def impossible_gate(job: EvaluationJob, view: View) -> Iterator[Breach]:
         if gate.min is not None and gate.max is not None and gate.min > gate.max:
             message = f"min {gate.min:g} is above max {gate.max:g}"
             yield Breach(f"spec.gates.{index}.min", message, "exchange them, or remove one")
+
+
+@rule("EV-025", EvaluationJob)
+def unreachable_gate(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A gate asks for a value that its metric cannot have.
+
+    Scores are between 0 and 1, not percentages. The gate could never be met, so every export that requires it would be
+    held back, after the evaluation was paid for.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-router
+              min: 60  # <-
+    Good:
+        kind: EvaluationJob
+        spec:
+          gates:
+            - metric: exact_match
+              adapter: ticket-router
+              min: 0.6
+    """
+    for index, gate in enumerate(job.spec.gates):
+        if gate.metric not in RANGES:
+            continue
+        least, most = RANGES[gate.metric]
+        bounded = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
+        beyond = {"min": gate.min is not None and gate.min > most, "max": gate.max is not None and gate.max < least}
+        for field in (field for field, is_beyond in beyond.items() if is_beyond):
+            value = getattr(gate, field)
+            message = f"{field} is {value:g}, and {gate.metric} is always {bounded}"
+            yield Breach(f"spec.gates.{index}.{field}", message, _as_score(field, value, bounded))
+        asked = gate.min_gain_over_baseline
+        if asked is not None and asked > most - least:
+            message = f"min_gain_over_baseline is {asked:g}, and {gate.metric} can gain {most - least:g} at most"
+            hint = _as_score("min_gain_over_baseline", asked, f"at most {most - least:g}")
+            yield Breach(f"spec.gates.{index}.min_gain_over_baseline", message, hint)
+
+
+def _as_score(field: str, value: float, bounded: str) -> str:
+    """A hint for a number that looks like a percentage, else what can be met."""
+    return f"for {value:g} % write {field}: {value / 100:g}" if 1 < value <= 100 else f"write a number {bounded}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
@@ -11,6 +12,8 @@ from studio.resources.prompt import Prompt
 from studio.rules.base import Breach, View, rule
 
 TEMPLATES = ("prompt_template", "input_template", "completion_template")
+BRACED = re.compile(r"\{\s*([^{}]*?)\s*\}")
+"""Literal text in literal braces, as ``{{ text }}`` becomes it."""
 
 
 def _parsed(text: str) -> Template | None:
@@ -137,3 +140,29 @@ def constant_completion(prompt: Prompt, view: View) -> Iterator[Breach]:
     template = _parsed(prompt.spec.completion_template)
     if prompt.spec.completion_template.strip() and template and not template.fields:
         yield Breach("spec.completion_template", "every row has the same completion", "put the answer's {column} in it")
+
+
+@rule("PR-019", Prompt, severity=Severity.WARNING)
+def braces_doubled_around_column(prompt: Prompt, view: View) -> Iterator[Breach]:
+    """The name of a column stands in doubled braces, which are literal braces.
+
+    Other template languages fill ``{{ text }}``. Here every row would hold the same word in braces instead of its
+    value, and the training would run to its end on it.
+
+    Bad:
+        kind: Prompt
+        spec:
+          input_template: "### CUSTOMER: {{ text }}\\n### QUEUE:"  # <-
+    Good:
+        kind: Prompt
+        spec:
+          input_template: "### CUSTOMER: {text}\\n### QUEUE:"
+    """
+    columns = view.columns(view.graph.target(prompt.ref, "spec", "dataset"))
+    for name in TEMPLATES if columns else ():
+        template = _parsed(getattr(prompt.spec, name))
+        braced = [match for text in (template.texts if template else ()) for match in BRACED.finditer(text)]
+        for literal, column in dict.fromkeys((match.group(), match.group(1)) for match in braced):
+            if column in columns:
+                message = f"{name}: {{{literal}}} puts the text {literal} into every row, not the column"
+                yield Breach(f"spec.{name}", message, f"write {{{column}}}")
