@@ -27,7 +27,7 @@ def command(name: str, folder: Path, environment: str, follow: bool, lines: int 
     loaded = load_project(options.root_of(folder), environment)
     state = workflow.open_state(loaded)
     runs = state.runs()
-    ref = resource.find(name, [*state.records(), *(run.ref for run in runs)])
+    ref = resource.recorded(name, [*state.records(), *(run.ref for run in runs)], loaded)
     run = next((run for run in runs if run.ref == ref), None)
     if run is None:
         raise UsageError(f"{ref} has never run here", f"'studio show {ref}' says what is recorded")

@@ -31,7 +31,7 @@ def command(name: str | None, folder: Path, environment: str, as_json: bool, def
     loaded = load_project(options.root_of(folder), environment)
     state = workflow.open_state(loaded)
     records, runs = state.records(), state.runs()
-    ref = resource.find(name, [*records, *(run.ref for run in runs)])
+    ref = resource.recorded(name, [*records, *(run.ref for run in runs)], loaded)
     latest = next((run for run in runs if run.ref == ref), None)
     found = inspection.standing(ref, records.get(ref), latest, workflow.backend(loaded, os.environ))
     if as_json:

@@ -16,6 +16,8 @@ csv.field_size_limit(1 << 27)
 
 ENCODING = "utf-8-sig"
 """UTF-8; a byte-order mark, as spreadsheets write it, is not part of the first column's name."""
+LONGEST_HEADER = 1 << 20
+"""Characters of a header in which another separator is looked for."""
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """What other programs write between cells, and its name."""
 
@@ -25,6 +27,7 @@ class Flaw(StrEnum):
 
     EMPTY = "empty"
     ENCODING = "encoding"
+    SEPARATOR = "separator"
     SYNTAX = "syntax"
     RAGGED = "ragged"
 
@@ -46,6 +49,8 @@ def cells(path: Path, name: str) -> Iterator[list[str]]:
         try:
             header = next(reader, [])
             _check_header(header, name)
+            if mark := _separator(header):
+                raise _separated(name, mark, f"one column, {header[0]!r}")
             yield header
             for row in reader:
                 if len(row) == len(header):
@@ -53,6 +58,8 @@ def cells(path: Path, name: str) -> Iterator[list[str]]:
                 elif row:
                     raise _ragged(name, reader.line_num, len(row), header)
         except csv.Error as error:
+            if reader.line_num == 1 and (mark := _quoted_separator(path)):
+                raise _separated(name, mark, "quotes that no comma follows") from error
             hint = "close the quotes, or export it again"
             raise RowsError(Flaw.SYNTAX, f"{name}:{reader.line_num}: {error}", hint) from error
         except UnicodeDecodeError as error:
@@ -76,11 +83,32 @@ def rows(path: Path, name: str) -> Iterator[dict[str, Any]]:
     return (row for _, row in objects(path, name))
 
 
-def separator(header: list[str]) -> str:
+def _separator(header: list[str]) -> str:
     """What seems to separate the cells of a CSV file that was read as one column; "" when nothing does."""
     if len(header) != 1:
         return ""
     return max((mark for mark in SEPARATORS if mark in header[0]), key=header[0].count, default="")
+
+
+def _quoted_separator(path: Path) -> str:
+    """The same where the names of the columns are in quotes, which a reader that wants commas refuses."""
+    with path.open(encoding=ENCODING, newline="") as stream:
+        line = stream.readline(LONGEST_HEADER)
+    return next((mark for mark in SEPARATORS if _width(line, mark) > 1), "")
+
+
+def _width(line: str, mark: str) -> int:
+    """Cells of a line that ``mark`` separates; 0 when it does not."""
+    try:
+        return len(next(csv.reader([line], delimiter=mark, strict=True), []))
+    except csv.Error:
+        return 0
+
+
+def _separated(name: str, mark: str, shown: str) -> RowsError:
+    message = f"{name}:1: {shown}: the file seems to be separated by {SEPARATORS[mark]}"
+    hint = f"save it with commas; the name of a single column must not hold {SEPARATORS[mark]}"
+    return RowsError(Flaw.SEPARATOR, message, hint)
 
 
 def not_utf8(path: Path, name: str) -> RowsError:
@@ -111,8 +139,6 @@ def _check_header(header: list[str], name: str) -> None:
 def _ragged(name: str, line: int, found: int, header: list[str]) -> RowsError:
     width = f"{found} cell" + ("" if found == 1 else "s")
     hint = "quote cells that contain commas or line breaks, or correct that line"
-    if mark := separator(header):
-        hint = f"its header is separated by {SEPARATORS[mark]}; save it with commas"
     return RowsError(Flaw.RAGGED, f"{name}:{line}: {width} where the header has {len(header)}", hint)
 
 

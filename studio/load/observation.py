@@ -22,6 +22,7 @@ class Defect(StrEnum):
     EXTENSION = "extension"
     EMPTY = "empty"
     ENCODING = "encoding"
+    SEPARATOR = "separator"
     SYNTAX = "syntax"
     RAGGED = "ragged"
     INCOMPLETE = "incomplete"

@@ -14,13 +14,15 @@ from studio.report.plain import plain
 from studio.resources.evaluation_job import Verdict
 from studio.state.base import Operation
 
+NOTHING = "nothing is recorded yet"
+FIRST = "'studio apply' makes the first records"
 _COLORS = {"ready": "green", "failed": "red", "running": "cyan"}
 
 
 def to_text(standings: Sequence[Standing], last: Operation | None) -> str:
     """One line for each resource, then the last operation."""
     if not standings:
-        return "Nothing is recorded yet. 'studio apply' makes the first records."
+        return f"{NOTHING.capitalize()}. {FIRST}."
     width = max(len(str(standing.ref)) for standing in standings)
     lines = []
     for each in standings:

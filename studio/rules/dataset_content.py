@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
-from studio.core.rowfiles import SEPARATORS, separator
-from studio.resources.dataset import Dataset, DatasetFacts, DatasetType
+from studio.load.observation import Defect
+from studio.resources.dataset import Dataset
 from studio.rules import measures
-from studio.rules.base import Breach, View, rule
+from studio.rules.base import Breach, View, defects, rule
 
 REPEATED = 0.1
 """Share of repeated rows from which on they are reported."""
 
 
-@rule("DS-016", Dataset, severity=Severity.WARNING)
+@rule("DS-016", Dataset)
 def other_separator(dataset: Dataset, view: View) -> Iterator[Breach]:
-    """A CSV file has one column, whose name holds semicolons, tabs or vertical bars.
+    """A CSV file seems to be separated by semicolons, tabs or vertical bars.
 
     Spreadsheets of some countries separate cells by semicolons. Read with commas, such a file is one column of
-    everything.
+    everything, or no CSV at all when its cells are in quotes.
 
     Bad:
         kind: Dataset
@@ -32,12 +32,7 @@ def other_separator(dataset: Dataset, view: View) -> Iterator[Breach]:
         spec:
           location: data/tickets.csv
     """
-    facts = view.facts(dataset.ref, DatasetFacts)
-    if facts is None or dataset.spec.type != DatasetType.PROJECT_CSV:
-        return
-    if mark := separator(list(facts.features)):
-        message = f"one column, {facts.features[0]!r}: the file seems to be separated by {SEPARATORS[mark]}"
-        yield Breach("spec.location", message, "save it with commas")
+    yield from defects(view, dataset.ref, Defect.SEPARATOR)
 
 
 @rule("DS-017", Dataset, severity=Severity.WARNING)

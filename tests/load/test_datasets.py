@@ -75,7 +75,7 @@ def test_good_rows_give_columns_rows_and_the_digest_of_the_bytes(
         ("project_csv", "a,b\n1,2\n1,2,3\n", Defect.RAGGED, "rows.csv:3: 3 cells where the header has 2"),
         ("project_csv", "a,b\n1\n", Defect.RAGGED, "rows.csv:2: 1 cell where the header has 2"),
         ("project_csv", 'a,b\n"1\n2",3\n4\n', Defect.RAGGED, "rows.csv:4: 1 cell"),
-        ("project_csv", "a;b\n1,5;2\n", Defect.RAGGED, "rows.csv:2: 2 cells where the header has 1"),
+        ("project_csv", "a;b\n1,5;2\n", Defect.SEPARATOR, "rows.csv:1: one column, 'a;b'"),
         ("project_csv", "a,a\n1,2\n", Defect.SYNTAX, "names the column 'a' twice"),
         ("project_csv", "a,\n1,2\n", Defect.SYNTAX, "has a column without a name"),
         ("project_csv", 'a,b\n"1,2\n', Defect.SYNTAX, "rows.csv:2: unexpected end of data"),
@@ -247,7 +247,27 @@ def test_the_first_row_is_given_as_it_is_written(
 
 def test_a_ragged_file_of_another_separator_is_said_to_have_one(tmp_path: Path) -> None:
     found = defect(observe(tmp_path, "project_csv", "text;price\nsoap;1,5\n"))
-    assert found.hint == "its header is separated by semicolons; save it with commas"
+    assert found.defect is Defect.SEPARATOR and found.message.endswith("separated by semicolons")
+
+
+@pytest.mark.parametrize(
+    ("content", "mark"),
+    [
+        ("text;queue\na;b\n", "semicolons"),
+        ("text\tqueue\na\tb\n", "tabs"),
+        ('"text";"queue"\n"a";"b"\n', "semicolons"),
+        ('"text"\t"queue"\n', "tabs"),
+        ('text;"queue"\n"a";"b"\n', "semicolons"),
+    ],
+)
+def test_another_separator_is_named_with_and_without_quotes(tmp_path: Path, content: str, mark: str) -> None:
+    found = defect(observe(tmp_path, "project_csv", content))
+    assert found.defect is Defect.SEPARATOR
+    assert found.message.startswith("rows.csv:1: ") and found.message.endswith(f"separated by {mark}")
+
+
+def test_quotes_that_are_never_closed_are_no_other_separator(tmp_path: Path) -> None:
+    assert defect(observe(tmp_path, "project_csv", '"text,queue\na,b\n')).defect is Defect.SYNTAX
 
 
 @pytest.mark.parametrize(("location", "hint"), [("rows.csv", "write type: project_csv"), ("rows.txt", "name a folder")])
