@@ -78,7 +78,7 @@ def training_arguments() -> dict[str, Schema]:
         "lr_scheduler_kwargs": mapping_or_text,
         "max_length": either(POSITIVE, NULL),
         "model_init_kwargs": mapping_or_text,
-        "num_train_epochs": {"type": "number", "exclusiveMinimum": 0},
+        "num_train_epochs": {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000},
         "pad_to_multiple_of": either(POSITIVE, {"enum": ["auto"]}, {"type": "string", "pattern": r"^\d+$"}, NULL),
         "per_device_eval_batch_size": POSITIVE,
         "per_device_train_batch_size": POSITIVE,

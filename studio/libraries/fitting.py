@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -14,6 +14,8 @@ from studio.libraries.lenient import as_pydantic_reads
 from studio.libraries.types import ANY, AnyOf, Choice, Items, Leaf, Record, Type
 
 Path = tuple[str | int, ...]
+LARGEST = 2**32 - 1
+"""Of whole numbers: the largest seed that NumPy takes. No count of rows, tokens, steps or ranks comes near it."""
 
 
 class Fault(Enum):
@@ -38,6 +40,10 @@ class Misfit:
 
 def misfits(value: Any, type: Type, lenient: bool = False, path: Path = ()) -> Iterator[Misfit]:
     """All places where ``value`` does not fit ``type``; none means that the library takes it."""
+    number = _number(type) if _is_huge(value) else None
+    if number:
+        yield Misfit(path, Fault.NOT_TAKEN, value, number)
+        return
     match type:
         case Leaf():
             yield from _leaf(value, type, lenient, path)
@@ -51,6 +57,17 @@ def misfits(value: Any, type: Type, lenient: bool = False, path: Path = ()) -> I
             yield from _record(value, type, lenient, path)
         case AnyOf(options):
             yield from _any_of(value, type, [list(misfits(value, each, lenient, path)) for each in options], path)
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int) and value > LARGEST
+
+
+def _number(type: Type) -> Leaf | None:
+    """The number that a type takes, with the limit that no table has."""
+    options = type.options if isinstance(type, AnyOf) else (type,)
+    numbers = (each for each in options if isinstance(each, Leaf) and each.name in ("integer", "number"))
+    return next((replace(each, most=each.most or LARGEST) for each in numbers), None)
 
 
 def _leaf(value: Any, type: Leaf, lenient: bool, path: Path) -> Iterator[Misfit]:

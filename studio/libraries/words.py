@@ -62,7 +62,7 @@ def _leaf(type: Leaf) -> str:
     limits = (
         ("of at least", type.least), ("above", type.above), ("of at most", type.most), ("below", type.below)
     )  # fmt: skip
-    said = [f"{words} {limit:g}" for words, limit in limits if limit is not None]
+    said = [f"{words} {_exactly(limit)}" for words, limit in limits if limit is not None]
     if type.name == "string" and type.pattern and not type.json:
         said.append(f"that matches {type.pattern}")
     return " ".join([what, " and ".join(said)]).strip()
@@ -84,12 +84,15 @@ def _list_of(item: Type) -> str:
             return f"a list, each item {expected(item)}"
 
 
+def _exactly(limit: float) -> str:
+    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+
+
 def instead(value: Any, type: Type, default: Any) -> str:
     """What to write instead of a value that does not fit: a form of it that does, the nearest choice, the default."""
     for form in _forms(value):
         if not any(misfits(form, type)):
-            quoted = isinstance(value, str) and not isinstance(form, str | list)
-            return f"write {plainly(form)}" + (" without quotes" if quoted else "")
+            return f"write {plainly(form)}" + (" without quotes" if _was_quoted(value, form) else "")
     choices = [each for each in _choices(type) if isinstance(each, str)]
     near = _near(value, choices) if isinstance(value, str) and value else None
     if near:
@@ -101,6 +104,14 @@ def instead(value: Any, type: Type, default: Any) -> str:
     if default is not None:
         return f"the library's default is {written(default)}"
     return f"write {expected(type)}, or remove the key"
+
+
+def _was_quoted(value: Any, form: Any) -> bool:
+    """Whether text must have stood in quotes: YAML would have read the form that is suggested. ``yes``, ``on`` and
+    ``None`` are text without quotes too."""
+    if not isinstance(value, str) or isinstance(form, str | list):
+        return False
+    return "_" not in value if type(form) in (int, float) else value.strip().lower() == plainly(form)
 
 
 def _near(word: str, choices: list[str]) -> str | None:

@@ -9,12 +9,16 @@ from studio.resources.dataset import DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.rules.base import Breach, View, rule
 
+MOST_EPOCHS = 1_000_000
+"""No training passes over its rows more often; a greater number is a slip of the pen."""
+
 
 @rule("FT-008", FineTuningJob)
-def no_epochs(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """The number of epochs is not positive.
+def bad_epochs(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The number of epochs is not positive, or is beyond a million.
 
-    Nothing is learnt from zero passes over the rows. Left out, the training arguments decide.
+    Nothing is learnt from zero passes over the rows, and a job of a million passes never ends. Left out, the training
+    arguments decide.
 
     Bad:
         kind: FineTuningJob
@@ -29,6 +33,9 @@ def no_epochs(job: FineTuningJob, view: View) -> Iterator[Breach]:
     if epochs is not None and epochs <= 0:
         message = f"num_epochs is {epochs:g}; it must be greater than 0"
         yield Breach("spec.num_epochs", message, "write num_epochs: 1, or remove it")
+    elif epochs is not None and epochs > MOST_EPOCHS:
+        message = f"num_epochs is {epochs:g}; it must be at most {MOST_EPOCHS:,}"
+        yield Breach("spec.num_epochs", message, "write how often the job passes over the rows, such as num_epochs: 3")
 
 
 @rule("FT-009", FineTuningJob)

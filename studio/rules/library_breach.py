@@ -9,6 +9,9 @@ from studio.load.nodes import YamlFault
 from studio.rules.base import Breach
 from studio.rules.configurations import Configuration, library_table
 
+FEWEST_WORDS, LONGEST_HELP = 5, 80
+"""Words, and characters, of a line of a library that helps to choose a key."""
+
 
 def breach(each: Configuration, path: Path, message: str, hint: str, at_key: bool = False) -> Breach:
     """A breach at ``path`` within a configuration. In one that was written as text, the message says where."""
@@ -28,6 +31,8 @@ def owner(type: str, path: Path) -> str:
 
 
 def help_for(record: Record, key: str) -> str:
-    """The library's line about a key, as the end of a hint."""
+    """The library's line about a key, as the end of a hint; "" for one that is long, cut, or only repeats the key."""
     known = record.keys.get(key)
-    return f" {known.help}" if known and known.help else ""
+    line = known.help if known else ""
+    says_something = len(line.split()) >= FEWEST_WORDS and not line.endswith("…") and not set("<[") & set(line)
+    return f" {line}" if says_something and len(line) <= LONGEST_HELP else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from studio.core.findings import Severity
 from studio.libraries.decided import IGNORED, REFUSED, applying
+from studio.libraries.fitting import Fault
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.rules.base import Breach, View, rule
 from studio.rules.library_breach import breach
@@ -55,7 +56,10 @@ def refused_setting(view: View) -> Iterator[Breach]:
             push_to_hub: false
     """
     for each in view.configurations:
+        unknown = {misfit.path for misfit in each.misfits if misfit.fault is Fault.NOT_TAKEN}  # CF-011 reports these
         for key, why in applying(REFUSED, each.type, each.values).items():
+            if (key,) in unknown:
+                continue
             yield breach(each, (key,), f"{key} is refused: {why}", f"remove {key}")
 
 

@@ -69,6 +69,7 @@ WRONG = [
     ("training_arguments", "eval_strategy", "epochs", Fault.NOT_TAKEN, "did you mean 'epoch'?"),
     ("training_arguments", "optim", "adamw", Fault.NOT_TAKEN, "did you mean 'adamw_torch'?"),
     ("training_arguments", "gradient_checkpointing", "true", Fault.WRONG_TYPE, "write true without quotes"),
+    ("training_arguments", "packing", "on", Fault.WRONG_TYPE, "write true"),
     ("training_arguments", "lr_scheduler_kwargs", "{num_cycles: 2}", Fault.NOT_TAKEN, "a mapping"),
     ("training_arguments", "warmup_steps", -1, Fault.NOT_TAKEN, "default is 0"),
     ("lora_config", "bias", "None", Fault.NOT_TAKEN, "write none"),
@@ -94,6 +95,19 @@ def test_what_it_does_not_take_is_found_with_a_hint_that_helps(
     (misfit,) = misfits({key: value}, held.root, held.lenient)
     assert (misfit.fault, misfit.path) == (expected_fault, (key,))
     assert hint in instead(value, misfit.type, held.root.keys[key].default)
+
+
+@pytest.mark.parametrize("word", ["yes", "on", "no", "Off", "y"])
+def test_a_word_that_needs_no_quotes_is_not_said_to_have_them(word: str) -> None:
+    (misfit,) = misfits({"packing": word}, known("training_arguments").root)
+    assert instead(word, misfit.type, False) in ("write true", "write false")
+
+
+@pytest.mark.parametrize("number", [2**32, 10**22])
+def test_a_whole_number_beyond_every_seed_is_refused_with_its_limit(number: int) -> None:
+    (misfit,) = misfits({"pad_to_multiple_of": number}, known("training_arguments").root)
+    assert misfit.fault is Fault.NOT_TAKEN
+    assert "4,294,967,295" in expected(misfit.type)
 
 
 def test_a_fault_within_a_list_of_mappings_is_found_where_it_is() -> None:

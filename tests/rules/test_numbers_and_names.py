@@ -81,10 +81,14 @@ def test_a_share_is_above_0_and_at_most_1(id: str, kind: str, field: str, value:
     assert bool(breaches(id, kind, field, value)) == (not 0 < value <= 1)
 
 
-@pytest.mark.parametrize(("id", "field"), [("FT-008", "num_epochs"), ("FT-009", "learning_rate")])
 @given(value=NUMBERS)
-def test_a_rate_is_positive(id: str, field: str, value: float) -> None:
-    assert bool(breaches(id, "FineTuningJob", field, value)) == (not value > 0)
+def test_a_rate_is_positive(value: float) -> None:
+    assert bool(breaches("FT-009", "FineTuningJob", "learning_rate", value)) == (not value > 0)
+
+
+@given(value=NUMBERS | st.sampled_from([1e6, math.nextafter(1e6, 2e6)]))
+def test_epochs_are_above_0_and_at_most_a_million(value: float) -> None:
+    assert bool(breaches("FT-008", "FineTuningJob", "num_epochs", value)) == (not 0 < value <= 1e6)
 
 
 @pytest.mark.parametrize(("id", "field"), [("FT-008", "num_epochs"), ("FT-009", "learning_rate")])
