@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from studio.core.errors import UsageError
+
 F = Callable[..., Any]
 
 
@@ -55,6 +57,16 @@ def online(command: F) -> F:
 def colored() -> bool:
     """Whether standard output shows colors: a terminal, and NO_COLOR not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def demand_folder(file: Path, option: str) -> None:
+    """Refuse a file to write in a folder that is not there: a misspelt path must not become a new folder."""
+    folder = file.parent
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise UsageError(f"{folder} is not a folder", f"name another file with {option}")
+    raise UsageError(f"the folder {folder} does not exist", f"create it, or name another file with {option}")
 
 
 def keep_garbage() -> None:

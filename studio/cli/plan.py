@@ -39,6 +39,8 @@ def command(
 
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other", "run the command twice, or use --out for the JSON")
+    if out:
+        options.demand_folder(out, "--out")
     options.keep_garbage()
     phases = EVERYTHING if online else OFFLINE
     planned = workflow.plan(options.root_of(folder), environment, phases)
@@ -68,8 +70,6 @@ def _save(planned: Planned, out: Path) -> None:
     from studio import saved_plan
     from studio.core.atomic import write_atomically
 
-    if not out.parent.is_dir():
-        raise UsageError(f"the folder {out.parent} does not exist", "create it, or name another file with --out")
     write_atomically(out, saved_plan.text(planned.plan).encode())
     click.echo(f"The plan is saved. To do exactly that: studio apply {out}", err=True)
 

@@ -46,6 +46,8 @@ def command(
     """
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "leave one of them out")
+    if output and output != STDOUT:
+        options.demand_folder(output, "--output")
     options.keep_garbage()
     render = FORMATS["json" if as_json else form or "text"]
     root = options.root_of(folder)
@@ -96,7 +98,6 @@ def _write(file: Path, text: str) -> None:
         if file.exists() and not file.is_file():
             file.write_bytes(content)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, content)
     except OSError as error:
         where = f"{error.filename}: " if error.filename and error.filename != str(target) else ""

@@ -23,7 +23,7 @@ def observe(spec: AdapterSpec, root: Path) -> AdapterFacts | Unusable | None:
         return outside(spec.location)
     try:
         if not path.is_dir():
-            return missing(spec.location, "the adapter folder")
+            return missing(root, spec.location, "the adapter folder", folder=True)
         content = folder_files(path)
         return leaving(spec.location, content, root) or _folder(spec.location, content)
     except OSError as error:

@@ -28,7 +28,7 @@ def observe(spec: DatasetSpec, root: Path) -> DatasetFacts | Unusable | None:
     if path is None:
         return outside(spec.location)
     try:
-        return _folder(spec, path, root) if spec.type == DatasetType.PROJECT else _file(spec, path)
+        return _folder(spec, path, root) if spec.type == DatasetType.PROJECT else _file(spec, path, root)
     except OSError as error:
         return unreadable(spec.location, error)
 
@@ -40,7 +40,7 @@ def _folder(spec: DatasetSpec, path: Path, root: Path) -> DatasetFacts | Unusabl
         hint = f"write type: {kind}" if kind else f"name a folder, or a file that ends in {', '.join(endings)}"
         return Unusable(Defect.MISSING, f"{spec.location!r} is a file, not a folder", hint)
     if not path.is_dir():
-        return missing(spec.location, "the folder")
+        return missing(root, spec.location, "the folder", folder=True)
     content = folder_files(path)
     if not content:
         return Unusable(Defect.EMPTY, f"the folder {spec.location!r} is empty", "put the data set's files into it")
@@ -62,7 +62,7 @@ def _saved_features(content: dict[str, Path]) -> tuple[str, ...]:
     return ()
 
 
-def _file(spec: DatasetSpec, path: Path) -> DatasetFacts | Unusable:
+def _file(spec: DatasetSpec, path: Path, root: Path) -> DatasetFacts | Unusable:
     kind = DatasetType(spec.type)
     if path.suffix != EXTENSIONS[kind]:
         hint = f"a {kind} data set ends in {EXTENSIONS[kind]}; rename the file or change type"
@@ -71,7 +71,7 @@ def _file(spec: DatasetSpec, path: Path) -> DatasetFacts | Unusable:
         hint = "name a file in it, or write type: project for a folder of data"
         return Unusable(Defect.MISSING, f"{spec.location!r} is a folder, not a file", hint)
     if not path.is_file():
-        return missing(spec.location, "the file")
+        return missing(root, spec.location, "the file")
     if path.stat().st_size == 0:
         return Unusable(Defect.EMPTY, f"{spec.location!r} is empty", "export it again")
     try:

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 from studio.core.errors import UsageError
@@ -22,6 +23,8 @@ from studio.load.witness import note, note_way
 SETTINGS_FILE = "studio.yaml"
 MAX_BYTES = 8 << 20
 """A manifest file larger than this is refused: it is data, not a manifest."""
+MAX_NAMES = 1_000
+"""Entries of a folder among which a similar name is looked for."""
 SUFFIXES = (".yaml", ".yml")
 _PLAINLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """A link is not followed, and a pipe without a writer is not waited for."""
@@ -77,6 +80,19 @@ def below(root: Path, folder: str) -> Iterator[str]:
                     yield prefix + entry.name
                 elif not entry.is_symlink():
                     pending.append(prefix + entry.name)
+
+
+def names_in(root: Path, folder: str, *, folders: bool = False) -> tuple[str, ...]:
+    """Names of the files in a folder, or of its folders, sorted; none of a folder that holds too many, is no folder, or
+    leaves the project. Hidden ones are left out."""
+    path = inside(root, folder)
+    try:
+        with os.scandir(path or "") as entries:
+            found = list(islice(entries, MAX_NAMES + 1))
+    except OSError:
+        return ()
+    named = (each.name for each in found if each.is_dir(follow_symlinks=False) == folders)
+    return tuple(sorted(name for name in named if not name.startswith("."))) if len(found) <= MAX_NAMES else ()
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -25,7 +25,7 @@ def observe(spec: ModelSpec, root: Path) -> ModelFacts | Unusable | None:
         return outside(spec.location)
     try:
         if not path.is_dir():
-            return missing(spec.location, "the model folder")
+            return missing(root, spec.location, "the model folder", folder=True)
         content = folder_files(path)
         return leaving(spec.location, content, root) or _folder(spec.location, content)
     except OSError as error:

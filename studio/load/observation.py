@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from studio.core.suggest import nearest
 from studio.load import files
 from studio.load.witness import note
 from studio.resources.adapter import AdapterFacts
@@ -61,10 +62,25 @@ def leaving(location: str, content: dict[str, Path], root: Path) -> Unusable | N
     return None
 
 
-def missing(location: str, kind: str) -> Unusable:
-    return Unusable(
-        Defect.MISSING, f"{kind} {location!r} does not exist", "correct the path; it is relative to the project"
-    )
+def missing(root: Path, location: str, kind: str, *, folder: bool = False) -> Unusable:
+    return Unusable(Defect.MISSING, f"{kind} {location!r} does not exist", _instead(root, location, folder))
+
+
+def _instead(root: Path, location: str, folder: bool) -> str:
+    """What to do about a location where nothing is."""
+    if "://" in location:
+        return "locations are paths in the project: download it, and name the copy"
+    if location.startswith("~"):
+        return "locations are relative to the project, ~ means nothing in them: copy it into the project"
+    if "\\" in location:
+        return f"write {location.replace(chr(92), '/')}: folders are separated by /"
+    parent, _, name = location.rstrip("/").rpartition("/")
+    stem, dot, ending = name.rpartition(".") if "." in name and not folder else (name, "", "")
+    names = files.names_in(root, parent or ".", folders=folder)
+    stems = {each.removesuffix(dot + ending): each for each in names}  # what every name ends in makes none similar
+    if near := stems.get(nearest(stem, stems) or ""):
+        return f"did you mean {'/'.join(filter(None, (parent, near)))!r}?"
+    return "correct the path; it is relative to the project"
 
 
 def outside(location: str) -> Unusable:

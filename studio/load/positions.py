@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.core.findings import Finding, Position, Source, sort_key
+from studio.core.findings import Path as FindingPath
 from studio.load import documents, files
 from studio.load.nodes import YamlFault
 from studio.load.problems import Problem
@@ -22,13 +23,28 @@ def place(root: Path, findings: Iterable[Finding]) -> list[Finding]:
     return sorted(placed, key=sort_key)
 
 
+def with_lines(root: Path, problems: list[Problem], path: FindingPath) -> list[Problem]:
+    """The problems; a message that ends in the file of an earlier document goes on with the line of its ``path``."""
+    outlines: dict[str, Places] = {}
+    return [_with_line(root, each, each.earlier, path, outlines) if each.earlier else each for each in problems]
+
+
+def _with_line(
+    root: Path, problem: Problem, earlier: Source, path: FindingPath, outlines: dict[str, Places]
+) -> Problem:
+    if earlier.file not in outlines:
+        outlines[earlier.file] = _outline(root, earlier.file)
+    line = _position(outlines[earlier.file], earlier, path).line
+    return replace(problem, message=f"{problem.message}:{line}")
+
+
 def _placed(root: Path, finding: Finding, outlines: dict[str, Places]) -> Finding:
     source = finding.source
     if source is None:
         return finding
     if source.file not in outlines:
         outlines[source.file] = _outline(root, source.file)
-    return replace(finding, position=_position(outlines[source.file], source, finding))
+    return replace(finding, position=_position(outlines[source.file], source, finding.path, finding.at_key))
 
 
 def _outline(root: Path, name: str) -> Places:
@@ -39,10 +55,10 @@ def _outline(root: Path, name: str) -> Places:
         return fault
 
 
-def _position(places: Places, source: Source, finding: Finding) -> Position:
+def _position(places: Places, source: Source, path: FindingPath, at_key: bool = False) -> Position:
     match places:
         case documents.Outline():
-            return Position(source.file, *places.locate(source.document, finding.path, finding.at_key))
+            return Position(source.file, *places.locate(source.document, path, at_key))
         case YamlFault():
             return Position(source.file, places.line, places.column)
         case None:

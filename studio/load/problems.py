@@ -42,3 +42,5 @@ class Problem:
     resource: Ref | None = None
     at_key: bool = False
     lost: tuple[Path, ...] = ()
+    earlier: Source | None = None
+    """The document that declared the same before; the message ends in its file."""

@@ -18,6 +18,7 @@ from studio.load.files import SETTINGS_FILE
 from studio.load.manifests import Manifest, fit, parse_manifest
 from studio.load.nodes import YamlFault
 from studio.load.patches import Placed, Written, apply_patches
+from studio.load.positions import with_lines
 from studio.load.problems import Fault, Problem
 from studio.load.settings import Environment, Project
 from studio.load.unread import Unread
@@ -72,6 +73,7 @@ def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
         loaded.files += 1
         _load_file(loaded, name, patches)
     loaded.manifests = dict(sorted(loaded.manifests.items()))
+    loaded.problems = with_lines(root, loaded.problems, NAME)
     if not loaded.manifests and not loaded.problems:
         hint = f"add manifests below {', '.join(settings.spec.manifests)}, or run 'studio init'"
         message = "the project holds no manifest"
@@ -167,7 +169,9 @@ def _environment(settings: Project, name: str, *, damaged: bool) -> Environment 
         return known[name]
     if name == DEFAULT_ENVIRONMENT or damaged:
         return None
-    raise UsageError(f"the environment {name!r} is not in {SETTINGS_FILE}", did_you_mean(name, known))
+    raise UsageError(
+        f"the environment {name!r} is not in {SETTINGS_FILE}", did_you_mean(name, {*known, DEFAULT_ENVIRONMENT})
+    )
 
 
 def _in_environment(settings: Project, chosen: Environment | None) -> Project:
@@ -231,8 +235,11 @@ def _add(loaded: Loaded, document: Any, source: Source) -> None:
     if first is not manifest and NAME not in manifest.damaged:
         message = f"{ref} is declared twice, first in {first.source.file}"
         loaded.problems.append(
-            Problem(Fault.DUPLICATE_RESOURCE, message, "rename or remove one of them", source, NAME, resource=ref)
-        )
+            Problem(
+                Fault.DUPLICATE_RESOURCE, message, "rename or remove one of them", source, NAME, resource=ref,
+                earlier=first.source,
+            )
+        )  # fmt: skip
 
 
 def yaml_problem(fault: YamlFault, source: Source) -> Problem:

@@ -7,20 +7,23 @@ from functools import lru_cache
 from typing import Any
 
 from studio.core import patterns
-from studio.core.findings import Path, Severity
+from studio.core.findings import Path, Severity, Source
 from studio.core.patterns import NotUnderstood
 from studio.core.references import Ref
-from studio.core.suggest import did_you_mean
+from studio.core.suggest import did_you_mean, nearest
 from studio.load import lora_targets
 from studio.load.job_memory import Inputs, of_job
-from studio.load.lora_targets import ALL_LINEAR
+from studio.load.lora_targets import ALL_LINEAR, Index
 from studio.memory import Parts
+from studio.resources.config import Config
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.resources.model import ModelShape
 from studio.rules.base import Breach, View, rule
 
 Fault = tuple[Path, str, str]
 """Where in the configuration, what, and what to do."""
+NAMED = 100
+"""Missing names that one message says."""
 FAILS = "stops a training on the CPU"
 FLOAT = "has no effect on the CPU: it trains in 32 bits"
 GPU_ONLY: dict[str, tuple[Any, str]] = {
@@ -120,33 +123,47 @@ def missing_target_module(view: View) -> Iterator[Breach]:
               - v_proj
     """
     inputs = _inputs(view)
+    said: set[Breach] = set()
     for job, source in view.each(FineTuningJob):
         shape = inputs.shape(job)
         if shape is None or shape.modules is None or job.spec.framework_type != Framework.LEGACY:
             continue
         lora = inputs.config(job, "lora_config", job.spec.lora_config) or {}
-        for within, what, hint in _lora_faults(lora, shape):
-            path, whose = _at(job, "lora_config", within)
-            yield Breach(path, f"{whose}{what}", hint, job.ref, source)
+        for fault in _lora_faults(lora, shape):
+            breach = _lora_breach(job, source, fault, view)
+            if breach not in said:  # jobs of one model that share a Config
+                said.add(breach)
+                yield breach
+
+
+def _lora_breach(job: FineTuningJob, source: Source, fault: Fault, view: View) -> Breach:
+    """The fault where it is written: in the Config that the job names, when that is the project's own."""
+    (within, what, hint), value = fault, job.spec.lora_config
+    manifest = view.manifests.get(Ref("Config", value)) if isinstance(value, str) and value else None
+    if manifest is None or not isinstance(manifest.resource, Config):
+        path, whose = _at(job, "lora_config", within)
+        return Breach(path, f"{whose}{what}", hint, job.ref, source)
+    within = within if isinstance(manifest.resource.spec.config, dict) else ()
+    base = view.graph.target(job.ref, "spec", "base_model")
+    return Breach(
+        ("spec", "config", *within), f"for {base}: {what}", hint, manifest.resource.ref, manifest.source
+    )  # fmt: skip
 
 
 def _lora_faults(lora: dict[str, Any], shape: ModelShape) -> Iterator[Fault]:
     yield from _target_faults(lora.get("target_modules"), shape)
     known = lora_targets.index(shape)
     saved = lora.get("modules_to_save")
-    for number, name in enumerate(saved if isinstance(saved, list) else ()):
-        if isinstance(name, str) and not known.has(name):
-            hint = did_you_mean(
-                name, {ending for ending in known.endings if "." not in ending and not ending.isdecimal()}
-            )
-            yield ("modules_to_save", number), f"the model has no module {name!r}", hint
+    modules = sorted(ending for ending in known.endings if "." not in ending and not ending.isdecimal())
+    yield from _absent("modules_to_save", saved, known, modules)
     layers = lora.get("layers_to_transform")
     chosen = layers if isinstance(layers, list) else [layers]
-    for number, layer in enumerate(chosen):
-        if type(layer) is int and not 0 <= layer < shape.layers:
-            path: Path = ("layers_to_transform", number) if isinstance(layers, list) else ("layers_to_transform",)
-            hint = f"write numbers from 0 to {shape.layers - 1}"
-            yield path, f"the model has no layer {layer}: it has {shape.layers}, counted from 0", hint
+    beyond = [number for number, layer in enumerate(chosen) if type(layer) is int and not 0 <= layer < shape.layers]
+    if beyond:
+        path: Path = ("layers_to_transform", beyond[0]) if isinstance(layers, list) else ("layers_to_transform",)
+        hint = f"write numbers from 0 to {shape.layers - 1}"
+        missing = _named("layer", [chosen[number] for number in beyond])
+        yield path, f"the model has no {missing}: it has {shape.layers}, counted from 0", hint
 
 
 def _target_faults(wanted: Any, shape: ModelShape) -> Iterator[Fault]:
@@ -163,9 +180,29 @@ def _target_faults(wanted: Any, shape: ModelShape) -> Iterator[Fault]:
             what = f"{wanted!r} matches no module of the model as a whole"
             hint = f"write [{wanted}]" if known.has(wanted) else f"write a list: {_some(names)}"
             yield ("target_modules",), what, hint
-    for number, name in enumerate(wanted if isinstance(wanted, list) else ()):
-        if isinstance(name, str) and not known.has(name):
-            yield ("target_modules", number), f"the model has no module {name!r}", did_you_mean(name, names)
+    yield from _absent("target_modules", wanted, known, names)
+
+
+def _absent(key: str, wanted: Any, known: Index, names: list[str]) -> Iterator[Fault]:
+    """One fault for a list, at the first name that the model does not have."""
+    listed = wanted if isinstance(wanted, list) else []
+    absent = {name: number for number, name in enumerate(listed) if isinstance(name, str) and not known.has(name)}
+    if not absent:
+        return
+    first, *others = absent
+    near = dict.fromkeys(nearest(name, tuple(names)) for name in absent)
+    hint = did_you_mean(first, names)
+    if others and None not in near:
+        hint = f"did you mean {', '.join(map(repr, near))}?"
+    elif others:
+        hint = f"write modules of it, such as {_some(names)}"
+    yield (key, absent[first]), f"the model has no {_named('module', [*absent])}", hint
+
+
+def _named(what: str, missing: list[Any]) -> str:
+    """``module 'a'``, or ``modules 'a', 'b'``; all of them, up to a hundred."""
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    return f"{what}{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing[:NAMED]))}{more}"
 
 
 @lru_cache(maxsize=1024)

@@ -36,10 +36,10 @@ def test_a_format_goes_to_standard_output_and_findings_decide_the_exit_code(
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_format_goes_to_a_file_and_the_log_stays_readable(broken: Path, tmp_path: Path, form: str) -> None:
     printed = ask(broken, "validate", "--format", form).out
-    answer = ask(broken, "validate", "--format", form, "--output", str(tmp_path / "new" / "report"))
+    answer = ask(broken, "validate", "--format", form, "--output", str(tmp_path / "report"))
     assert answer.code == 1 and answer.out == ask(broken, "validate").out
-    assert (tmp_path / "new" / "report").read_text("utf-8") == printed
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["report"]
+    assert (tmp_path / "report").read_text("utf-8") == printed
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report", "repository"]
 
 
 def test_json_has_a_short_form_as_in_other_commands(broken: Path) -> None:
@@ -67,7 +67,11 @@ def test_a_workflow_says_where_its_repository_is(broken: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("place", "code", "words"),
-    [("data", 64, "is a directory"), ("studio.yaml/report", 1, "studio.yaml: File exists"), ("n" * 300, 1, "too long")],
+    [
+        ("data", 64, "is a directory"),
+        ("studio.yaml/report", 64, "studio.yaml is not a folder"),
+        ("n" * 300, 1, "too long"),
+    ],
 )
 def test_a_file_that_cannot_be_written_is_explained(broken: Path, place: str, code: int, words: str) -> None:
     answer = ask(broken, "validate", "--format", "sarif", "--output", place)

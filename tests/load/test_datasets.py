@@ -266,6 +266,33 @@ def test_another_separator_is_named_with_and_without_quotes(tmp_path: Path, cont
     assert found.message.startswith("rows.csv:1: ") and found.message.endswith(f"separated by {mark}")
 
 
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("data/ticket.csv", "did you mean 'data/tickets.csv'?"),
+        ("tickts.csv", "correct the path; it is relative to the project"),
+        ("dat/tickets.csv", "correct the path; it is relative to the project"),
+        ("data\\tickets.csv", "write data/tickets.csv: folders are separated by /"),
+        ("s3://bucket/tickets.csv", "locations are paths in the project: download it, and name the copy"),
+        ("~/tickets.csv", "locations are relative to the project, ~ means nothing in them: copy it into the project"),
+    ],
+)
+def test_a_missing_file_is_answered_with_what_to_write(tmp_path: Path, location: str, hint: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tickets.csv").write_text("a\n1\n")
+    found = defect(datasets.observe(DatasetSpec(type="project_csv", location=location), tmp_path))
+    assert found.defect is Defect.MISSING and found.hint == hint
+
+
+def test_no_name_outside_the_project_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "tickets.csv").write_text("a\n1\n")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "data").symlink_to(tmp_path / "outside")
+    spec = DatasetSpec(type="project_csv", location="data/ticket.csv")
+    assert "tickets" not in defect(datasets.observe(spec, tmp_path / "project")).hint
+
+
 def test_quotes_that_are_never_closed_are_no_other_separator(tmp_path: Path) -> None:
     assert defect(observe(tmp_path, "project_csv", '"text,queue\na,b\n')).defect is Defect.SYNTAX
 

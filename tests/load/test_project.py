@@ -150,7 +150,7 @@ def test_a_second_declaration_is_reported_and_names_the_first(tmp_path: Path) ->
     root = project(tmp_path, manifests__a=DATASET, manifests__b=DATASET)
     problem = only_problem(root)
     assert problem.fault is Fault.DUPLICATE_RESOURCE and problem.source.file == "manifests/b.yaml"
-    assert problem.message == "Dataset/a is declared twice, first in manifests/a.yaml"
+    assert problem.message == "Dataset/a is declared twice, first in manifests/a.yaml:6"
 
 
 def test_the_same_name_in_two_kinds_is_no_duplicate(tmp_path: Path) -> None:

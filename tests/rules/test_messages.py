@@ -26,6 +26,12 @@ def found(checked: Check, id: str, example: str) -> Finding:
             "write num_cpu: 1",
         ),
         (
+            "FT-027",
+            "kind: FineTuningJob\nspec:\n  lora_config: {target_modules: [q_prj, v_proj, v_prj]}",
+            "the model has no modules 'q_prj', 'v_prj'",
+            "did you mean 'q_proj', 'v_proj'?",
+        ),
+        (
             "EV-010",
             "kind: EvaluationJob\nspec:\n  metrics: [latency]\n  gates: [{metric: rouge1, min: 1.0}]",
             "the metric 'rouge1' is not computed here",
