@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -113,9 +114,13 @@ def _message(text: str) -> str:
     return text.replace("](", "]\\(")
 
 
+_NOT_A_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of surrogate pairs that stand for no byte of a file's name."""
+
+
 def _location(finding: Finding, prefix: str) -> dict[str, Any]:
     where = finding.position or Position("studio.yaml", 1, 1)
-    uri = quote(prefix + where.file, errors="surrogateescape")
+    uri = quote(_NOT_A_BYTE.sub("\N{REPLACEMENT CHARACTER}", prefix + where.file), errors="surrogateescape")
     location: dict[str, Any] = {
         "physicalLocation": {
             "artifactLocation": {"uri": uri, "uriBaseId": BASE},

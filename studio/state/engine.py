@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from studio.core.errors import StudioError
 
+BUSY_SECONDS = 30.0
+"""How long to wait for another process's transaction."""
 HEAD = "0001"
 """The schema this version of studio reads and writes; a test holds it against the migrations."""
 
@@ -38,7 +42,7 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     """An engine; SQLite in WAL mode, and unable to write when ``read_only``."""
     if url.get_backend_name() != "sqlite":
         return _remote(url)
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -46,11 +50,24 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
         if read_only:
             cursor.execute("PRAGMA query_only=ON")
         else:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(cursor)
             cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
 
     return engine
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch the journal. Where several processes open a new file at once, SQLite refuses instead of waiting."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _remote(url: URL) -> Engine:
