@@ -162,8 +162,15 @@ def test_what_nobody_looked_at_may_change(root: Path) -> None:
     keep(root)
     (root / ".studio").mkdir()
     (root / "README.md").write_text("unrelated")
-    (root / "data/unrelated.csv").write_text("x")
+    (root / "notes").mkdir()
+    (root / "notes/unrelated.csv").write_text("x")
     assert shelf(root).recall() is not None
+
+
+def test_a_file_beside_one_that_is_missing_changes_its_hint(root: Path) -> None:
+    keep(root)
+    (root / "data/absen.csv").write_text("x")
+    assert shelf(root).recall() is None
 
 
 def test_what_has_just_changed_is_not_trusted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
