@@ -22,7 +22,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from studio import workflow
 from studio.backends import supervisor
 from studio.compile import Target, compile_job
 from studio.core.jobresult import JobResult
@@ -33,6 +32,7 @@ from studio.load import configs
 from studio.load.job_memory import Inputs, of_job
 from studio.memory import MIB, Estimate
 from studio.resources.fine_tuning_job import FineTuningJob
+from studio.workflow import planning
 
 QUICKSTART = Path(__file__).resolve().parents[1] / "examples" / "quickstart"
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -149,8 +149,8 @@ def _job(number: int, case: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare(root: Path, names: list[str]) -> dict[str, Any]:
-    planned = workflow.plan(root, "default")
-    if not isinstance(planned, workflow.Planned):
+    planned = planning.plan(root, "default")
+    if not isinstance(planned, planning.Planned):
         raise SystemExit("\n".join(map(str, planned.findings)))
     target = Target(root, planned.checked.loaded.settings, "default", "")
     print(f"{'':24}  estimated   measured   ratio   seconds")
@@ -174,7 +174,7 @@ def _compare(root: Path, names: list[str]) -> dict[str, Any]:
     return figures
 
 
-def _estimate(planned: workflow.Planned, ref: Ref) -> Estimate:
+def _estimate(planned: planning.Planned, ref: Ref) -> Estimate:
     desire, resources = planned.desire, planned.desire.graph.resources
     defaults = configs.defaults(resources, desire.defaults)
     inputs = Inputs(planned.checked.loaded.root, resources, desire.observations, defaults)

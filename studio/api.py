@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio import checking, workflow
+from studio import checking
 from studio.core.errors import StudioError, UsageError
 from studio.core.findings import EVERYTHING, OFFLINE, Finding, Phase, Position, Severity
 from studio.core.references import Ref
@@ -34,6 +34,7 @@ from studio.report.findings import to_json as findings_to_json
 from studio.resources.base import Effect, Resource
 from studio.rules.base import Page, Rule, catalogue
 from studio.state.base import Artifact, Lineage, Operation, Record, RecordStatus, Run, RunStatus
+from studio.workflow import places, planning
 
 __all__ = [
     "Action", "Artifact", "Change", "Effect", "Finding", "InvalidProjectError", "Lineage", "Operation", "Page", "Phase",
@@ -108,7 +109,7 @@ def plan(project: Project, *, online: bool = False) -> Plan:
     checked = checking.examine(project._loaded, _phases(online))
     if checked.errors:
         raise InvalidProjectError(tuple(checked.findings))
-    return workflow.planned(checked).plan
+    return planning.planned(checked).plan
 
 
 def read_state(project: Project, *, operations: int = 20) -> State:
@@ -116,7 +117,7 @@ def read_state(project: Project, *, operations: int = 20) -> State:
 
     Raises StudioError when the state cannot be read. A state that does not exist yet is empty, and is not created.
     """
-    reader = workflow.open_state(project._loaded)
+    reader = places.open_state(project._loaded)
     return State(reader.lineage(), reader.records(), tuple(reader.runs()), tuple(reader.operations(operations)))
 
 

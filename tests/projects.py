@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.references import Ref
+from studio.decide import Recorded, make_plan
 from studio.desired import Desire, Desired, desire
 from studio.diff import stored
 from studio.graph import Graph, build
@@ -17,7 +18,7 @@ from studio.load.observation import Observation
 from studio.load.project import load_project
 from studio.load.settings import Project
 from studio.observe import observe
-from studio.plan import Plan, Recorded, make_plan
+from studio.plan import Plan
 from studio.resources.base import Resource
 from studio.state.base import Lineage, Record, RecordStatus
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from studio import workflow
 from studio.apply import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.backends.base import Capacity
@@ -20,6 +19,7 @@ from studio.plan import Action, Verb
 from studio.state import lease
 from studio.state.base import RecordStatus, RunStatus
 from studio.state.sql import open_engine
+from studio.workflow import applying, places, planning
 from tests.fakes.backend import CountingBackend, failed
 
 QUICKSTART = Path(__file__).resolve().parents[1] / "examples" / "quickstart"
@@ -55,13 +55,13 @@ class Project:
     root: Path
     backend: CountingBackend
 
-    def plan(self) -> workflow.Planned:
-        planned = workflow.plan(self.root, "default")
-        assert isinstance(planned, workflow.Planned), planned.findings
+    def plan(self) -> planning.Planned:
+        planned = planning.plan(self.root, "default")
+        assert isinstance(planned, planning.Planned), planned.findings
         return planned
 
     def apply(self, parallelism: int = 4) -> dict[Ref, Outcome]:
-        return workflow.apply(self.plan(), Notes(), parallelism).outcomes
+        return applying.apply(self.plan(), Notes(), parallelism).outcomes
 
     def edit(self, old: str, new: str, file: str = "router.yaml") -> None:
         path = self.root / "manifests" / file
@@ -85,7 +85,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     shutil.copytree(QUICKSTART, root, ignore=shutil.ignore_patterns(".studio", "build"))
     backend = CountingBackend(root)
     monkeypatch.setitem(BACKENDS, "local", lambda root, environ: backend)
-    monkeypatch.setattr(workflow, "pause", lambda _: None)
+    monkeypatch.setattr(places, "pause", lambda _: None)
     yield Project(root, backend)
 
 
@@ -173,7 +173,7 @@ def test_ctrl_c_leaves_the_job_running_and_the_next_apply_attaches(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(workflow, "pause", interrupt)
+        patched.setattr(places, "pause", interrupt)
         with pytest.raises(KeyboardInterrupt):
             project.apply()
     state = project.plan().state
@@ -272,7 +272,7 @@ def test_a_process_that_lost_its_lease_writes_nothing_more(project: Project, mon
         with engine.begin() as connection:
             connection.execute(lease.leases.update().values(token=lease.leases.c.token + 1))
 
-    monkeypatch.setattr(workflow, "pause", usurp)
+    monkeypatch.setattr(places, "pause", usurp)
     with pytest.raises(LeaseLostError):
         project.apply()
     assert ROUTER not in project.plan().state.records()
@@ -295,7 +295,7 @@ def test_an_operation_says_who_applied_what_from_which_commit(
 def test_a_plan_that_changed_since_is_made_again_under_the_lease(project: Project) -> None:
     planned = project.plan()
     project.apply()
-    again = workflow.apply(planned, Notes(), 4)
+    again = applying.apply(planned, Notes(), 4)
     assert again.plan.pending == ()
     assert len(project.backend.submissions) == 3
     assert replace(again.plan, serial=0).actions == replace(project.plan().plan, serial=0).actions
@@ -307,7 +307,7 @@ def test_a_missed_gate_stays_missed_until_something_changes(project: Project) ->
     assert project.apply()[EVALUATION].ending is Ending.MISSED
     planned = project.plan()
     assert planned.plan.pending == ()
-    assert workflow.missed_gates(planned) and project.apply()[EVALUATION].ending is Ending.MISSED
+    assert planning.missed_gates(planned) and project.apply()[EVALUATION].ending is Ending.MISSED
 
 
 def test_a_renamed_adapter_is_measured_under_its_new_name(project: Project) -> None:
@@ -364,4 +364,4 @@ def test_a_plan_that_somebody_agreed_to_is_not_applied_after_the_state_moved_on(
     planned = project.plan()
     project.apply()
     with pytest.raises(StalePlanError, match="state was empty when it was made"):
-        workflow.apply(planned, Notes(), 4, agreed=True)
+        applying.apply(planned, Notes(), 4, agreed=True)

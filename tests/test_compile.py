@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studio import workflow
 from studio.compile import Target, compile_job, job_key
 from studio.core.jobspec import EvaluationWork, JobSpec, TrainingWork
 from studio.core.references import Ref
 from studio.state.base import Artifact
 from studio.state.sql import EmptyState
+from studio.workflow import planning
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PROJECT = """\
@@ -65,12 +65,12 @@ class Trained(EmptyState):
         return Artifact(kind, fingerprint, output, "k", "r", "", "", 1.0, {}, "2026-01-01T00:00:00Z")
 
 
-def planned(root: Path, features: str = "") -> workflow.Planned:
+def planned(root: Path, features: str = "") -> planning.Planned:
     (root / "manifests").mkdir(parents=True, exist_ok=True)
     (root / "studio.yaml").write_text(PROJECT)
     (root / "manifests" / "all.yaml").write_text(MANIFESTS % {"commit": COMMIT, "features": features})
-    found = workflow.plan(root, "default")
-    assert isinstance(found, workflow.Planned), found.findings
+    found = planning.plan(root, "default")
+    assert isinstance(found, planning.Planned), found.findings
     return found
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from studio import workflow
 from studio.core.references import Ref
 from studio.plan import to_json
 from studio.recording import Recorder
 from studio.report.plans import to_text
 from studio.resources.model import ModelFacts
 from studio.state.base import Record
+from studio.workflow import planning
 from tests.projects import ROOT
 
 JOB = Ref("FineTuningJob", "router")
@@ -28,9 +28,9 @@ def quickstart(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def plan(root: Path) -> workflow.Planned:
-    made = workflow.plan(root, "default")
-    assert isinstance(made, workflow.Planned), made.findings
+def plan(root: Path) -> planning.Planned:
+    made = planning.plan(root, "default")
+    assert isinstance(made, planning.Planned), made.findings
     return made
 
 

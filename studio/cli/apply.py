@@ -16,7 +16,7 @@ from studio.core.errors import StalePlanError
 from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
-    from studio.workflow import Planned
+    from studio.workflow.planning import Planned
 
 
 @click.command(epilog="Example: studio apply --yes --parallelism 2")
@@ -37,16 +37,16 @@ def command(
     With PLAN, a file of 'studio plan --out', it does exactly that without asking, or refuses with exit code 4.
     Ctrl-C stops waiting, not training: the next apply attaches again.
     """
-    from studio import workflow
     from studio.checking import Checked
     from studio.report import findings, plans
     from studio.saved_plan import demand_same, read
+    from studio.workflow import planning
 
     saved = read(plan_file) if plan_file else None
     if saved:
         environment = _environment(saved, context)
     root = options.root_of(folder)
-    planned = workflow.plan(root, environment, EVERYTHING if online else OFFLINE)
+    planned = planning.plan(root, environment, EVERYTHING if online else OFFLINE)
     if isinstance(planned, Checked):
         click.echo(findings.to_text(planned.findings, root), nl=False)
         click.echo("Nothing was applied: mend the errors above first.", err=True)
@@ -74,23 +74,23 @@ def _environment(saved: dict[str, Any], context: click.Context) -> str:
 
 
 def _nothing_to_do(planned: Planned) -> int:
-    from studio import workflow
+    from studio.workflow import planning
 
-    missed = workflow.missed_gates(planned)
+    missed = planning.missed_gates(planned)
     click.echo("".join(f"gate missed: {words}\n" for words in missed), nl=False)
     return Exit.FINDINGS if missed else Exit.OK
 
 
 def _apply(planned: Planned, parallelism: int, *, agreed: bool) -> int:
-    from studio import workflow
     from studio.cli.progress import Display
     from studio.report import outcomes
+    from studio.workflow import applying
 
     click.echo()
     with Display(sys.stdout.isatty()) as display:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # what CI sends: stop waiting, leave jobs running
         try:
-            applied = workflow.apply(planned, display, parallelism, agreed=agreed)
+            applied = applying.apply(planned, display, parallelism, agreed=agreed)
         except KeyboardInterrupt:
             display.close()
             click.echo(outcomes.interrupted(display.running), err=True)

@@ -21,11 +21,11 @@ def command(folder: Path, environment: str, online: bool, as_json: bool) -> int:
 
     Works outside a project too. Exit code 1 when something is missing that the project needs.
     """
-    from studio import workflow
     from studio.doctor import CHECKS
     from studio.doctor.checkup import Surroundings, fails, run
     from studio.load.project import load_project
     from studio.report import checkups
+    from studio.workflow import places
 
     try:
         root = options.root_of(folder)
@@ -34,7 +34,7 @@ def command(folder: Path, environment: str, online: bool, as_json: bool) -> int:
     else:
         loaded = load_project(root, environment)
     around = Surroundings(
-        folder.resolve(), loaded, os.environ, lambda: workflow.state_url(loaded) if loaded else "", online
+        folder.resolve(), loaded, os.environ, lambda: places.state_url(loaded) if loaded else "", online
     )
     found = []
     for name, checkup in run(CHECKS, around):

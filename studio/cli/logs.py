@@ -20,18 +20,19 @@ from studio.core.errors import UsageError
 @click.option("-n", "--lines", type=click.IntRange(1), metavar="N", help="Only the last N lines.")
 def command(name: str, folder: Path, environment: str, follow: bool, lines: int | None) -> None:
     """The log of a resource's latest run."""
-    from studio import inspection, workflow
+    from studio import inspection
     from studio.cli import resource
     from studio.load.project import load_project
+    from studio.workflow import places
 
     loaded = load_project(options.root_of(folder), environment)
-    state = workflow.open_state(loaded)
+    state = places.open_state(loaded)
     runs = state.runs()
     ref = resource.recorded(name, [*state.records(), *(run.ref for run in runs)], loaded)
     run = next((run for run in runs if run.ref == ref), None)
     if run is None:
         raise UsageError(f"{ref} has never run here", f"'studio show {ref}' says what is recorded")
-    _print(workflow.backend(loaded, os.environ), inspection.handle_of(run), follow, lines)
+    _print(places.backend(loaded, os.environ), inspection.handle_of(run), follow, lines)
 
 
 def _print(backend: Backend, handle: Handle, follow: bool, last: int | None) -> None:

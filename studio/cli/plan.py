@@ -14,7 +14,7 @@ from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
     from studio.checking import Checked
-    from studio.workflow import Planned
+    from studio.workflow.planning import Planned
 
 
 @click.command(epilog="Example: studio plan --json | jq '.actions[] | select(.action != \"none\")'")
@@ -34,8 +34,8 @@ def command(
     detailed_exitcode: bool,
 ) -> int:  # fmt: skip
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
-    from studio import workflow
     from studio.checking import Checked
+    from studio.workflow import planning
 
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other", "run the command twice, or use --out for the JSON")
@@ -43,7 +43,7 @@ def command(
         options.demand_folder(out, "--out")
     options.keep_garbage()
     phases = EVERYTHING if online else OFFLINE
-    planned = workflow.plan(options.root_of(folder), environment, phases)
+    planned = planning.plan(options.root_of(folder), environment, phases)
     if isinstance(planned, Checked):
         _refuse(planned, as_json, markdown)
         return Exit.FINDINGS
@@ -75,12 +75,12 @@ def _save(planned: Planned, out: Path) -> None:
 
 
 def _show(planned: Planned, as_json: bool, markdown: bool) -> None:
-    from studio import workflow
     from studio.plan import to_json
     from studio.report import findings, plans
     from studio.report.markdown import plan_to_markdown
+    from studio.workflow import planning
 
-    checked, missed = planned.checked, workflow.missed_gates(planned)
+    checked, missed = planned.checked, planning.missed_gates(planned)
     if as_json:
         options.echo_json(to_json(planned.plan))
     elif markdown:

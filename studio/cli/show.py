@@ -18,10 +18,11 @@ from studio.core.errors import UsageError
 @click.option("--defaults", is_flag=True, help="List the manifests that come with studio.")
 def command(name: str | None, folder: Path, environment: str, as_json: bool, defaults: bool) -> None:
     """One resource in full: facts, metrics, the comparison with the baseline, gates, and its latest run."""
-    from studio import inspection, workflow
+    from studio import inspection
     from studio.cli import resource
     from studio.load.project import load_project
     from studio.report import standings
+    from studio.workflow import places
 
     if defaults:
         _show_defaults(name, as_json)
@@ -29,11 +30,11 @@ def command(name: str | None, folder: Path, environment: str, as_json: bool, def
     if name is None:
         raise UsageError("which resource?", "studio show Kind/name; 'studio status' lists them")
     loaded = load_project(options.root_of(folder), environment)
-    state = workflow.open_state(loaded)
+    state = places.open_state(loaded)
     records, runs = state.records(), state.runs()
     ref = resource.recorded(name, [*records, *(run.ref for run in runs)], loaded)
     latest = next((run for run in runs if run.ref == ref), None)
-    found = inspection.standing(ref, records.get(ref), latest, workflow.backend(loaded, os.environ))
+    found = inspection.standing(ref, records.get(ref), latest, places.backend(loaded, os.environ))
     if as_json:
         options.echo_json(standings.to_json([found])[0])
     else:

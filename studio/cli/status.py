@@ -15,13 +15,14 @@ from studio.cli import options
 @options.as_json
 def command(folder: Path, environment: str, as_json: bool) -> None:
     """What is recorded, what is running, and who applied last. Reads only."""
-    from studio import inspection, workflow
+    from studio import inspection
     from studio.load.project import load_project
     from studio.report import standings
+    from studio.workflow import places
 
     loaded = load_project(options.root_of(folder), environment)
-    state = workflow.open_state(loaded)
-    found = inspection.standings(state, workflow.backend(loaded, os.environ))
+    state = places.open_state(loaded)
+    found = inspection.standings(state, places.backend(loaded, os.environ))
     if as_json:
         options.echo_json(standings.to_json(found))
     else:

@@ -65,6 +65,8 @@ class Artifact:
     seconds: float
     resources: dict[str, Any]
     created_at: str
+    measures: dict[str, Any] = field(default_factory=dict)
+    """What its duration depends on (model, rows, epochs), so that the next run's can be estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Operation:
     finished_at: str = ""
     outcome: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
+    plan: str = ""
+    """Digest of what was reviewed: the plan's ``manifest_digest``; empty for an edit by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from studio.core.errors import StudioError
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process's transaction."""
-HEAD = "0001"
+HEAD = "0002"
 """The schema this version of studio reads and writes; a test holds it against the migrations."""
 
 

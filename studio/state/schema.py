@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import JSON, Column, Float, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text, text
 
 metadata = MetaData()
 
@@ -48,6 +48,7 @@ artifacts = Table(
     Column("mlflow_experiment_id", String(64), nullable=False),
     Column("seconds", Float, nullable=False),
     Column("resources", JSON, nullable=False),
+    Column("measures", JSON, nullable=False, server_default="{}"),
     Column("created_at", String(32), nullable=False),
     PrimaryKeyConstraint("kind", "fingerprint"),
 )
@@ -82,6 +83,7 @@ operations = Table(
     Column("finished_at", String(32), nullable=False),
     Column("outcome", String(32), nullable=False),
     Column("summary", JSON, nullable=False),
+    Column("plan", String(64), nullable=False, server_default=text("''")),
 )
 
 leases = Table(

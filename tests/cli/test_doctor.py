@@ -174,7 +174,7 @@ def test_settings_that_are_broken_do_not_stop_the_rest(desk: Path, text: str) ->
 
 def test_a_state_says_its_schema_and_who_holds_its_lock(desk: Path) -> None:
     engine = open_engine(STATE, desk)
-    assert diagnosis(desk)["state"]["found"].endswith("schema 0001, not locked")
+    assert diagnosis(desk)["state"]["found"].endswith("schema 0002, not locked")
     with held(engine, "default", time.time):
         found = diagnosis(desk)["state"]
     engine.dispose()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from xml.etree import ElementTree
 
-from studio import checking, workflow
+from studio import checking
 from studio.core.errors import StudioError, UsageError
 from studio.core.findings import OFFLINE
 from studio.load.documents import parse
@@ -24,6 +24,7 @@ from studio.plan import to_json
 from studio.report import plans
 from studio.report.formats import FORMATS, Validation
 from studio.report.markdown import MAX_CHARACTERS, plan_to_markdown
+from studio.workflow import planning
 from tests.fuzz.strategies import Special
 
 CPU_SECONDS = 5.0
@@ -114,10 +115,10 @@ def check_report(form: str, text: str) -> None:
 
 def check_plan(root: Path) -> None:
     try:
-        planned = workflow.plan(root, "default")
+        planned = planning.plan(root, "default")
     except StudioError:
         return
-    if isinstance(planned, workflow.Planned):
+    if isinstance(planned, planning.Planned):
         json.dumps(to_json(planned.plan), allow_nan=False)
         check_report("text", plans.to_text(planned.plan, planned.desire, color=False))
         assert len(plan_to_markdown(planned.plan, planned.checked.findings)) <= MAX_CHARACTERS

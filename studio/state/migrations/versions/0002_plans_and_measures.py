@@ -1,0 +1,16 @@
+"""Operations name their plan; artifacts keep what their duration depends on."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("operations", sa.Column("plan", sa.String(64), nullable=False, server_default=sa.text("''")))
+    op.add_column("artifacts", sa.Column("measures", sa.JSON, nullable=False, server_default="{}"))

@@ -1,0 +1,81 @@
+"""Apply: the lease is taken, the plan is made again under it, and the loop makes it so."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from studio import saved_plan
+from studio.apply import FINE, Loop, Outcome, Tools, Watcher
+from studio.compile import Target
+from studio.core.references import Ref
+from studio.load import commit
+from studio.plan import Plan
+from studio.recording import Recorder
+from studio.state.base import Operation
+from studio.workflow import places
+from studio.workflow.planning import Planned, is_present, plan_against
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did."""
+
+    plan: Plan
+    outcomes: dict[Ref, Outcome]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes.values() if outcome.ending not in FINE]
+
+
+def apply(planned: Planned, watcher: Watcher, parallelism: int, *, agreed: bool = False) -> Applied:
+    """Make it so. The lease is taken first and the plan is made again under it, so that nothing stale is applied.
+
+    ``agreed``: somebody said yes to this very plan; raises StalePlanError when it is not the same any more.
+    """
+    from studio.state.lease import held
+    from studio.state.sql import open_engine
+
+    loaded = planned.checked.loaded
+    engine = open_engine(places.state_url(loaded), loaded.root)
+    with held(engine, loaded.environment, time.time) as state:
+        current = plan_against(planned.checked, state)
+        if agreed:
+            saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
+        target = Target(loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ))
+        sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
+        recorder = Recorder(state, sources, target.commit, places.now, places.new_id, dict(state.records()))
+        tools = Tools(
+            current.desire, target, state, places.backend(loaded, os.environ), recorder, watcher,
+            places.now, time.time, places.pause,
+            present=lambda artifact: is_present(artifact.output, loaded.root), parallelism=parallelism,
+        )  # fmt: skip
+        loop = Loop(tools, current.plan)
+        begun = Operation(
+            places.new_id(), loaded.environment, "apply", commit.actor(os.environ), target.commit, places.now(),
+            plan=current.plan.manifest_digest,
+        )  # fmt: skip
+        with _recorded(begun, loop):
+            loop.run()
+        return Applied(current.plan, loop.outcomes)
+
+
+@contextmanager
+def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
+    """Note the operation, also when it is interrupted; a plan with nothing to do leaves no trace."""
+    if not loop.plan.pending:
+        yield
+        return
+    outcome = "interrupted"
+    loop.tools.state.save_operation(begun)
+    try:
+        yield
+        outcome = "failed" if any(o.ending not in FINE for o in loop.outcomes.values()) else "succeeded"
+    finally:
+        changed = {action.ref for action in loop.plan.pending}
+        summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if ref in changed}
+        loop.tools.state.save_operation(replace(begun, finished_at=places.now(), outcome=outcome, summary=summary))

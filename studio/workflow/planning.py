@@ -1,0 +1,79 @@
+"""The steps from a project's folder to a plan: load, graph, observe, check, desire, plan. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from studio.checking import Checked, examine
+from studio.core.findings import OFFLINE, Phase
+from studio.decide import Recorded, make_plan, with_memory
+from studio.desired import Desire, desire
+from studio.load.adapters import ADAPTER_WEIGHTS
+from studio.load.job_memory import Inputs, needed
+from studio.load.project import load_project
+from studio.plan import Plan
+from studio.recording import missed
+from studio.resources import KINDS
+from studio.state.base import ACTIVE, StateReader
+from studio.workflow.places import open_state
+
+
+@dataclass(slots=True)
+class Planned:
+    """A checked project with what should be and what would happen."""
+
+    checked: Checked
+    desire: Desire
+    plan: Plan
+    state: StateReader
+
+
+def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Planned | Checked:
+    """What would happen and why; the checked project alone when it has errors. Writes nothing."""
+    checked = examine(load_project(root, environment), phases)
+    return checked if checked.errors else planned(checked)
+
+
+def planned(checked: Checked) -> Planned:
+    """What would happen to a project without errors, and why."""
+    return plan_against(checked, open_state(checked.loaded))
+
+
+def plan_against(checked: Checked, state: StateReader) -> Planned:
+    """The same against a state that is open already."""
+    defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
+    wanted = desire(checked.graph, checked.observations, defaults)
+    recorded = _recorded_state(wanted, state, checked.loaded.root)
+    inputs = Inputs(checked.loaded.root, wanted.graph.resources, wanted.observations, wanted.default_configs)
+    made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings)
+    return Planned(checked, wanted, with_memory(made, partial(needed, inputs)), state)
+
+
+def missed_gates(planned: Planned) -> list[str]:
+    """Gates that recorded evaluations of the project do not meet, in words."""
+    records = planned.state.records()
+    wanted = (records[ref] for ref in planned.desire.items if ref in records)
+    return [f"{record.ref}: {words}" for record in wanted for words in missed(record)]
+
+
+def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
+    """Records, and the artifacts whose files are still there."""
+    kinds = [kind for kind, declared in KINDS.items() if declared.compile]
+    outputs = {kind: state.outputs(kind) for kind in kinds}
+    done = [item for item in wanted.items.values() if item.fingerprint in outputs.get(item.ref.kind, ())]
+    lost = [item for item in done if not is_present(outputs[item.ref.kind][item.fingerprint], root)]
+    gone = frozenset(item.ref for item in lost)
+    missing = {item.fingerprint for item in lost}
+    artifacts = {kind: frozenset(outputs[kind]) - missing for kind in kinds}
+    under_way = frozenset((run.ref, run.fingerprint) for run in state.runs() if run.status in ACTIVE)
+    return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)
+
+
+def is_present(output: Mapping[str, Any], root: Path) -> bool:
+    """Whether what a job produced is still where it was put."""
+    location = output.get("adapter")
+    return not isinstance(location, str) or (root / location / ADAPTER_WEIGHTS).is_file()
