@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 KEYED = "mapping of names"
 """Type of a field whose keys the user chooses."""
+_SHORT_ID = re.compile(r"^([A-Z]{2,3})(\d{3})$")
+"""A rule's id without its hyphen."""
 
 
 @click.command(epilog="Example: studio explain FineTuningJob.spec.lora_config")
@@ -25,10 +27,12 @@ def command(subject: str, as_json: bool) -> None:
     from studio.report import catalogue, fields
     from studio.rules import base
 
-    rule = next((rule for rule in base.catalogue() if rule.id == subject.upper()), None)
+    wanted = _SHORT_ID.sub(r"\1-\2", subject.upper())
+    rule = next((rule for rule in base.catalogue() if rule.id == wanted), None)
     if rule:
         _echo(catalogue.rule_text(rule), catalogue.to_json(rule), as_json)
         return
+    subject = _in_full(subject)
     schema = _kind(subject)
     steps = [step for step in re.split(r"[.\[\]/]", subject)[1:] if step and not step.isdigit()]
     if not steps:
@@ -45,6 +49,22 @@ def _echo(text: str, content: Any, as_json: bool) -> None:
         options.echo_json(content)
     else:
         click.echo(text)
+
+
+def _in_full(subject: str) -> str:
+    """A field's bare name as ``Kind.spec.name``; raises UsageError when several kinds have one of that name."""
+    from studio.report import fields
+    from studio.report.schemas import kind_schema
+    from studio.resources import KINDS
+
+    if not subject.isidentifier() or subject.lower() in {kind.lower() for kind in KINDS}:
+        return subject
+    pages = [(kind, page) for kind, declared in KINDS.items() for page in fields.pages(kind_schema(declared.model))]
+    specs = [(kind, part) for kind, page in pages if page.name == "spec" for part in page.parts]
+    found = [f"{kind}.spec.{part.name}" for kind, part in specs if part.name == subject.lower()]
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} kinds have a field {subject!r}", f"studio explain {' | '.join(found)}")
+    return found[0] if found else subject
 
 
 def _kind(subject: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def test_an_empty_selection_says_so_and_an_unknown_kind_is_refused(tmp_path: Pat
     assert answer.code == 64 and "did you mean 'Dataset'?" in answer.err
 
 
-@pytest.mark.parametrize("id", ["FT-002", "ft-002", "Ft-002"])
+@pytest.mark.parametrize("id", ["FT-002", "ft-002", "Ft-002", "ft002"])
 def test_a_rule_is_explained_by_its_id(tmp_path: Path, id: str) -> None:
     answer = ask(tmp_path, "explain", id)
     assert answer.code == 0 and answer.out.startswith("FT-002  ")
@@ -64,6 +64,7 @@ def test_a_rule_is_explained_by_its_id(tmp_path: Path, id: str) -> None:
         ("Project.spec.environments.prod.patches[0].target", "Project.spec.environments.patches.target"),
         ("Project.spec.environments.patches", "Project.spec.environments.patches"),
         ("Dataset.metadata.labels.team", "Dataset.metadata.labels"),
+        ("gates", "EvaluationJob.spec.gates"),
     ],
 )
 def test_a_field_is_explained_by_its_path(tmp_path: Path, subject: str, path: str) -> None:
@@ -89,6 +90,7 @@ def test_a_kind_is_explained_by_its_name(tmp_path: Path, kind: str) -> None:
         ("Dataset.spec.type.x", "Dataset.spec.type has no field 'x'", "it is text"),
         ("Dataset.metadata.labels.team.x", "Dataset.metadata.labels has no field 'x'", "it is mapping of names"),
         ("Project.spec.environments.a.b", "Project.spec.environments has no field 'b'", "known: backend"),
+        ("num_gpu", "3 kinds have a field 'num_gpu'", "studio explain FineTuningJob.spec.num_gpu | EvaluationJob"),
         ("Dataset.spec.", "", ""),
         ("", "there is no kind ''", "known: "),
         ("\x1b[31m.x", "there is no kind", "known: "),
