@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -147,6 +148,9 @@ class StateReader(Protocol):
 
 class StateStore(StateReader, Protocol):
     """Writes, each call its own transaction, each fenced by the lease."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """The writes inside become one transaction; reads inside see them."""
 
     def save_record(self, record: Record) -> None: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class SqlState:
         self.engine = engine
         self.environment = environment
         self._lease = lease
+        self._open: Connection | None = None
 
     def lineage(self) -> Lineage:
         table = schema.environments
@@ -101,10 +102,23 @@ class SqlState:
                 connection.execute(insert(table).values(**values))
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make the writes inside one transaction: all of them happen, or none. Reads inside see them."""
+        with self._write() as connection:
+            self._open = connection
+            try:
+                yield
+            finally:
+                self._open = None
+
+    @contextmanager
     def _write(self) -> Iterator[Connection]:
         """A transaction that checks the fencing token first and counts the serial up."""
         if self._lease is None:
             raise AssertionError("this state was opened for reading")
+        if self._open is not None:
+            yield self._open
+            return
         with self.engine.begin() as connection:
             leases, environments = schema.leases, schema.environments
             held = (leases.c.environment == self.environment, leases.c.token == self._lease.token)
@@ -124,7 +138,7 @@ class SqlState:
         return next(iter(self._all(query)), None)
 
     def _all(self, query: Any) -> list[dict[str, Any]]:
-        with self.engine.connect() as connection:
+        with nullcontext(self._open) if self._open is not None else self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 

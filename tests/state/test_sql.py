@@ -200,3 +200,28 @@ def test_a_write_that_fails_leaves_nothing_behind(state: SqlState) -> None:
     with pytest.raises(Exception, match="JSON serializable"):
         state.save_record(replace(record("b"), spec={"x": object()}))
     assert list(state.records()) == [Ref("Dataset", "a")] and state.lineage() == before
+
+
+# Several writes at once
+
+
+def test_writes_together_are_one_change_and_what_is_read_inside_sees_them(state: SqlState) -> None:
+    state.save_record(record("a"))
+    before = state.lineage().serial
+    with state.together():
+        state.delete_record(Ref("Dataset", "a"))
+        state.save_record(record("b"))
+        assert [ref.name for ref in state.records()] == ["b"]
+    assert [ref.name for ref in state.records()] == ["b"]
+    assert state.lineage().serial == before + 1
+
+
+def test_of_writes_together_none_happens_when_one_fails(state: SqlState) -> None:
+    state.save_record(record("a"))
+    before = state.lineage()
+    with pytest.raises(ZeroDivisionError), state.together():
+        state.delete_record(Ref("Dataset", "a"))
+        raise ZeroDivisionError
+    assert [ref.name for ref in state.records()] == ["a"] and state.lineage() == before
+    state.save_record(record("c"))
+    assert [ref.name for ref in state.records()] == ["a", "c"]
