@@ -10,7 +10,7 @@ import click
 
 from studio import __version__
 from studio.cli import errors
-from studio.core.errors import UsageError
+from studio.cli.groups import Group
 
 GROUPS: dict[str, dict[str, str]] = {
     "Author": {
@@ -30,6 +30,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "show": "One resource in full: facts, metrics, comparison.",
         "logs": "The log of a resource's latest run.",
     },
+    "State": {
+        "state": "Look at records and edit them by hand.",
+    },
     "Environment": {
         "doctor": "Whether this machine has what jobs need.",
         "version": "Versions of studio and of what it runs on.",
@@ -40,7 +43,7 @@ GROUPS: dict[str, dict[str, str]] = {
 COMMANDS: dict[str, str] = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are modules of ``studio.cli``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -51,18 +54,6 @@ class LazyGroup(click.Group):
             return None
         command = importlib.import_module(f"studio.cli.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        word = args[0]
-        if word not in COMMANDS and not word.startswith("-") and not ctx.resilient_parsing:
-            from studio.core.suggest import nearest
-
-            meant = nearest(word, COMMANDS)
-            hint = f"did you mean 'studio {meant}'?" if meant else "'studio --help' lists the commands"
-            raise UsageError(f"there is no command {word!r}", hint)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))
@@ -86,4 +77,4 @@ def studio(ctx: click.Context) -> None:
 
 def main() -> None:
     """Entry point of the ``studio`` command."""
-    sys.exit(errors.run(lambda: studio.main(standalone_mode=False)))
+    sys.exit(errors.run(lambda: studio.main(prog_name="studio", standalone_mode=False)))

@@ -56,12 +56,7 @@ class Loaded:
 
 def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     """Read settings and manifests of ``root``; never raises for what is in the files, only for a wrong environment."""
-    _note_shipped(shipped_folder())
-    settings, problems = _settings(root)
-    chosen = _environment(settings, environment, damaged=bool(problems))
-    settings = _in_environment(settings, chosen)
-    loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
-    loaded.damaged = bool(problems)
+    loaded, chosen = _configured(root, environment)
     text = files.read_text(root, SETTINGS_FILE)
     if isinstance(text, str):
         loaded.problems += secrets_in_comments(text, SETTINGS_FILE)
@@ -75,10 +70,26 @@ def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     loaded.manifests = dict(sorted(loaded.manifests.items()))
     loaded.problems = with_lines(root, loaded.problems, NAME)
     if not loaded.manifests and not loaded.problems:
-        hint = f"add manifests below {', '.join(settings.spec.manifests)}, or run 'studio init'"
+        hint = f"add manifests below {', '.join(loaded.settings.spec.manifests)}, or run 'studio init'"
         message = "the project holds no manifest"
         loaded.problems.append(Problem(Fault.NO_MANIFEST, message, hint, Source(SETTINGS_FILE)))
     return loaded
+
+
+def load_settings(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
+    """The settings alone, for commands to which the manifests do not matter."""
+    return _configured(root, environment)[0]
+
+
+def _configured(root: Path, environment: str) -> tuple[Loaded, Environment | None]:
+    """A project before its manifests are read, and what studio.yaml says about the environment."""
+    _note_shipped(shipped_folder())
+    settings, problems = _settings(root)
+    chosen = _environment(settings, environment, damaged=bool(problems))
+    settings = _in_environment(settings, chosen)
+    loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
+    loaded.damaged = bool(problems)
+    return loaded, chosen
 
 
 def load_documents(root: Path, contents: Iterable[Any]) -> Loaded:

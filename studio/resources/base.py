@@ -7,6 +7,7 @@ What the rules check is repeated in the field's JSON schema for editors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,8 @@ from studio.core.references import Ref
 API_VERSION = "studio/v1"
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 """A DNS-like slug of at most 253 characters."""
+SLUG = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
+"""The same for texts that may end in a line break."""
 
 
 class Effect(StrEnum):

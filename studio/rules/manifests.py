@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from studio.core.findings import Severity
 from studio.load.problems import Fault
-from studio.resources.base import NAME_PATTERN
+from studio.resources.base import SLUG
 from studio.rules.base import Breach, View, faults, rule
 
 NAME = ("metadata", "name")
-SLUG = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 NAMED_ELSEWHERE = ("Adapter", "Prompt")
 """Kinds whose missing name has an id of the guide: AD-001 and PR-001."""
 

@@ -21,12 +21,17 @@ pause = time.sleep
 
 
 def open_state(loaded: Loaded) -> StateReader:
-    """The project's state, for reading; raises StudioError when studio.yaml does not reliably say where that is."""
-    if loaded.damaged:
-        raise StudioError("studio.yaml has errors", "'studio validate' shows them")
+    """The project's state, for reading."""
+    demand_whole(loaded)
     from studio.state.sql import open_reader
 
     return open_reader(state_url(loaded), loaded.root, loaded.environment)
+
+
+def demand_whole(loaded: Loaded) -> None:
+    """Raise StudioError when studio.yaml does not reliably say where state is."""
+    if loaded.damaged:
+        raise StudioError("studio.yaml has errors", "'studio validate' shows them")
 
 
 def state_url(loaded: Loaded) -> str:

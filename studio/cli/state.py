@@ -1,0 +1,135 @@
+"""``studio state``: records as they are stored, and edits by hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studio.cli import options
+from studio.cli.errors import Exit
+from studio.cli.groups import Group
+from studio.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from studio.core.references import Ref
+    from studio.state.base import Record
+
+
+@click.group(cls=Group, epilog="Example: studio state list --env prod")
+def command() -> None:
+    """Look at records and edit them by hand. Each edit holds the lock and is noted; 'studio history' shows it.
+
+    Nothing here touches what a record stands for: no file, no run, no registered model.
+    """
+
+
+@command.command("list", epilog="Example: studio state list --json | jq -r '.[].uid'")
+@options.project
+@options.as_json
+def list_records(folder: Path, environment: str, as_json: bool) -> None:
+    """What is recorded, one line each: resource, status, uid, last change."""
+    from studio.report import records
+
+    found = [*_records(folder, environment).values()]
+    if as_json:
+        options.echo_json(records.to_json(found))
+    else:
+        click.echo(records.to_text(found))
+
+
+@command.command(epilog="Example: studio state show FineTuningJob/router | jq .fingerprint")
+@click.argument("name", metavar="KIND/NAME")
+@options.project
+def show(name: str, folder: Path, environment: str) -> None:
+    """One record as JSON, with everything that is stored."""
+    from studio.cli import resource
+    from studio.report import records
+
+    found = _records(folder, environment)
+    options.echo_json(records.whole(found[resource.find(name, found, "recorded")]))
+
+
+@command.command(epilog="Example: studio state mv Dataset/tickets Dataset/support-tickets")
+@click.argument("old", metavar="KIND/OLD")
+@click.argument("new", metavar="KIND/NEW")
+@options.project
+def mv(old: str, new: str, folder: Path, environment: str) -> None:
+    """Let a record go by another name.
+
+    It keeps its uid, its runs and its outcome; records that name it name the new one. Rename the resource in the
+    manifests too, and plan finds nothing to do.
+    """
+    from studio.load.project import load_settings
+    from studio.workflow import editing
+
+    before, after = _ref(old), _ref(new)
+    editing.demand_recorded(before, _records(folder, environment))
+    loaded = load_settings(options.root_of(folder), environment)
+    summary = editing.edit(loaded, "state mv", lambda state: editing.move(state, before, after))
+    _tell(summary)
+
+
+@command.command(epilog="Example: studio state rm Dataset/tickets Prompt/route --yes")
+@click.argument("names", metavar="KIND/NAME...", nargs=-1, required=True)
+@options.project
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Also what is protected, or has a job under way.")
+def rm(names: tuple[str, ...], folder: Path, environment: str, yes: bool, force: bool) -> int:
+    """Forget resources: their records go, the things stay.
+
+    The next plan creates what a manifest still describes.
+    """
+    from studio.load.project import load_settings
+    from studio.state.moves import users
+    from studio.workflow import editing
+
+    refs = [*dict.fromkeys(map(_ref, names))]
+    records = _records(folder, environment)
+    loaded = load_settings(options.root_of(folder), environment)
+    for ref in refs:
+        editing.demand_recorded(ref, records)
+        named = [user for user in users(records.values(), ref) if user not in refs]
+        if named:
+            click.echo(f"{ref} is still named by {', '.join(map(str, named))}", err=True)
+    if not _agreed(yes, f"Forget {', '.join(map(str, refs))}?"):
+        click.echo("Nothing was changed.")
+        return Exit.FINDINGS
+    _tell(editing.edit(loaded, "state rm", lambda state: editing.forget(state, refs, force=force)))
+    return Exit.OK
+
+
+def _records(folder: Path, environment: str) -> dict[Ref, Record]:
+    """What is recorded; an edit looks first, so that a state that is not there yet is not made by looking."""
+    from studio.load.project import load_settings
+    from studio.workflow import places
+
+    return dict(places.open_state(load_settings(options.root_of(folder), environment)).records())
+
+
+def _ref(text: str) -> Ref:
+    """A resource written out: what is edited by hand is not guessed."""
+    from studio.core.references import Ref
+
+    try:
+        return Ref.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not of the form Kind/name", "'studio state list' shows the names") from error
+
+
+def _agreed(yes: bool, question: str) -> bool:
+    """Ask, unless the answer was given; without a terminal there is nobody to ask."""
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("there is no terminal to ask on", "say --yes to go ahead")
+    return click.confirm(question)
+
+
+def _tell(summary: dict[str, str]) -> None:
+    from studio.report.plain import plain
+
+    for name, words in summary.items():
+        click.echo(f"{plain(name)}: {plain(words)}")
