@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from studio import workload
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
 from studio.core.jobspec import JobSpec
 from studio.core.references import Ref
@@ -52,6 +53,7 @@ class Recorder:
             seconds=result.seconds,
             resources=spec.resources.model_dump(mode="json"),
             created_at=self.now(),
+            measures=workload.measures(spec, result.measures),
         )
         self.state.save_artifact(artifact)
         self.adopt(item, artifact)

@@ -98,6 +98,9 @@ def test_after_apply_the_plan_is_empty_and_every_record_is_complete(project: Pro
     assert set(records) == {action.ref for action in planned.plan.actions}
     assert all(record.status is RecordStatus.READY and record.uid for record in records.values())
     assert records[ROUTER].outcome["output"]["adapter"].endswith("/adapter")
+    trained = planned.state.artifact("FineTuningJob", records[ROUTER].fingerprint)
+    assert trained and trained.measures["task"] == "training"
+    assert (trained.measures["device"], trained.measures["rows"]) == ("cpu", 9)
 
 
 def test_each_job_is_submitted_once_and_after_what_it_needs(project: Project) -> None:

@@ -62,6 +62,24 @@ class Failure(Record):
     bug: bool = False
 
 
+class Measures(Record):
+    """What a job's duration depends on, as far as only the job itself knows it; 0 and "" where it has no meaning."""
+
+    device: str = ""
+    """``cpu``, or the name of the GPU."""
+    rows: int = 0
+    steps: int = 0
+    tokens: int = 0
+    parameters: int = 0
+    """Of the base model and the adapter."""
+    bytes: int = 0
+    """Of what an export stored."""
+    working_seconds: float = 0.0
+    """The part of the time that grows with the rows, over all attempts; loading and saving are not in it."""
+    earlier_seconds: float = 0.0
+    """What attempts before this one worked; the result's ``seconds`` do not hold it."""
+
+
 class JobResult(Record):
     """What a job leaves behind, written last and atomically."""
 
@@ -73,6 +91,7 @@ class JobResult(Record):
     failure: Failure | None = None
     mlflow_run_id: str = ""
     mlflow_experiment_id: str = ""
+    measures: Measures = Measures()
     started_at: str
     finished_at: str
     seconds: float

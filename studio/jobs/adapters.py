@@ -42,6 +42,11 @@ def digest(folder: Path) -> str:
     return folder_digest(_files(folder))
 
 
+def size(folder: Path) -> int:
+    """Bytes of every file of a folder; 0 without one."""
+    return sum(path.stat().st_size for path in _files(folder).values())
+
+
 def _files(folder: Path) -> dict[str, Path]:
     return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
 

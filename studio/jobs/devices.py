@@ -23,6 +23,11 @@ class Device:
     def is_cpu(self) -> bool:
         return self.name == "cpu"
 
+    @property
+    def model(self) -> str:
+        """``cpu``, or what the GPU calls itself."""
+        return "cpu" if self.is_cpu else str(torch.cuda.get_device_name(self.name))
+
 
 def choose(resources: Resources, events: EventLog) -> Device:
     """A GPU when the job asked for one and it is there; bfloat16 where supported, else float16; float32 on CPU."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import transformers
 from transformers import PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
-from studio.core.jobresult import CombinationOutput, EvaluationOutput
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, Measures
 from studio.core.jobspec import Combination, EvaluationWork, JobSpec
 from studio.core.suggest import did_you_mean
 from studio.jobs import (
@@ -57,7 +58,8 @@ class Loaded:
 
 @dataclass(slots=True)
 class Session:
-    """What all combinations of one evaluation share; ``done`` counts rows answered so far."""
+    """What all combinations of one evaluation share; ``done`` counts rows answered so far, ``parameters`` are those of
+    the largest base."""
 
     spec: JobSpec
     work: EvaluationWork
@@ -65,6 +67,8 @@ class Session:
     device: Device
     events: EventLog
     done: int = 0
+    working_seconds: float = 0.0
+    parameters: int = 0
 
     def answered(self, rows: int) -> None:
         """Tell how far the evaluation is, over all combinations."""
@@ -100,7 +104,16 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     output = EvaluationOutput(
         combinations=tuple(outputs), rows=len(questions.prompts), chart=f"{spec.run_dir}/{chart.name}"
     )
-    return Outcome(output, parent.run_id, parent.experiment_id)
+    return Outcome(output, parent.run_id, parent.experiment_id, _measures(session))
+
+
+def _measures(session: Session) -> Measures:
+    return Measures(
+        device=session.device.model,
+        rows=len(session.questions.prompts),
+        parameters=session.parameters,
+        working_seconds=session.working_seconds,
+    )
 
 
 def _questions(spec: JobSpec, work: EvaluationWork, events: EventLog) -> Questions:
@@ -161,6 +174,7 @@ def _loaded(session: Session, combination: Combination) -> Iterator[Loaded]:
     tokenizer = tokenizers.load(folder, source)
     model = models.load(Base(source, folder, _quantization(session.work, combination)), session.device, session.events)
     tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(model))
+    session.parameters = max(session.parameters, int(model.num_parameters()))
     try:
         yield Loaded(model, tokenizer)
     finally:
@@ -179,6 +193,7 @@ def _measure(session: Session, combination: Combination, loaded: Loaded) -> Meas
 
 def _answer(session: Session, loaded: Loaded) -> Measured:
     """Answers and their metrics, computed while the adapter is attached: perplexity asks the model again."""
+    started = time.perf_counter()
     model, tokenizer, questions = loaded.model, loaded.tokenizer, session.questions
     config = generation.settings(session.work.generation, tokenizer, model.generation_config)
     generated = generation.generate(model, tokenizer, questions.prompts, config, session.answered)
@@ -190,7 +205,9 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
         return scoring.mean_loss(model, encoded, int(tokenizer.pad_token_id)).nats
 
     answers = Answers(generated.texts, tuple(questions.expected), generated.seconds, loss)
-    return Measured(answers, metrics.compute(session.work.metrics, answers))
+    computed = metrics.compute(session.work.metrics, answers)
+    session.working_seconds += time.perf_counter() - started
+    return Measured(answers, computed)
 
 
 def _record(session: Session, number: int, measured: Measured, parent: TrackedRun) -> CombinationOutput:

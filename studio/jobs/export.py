@@ -12,7 +12,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
-from studio.core.jobresult import ExportOutput
+from studio.core.jobresult import ExportOutput, Measures
 from studio.core.jobspec import ExportWork, JobSpec
 from studio.core.secrets import redact
 from studio.jobs import adapters, generation, hub, locations, merge, model_card, registry, tokenizers, tracking
@@ -36,13 +36,13 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
         earlier = registry.find(tracked.client, work.model_name, spec.key)
         if earlier:
             events.write("register", f"an earlier attempt registered version {earlier}")
-            return _outcome(work, earlier, "", tracked)
+            return _outcome(work, earlier, "", tracked, Measures())
         tracked.log_params({"base_model": locations.public_name(work.model), "weights": work.weights})
         facts = model_card.provenance(spec, work)
         card = Card(model_card.text(work, facts), facts, locations.public_name(work.model))
         version, digest = WEIGHTS[work.weights](spec, work, card, tracked, events)
         events.write("register", f"{work.model_name} version {version}")
-    return _outcome(work, version, digest, tracked)
+    return _outcome(work, version, digest, tracked, Measures(device="cpu", bytes=adapters.size(spec.folder / MODEL)))
 
 
 def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> tuple[str, str]:
@@ -182,11 +182,11 @@ def _check_space(base: Path, output: Path) -> None:
         )
 
 
-def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun) -> Outcome:
+def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun, measures: Measures) -> Outcome:
     output = ExportOutput(
         model_name=work.model_name,
         model_version=version,
         uri=f"models:/{work.model_name}/{version}",
         digest=digest,
     )
-    return Outcome(output, tracked.run_id, tracked.experiment_id)
+    return Outcome(output, tracked.run_id, tracked.experiment_id, measures)

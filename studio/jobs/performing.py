@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from studio.core.errors import StudioError
-from studio.core.jobresult import Failure, JobResult
+from studio.core.jobresult import Failure, JobResult, Measures
 from studio.core.jobspec import JobSpec
 from studio.jobs import JOBS, exhaustion
 from studio.jobs.events import EventLog
@@ -37,6 +37,7 @@ def perform(spec: JobSpec, events: EventLog) -> JobResult:
         failure=failure,
         mlflow_run_id=outcome.mlflow_run_id if outcome else "",
         mlflow_experiment_id=outcome.mlflow_experiment_id if outcome else "",
+        measures=outcome.measures if outcome else Measures(),
         started_at=started.isoformat(),
         finished_at=datetime.now(UTC).isoformat(),
         seconds=time.perf_counter() - clock,

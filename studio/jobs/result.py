@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.core.atomic import write_atomically
-from studio.core.jobresult import JobResult, Output
+from studio.core.jobresult import JobResult, Measures, Output
 from studio.core.jobspec import RESULT_FILE
 
 
@@ -17,6 +17,7 @@ class Outcome:
     output: Output
     mlflow_run_id: str = ""
     mlflow_experiment_id: str = ""
+    measures: Measures = field(default_factory=Measures)
 
 
 def write_result(folder: Path, result: JobResult) -> Path:

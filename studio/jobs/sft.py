@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTTrainer
 
 from studio.core.errors import JobError
-from studio.core.jobresult import TrainingOutput
+from studio.core.jobresult import Measures, TrainingOutput
 from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import (
     adapters,
@@ -34,6 +34,7 @@ from studio.jobs import (
     training_arguments,
 )
 from studio.jobs.corpus import Corpus, Counts
+from studio.jobs.devices import Device
 from studio.jobs.events import EventLog
 from studio.jobs.models import Base
 from studio.jobs.progress import ProgressCallback
@@ -54,6 +55,7 @@ class Setup:
     counts: Counts
     folder: Path
     parameters: tuple[int, int]
+    device: Device
 
 
 def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
@@ -78,7 +80,7 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
     shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
     events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")
     output = _output(spec, work, setup, digest, metrics)
-    return Outcome(output, run.run_id if run else "", run.experiment_id if run else "")
+    return Outcome(output, run.run_id if run else "", run.experiment_id if run else "", _measures(setup, progress))
 
 
 def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
@@ -101,7 +103,7 @@ def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
         trainer.train_dataset, len(texts.train), int(tokenizer.eos_token_id), arguments.config.packing
     )
     corpus.report(counts, events)
-    return Setup(trainer, tokenizer, texts, counts, folder, parameters)
+    return Setup(trainer, tokenizer, texts, counts, folder, parameters, device)
 
 
 def _trainer(model: Any, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, texts: Corpus) -> SFTTrainer:
@@ -197,6 +199,18 @@ def _params(work: TrainingWork, setup: Setup) -> dict[str, Any]:
         **tracking.flat(work.training_arguments, "arguments"),
         **tracking.flat(work.model_quantization or {}, "quantization"),
     }
+
+
+def _measures(setup: Setup, progress: ProgressCallback) -> Measures:
+    return Measures(
+        device=setup.device.model,
+        rows=len(setup.texts.train),
+        steps=setup.trainer.state.global_step,
+        tokens=setup.counts.tokens,
+        parameters=setup.parameters[0],
+        working_seconds=progress.trained,
+        earlier_seconds=progress.clock.earlier,
+    )
 
 
 def _output(spec: JobSpec, work: TrainingWork, setup: Setup, digest: str, metrics: dict[str, float]) -> TrainingOutput:

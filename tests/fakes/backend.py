@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
-from studio.core.jobresult import CombinationOutput, EvaluationOutput, ExportOutput, JobResult, Output, TrainingOutput
+from studio.core.jobresult import (
+    CombinationOutput,
+    EvaluationOutput,
+    ExportOutput,
+    JobResult,
+    Measures,
+    Output,
+    TrainingOutput,
+)
 from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, TrainingWork
 
 Ends = Callable[[JobSpec], JobStatus]
@@ -72,6 +80,7 @@ class CountingBackend:
             attempt=spec.attempt,
             fingerprint=spec.fingerprint,
             output=self._output(spec),
+            measures=Measures(device="cpu", rows=9, working_seconds=0.5),
             started_at="2026-01-01T00:00:00Z",
             finished_at="2026-01-01T00:00:01Z",
             seconds=1.0,

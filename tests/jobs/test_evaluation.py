@@ -48,6 +48,13 @@ def test_an_adapter_is_compared_with_its_base(make_spec: MakeSpec, router: str) 
     assert [(e.step, e.total) for e in events(spec) if e.phase == "evaluate"] == [(25, 50), (50, 50)]
 
 
+def test_it_measures_what_its_duration_depends_on(make_spec: MakeSpec, router: str) -> None:
+    result = perform(make_spec(evaluation(router, metrics=["exact_match"])))
+    told = result.measures
+    assert (told.device, told.rows) == ("cpu", 25) and told.parameters > 50_000
+    assert 0 < told.working_seconds < result.seconds
+
+
 def test_mlflow_holds_one_run_per_combination_under_one_parent(make_spec: MakeSpec, router: str) -> None:
     from mlflow.tracking import MlflowClient
 

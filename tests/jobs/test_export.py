@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from studio.core.jobresult import EvaluationOutput, ExportOutput, JobResult
+from studio.core.jobresult import EvaluationOutput, ExportOutput, JobResult, Measures
 from studio.core.jobspec import JobSpec
 
 from .test_evaluation import table
@@ -86,6 +86,14 @@ def test_a_retried_export_registers_once(make_spec: MakeSpec, router: str) -> No
     assert "an earlier attempt registered version 1" in messages(spec)
     _, other = exported(make_spec(export(router), "other"))
     assert other.model_version == "2"
+
+
+def test_it_measures_what_it_stored_unless_an_earlier_attempt_did_the_work(make_spec: MakeSpec, router: str) -> None:
+    spec = make_spec(export(router))
+    stored = perform(spec).measures
+    sizes = [path.stat().st_size for path in (spec.folder / "model").rglob("*") if path.is_file()]
+    assert (stored.device, stored.bytes) == ("cpu", sum(sizes))
+    assert perform(spec.model_copy(update={"attempt": 2})).measures == Measures()
 
 
 def test_a_model_without_adapter_is_exported_as_it_is(make_spec: MakeSpec, tiny_model: Path) -> None:

@@ -63,6 +63,10 @@ def test_a_training_leaves_an_adapter_a_curve_metrics_and_events(make_spec: Make
     steps = [event.step for event in events(spec) if event.loss is not None and event.phase == "train"]
     assert steps == list(range(1, 11))
     assert result.mlflow_run_id and result.mlflow_experiment_id
+    told = result.measures
+    assert (told.device, told.rows, told.steps, told.earlier_seconds) == ("cpu", 20, 10, 0.0)
+    assert told.parameters == made.metrics["total_parameters"] and told.tokens > 100
+    assert 0 < told.working_seconds < result.seconds
     assert not (spec.folder / "checkpoints").exists()
 
 
@@ -247,9 +251,10 @@ def test_a_killed_training_resumes_where_it_was(make_spec: MakeSpec) -> None:
     torn.mkdir()
     (torn / "trainer_state.json").write_text("{")
 
-    resumed = output(spec.model_copy(update={"attempt": 2}))
+    resumed = perform(spec.model_copy(update={"attempt": 2}))
     assert "resuming at step" in messages(spec)
-    assert resumed.digest == straight.digest
+    assert isinstance(resumed.output, TrainingOutput) and resumed.output.digest == straight.digest
+    assert 0 < resumed.measures.earlier_seconds < resumed.measures.working_seconds
     assert resumed.metrics["train_loss"] == pytest.approx(straight.metrics["train_loss"], rel=0.01)
     assert statuses(spec) == ["FINISHED", "KILLED"]
 
