@@ -255,7 +255,7 @@ def test_a_killed_training_resumes_where_it_was(make_spec: MakeSpec) -> None:
     assert "resuming at step" in messages(spec)
     assert isinstance(resumed.output, TrainingOutput) and resumed.output.digest == straight.digest
     assert 0 < resumed.measures.earlier_seconds < resumed.measures.working_seconds
-    assert resumed.metrics["train_loss"] == pytest.approx(straight.metrics["train_loss"], rel=0.01)
+    assert resumed.output.metrics["train_loss"] == pytest.approx(straight.metrics["train_loss"], rel=0.01)
     assert statuses(spec) == ["FINISHED", "KILLED"]
 
 
