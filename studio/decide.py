@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
-from studio.desired import Desire, Desired
+from studio.desired import REGISTRY, Desire, Desired
 from studio.diff import Change, compare_inputs, compare_parts, stored
 from studio.load.settings import Project
 from studio.plan import NAMED, RUNS, Action, Plan, Verb, leading
@@ -97,7 +97,7 @@ def _because(changes: tuple[Change, ...]) -> str:
 
 
 def _is_hash(change: Change) -> bool:
-    return change.path == "content" or "/" in change.path.split(".")[0]
+    return change.path in ("content", REGISTRY) or "/" in change.path.split(".")[0]
 
 
 def _show(value: Any) -> str:

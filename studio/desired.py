@@ -8,7 +8,7 @@ added to a kind later changes no old fingerprint.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from studio.core.fingerprints import canonical, digest
@@ -22,6 +22,9 @@ from studio.resources.config import Config
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 from studio.resources.prompt import Prompt, PromptFacts
+
+REGISTRY = "registry"
+"""Label of the input that says where an export goes, where that is not the project's own registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Desire:
     defaults: Mapping[Ref, Resource]
     items: dict[Ref, Desired]
     default_configs: configs.Defaults
+    registries: Mapping[Ref, str] = field(default_factory=dict)
+    """Exports that leave for another registry than the project's own, and the hash of that registry's identity."""
 
     def config(self, type: str, value: ConfigValue, family: str) -> tuple[str, dict[str, Any]]:
         """Label and content of the configuration in force for a job's field; an absent default is empty."""
@@ -59,9 +64,15 @@ class Desire:
         return facts.family if isinstance(facts, ModelFacts) else ""
 
 
-def desire(graph: Graph, observations: Mapping[Ref, Observation], defaults: Mapping[Ref, Resource]) -> Desire:
+def desire(
+    graph: Graph,
+    observations: Mapping[Ref, Observation],
+    defaults: Mapping[Ref, Resource],
+    registries: Mapping[Ref, str] | None = None,
+) -> Desire:
     """Fingerprint a project that has no errors."""
-    found = Desire(graph, observations, defaults, {}, configs.defaults(graph.resources, defaults))
+    known = configs.defaults(graph.resources, defaults)
+    found = Desire(graph, observations, defaults, {}, known, registries or {})
     for ref in graph.order():
         resource = graph.resources[ref]
         payload, inputs = _payload(resource, found)
@@ -81,7 +92,11 @@ def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[st
         inputs["content"] = digest(content)
     if isinstance(resource, Prompt):  # its templates are its content, written or generated
         spec = {}
-    return {"kind": resource.kind, "spec": spec, "content": content}, inputs
+    payload: dict[str, Any] = {"kind": resource.kind, "spec": spec, "content": content}
+    registry = found.registries.get(resource.ref)
+    if registry:  # the same model in another place is another outcome
+        inputs[REGISTRY] = payload[REGISTRY] = registry
+    return payload, inputs
 
 
 def _config_payload(type: str, content: dict[str, Any]) -> dict[str, Any]:

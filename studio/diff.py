@@ -8,6 +8,7 @@ from typing import Any
 
 from studio.core.findings import Path, format_path
 from studio.core.fingerprints import canonical
+from studio.desired import REGISTRY
 from studio.resources.base import Effect, Part, effects
 
 
@@ -27,6 +28,8 @@ _REASONS = {
     Effect.PLACEMENT: "applies to the next run",
     Effect.DESCRIPTIVE: "recorded in place",
 }
+PLACES = {REGISTRY: "it goes to another registry than before"}
+"""Inputs that are places, and what a change of them means. Their hashes are not shown: an address may be secret."""
 ABSENT = None
 NULL = "null"
 """How a null that came or went is told: it is part of a configuration's content."""
@@ -54,6 +57,9 @@ def compare_inputs(old: Mapping[str, str], new: Mapping[str, str]) -> list[Chang
     for label in sorted({*old, *new}):
         before, after = old.get(label), new.get(label)
         if before == after:
+            continue
+        if label in PLACES:
+            found.append(Change(label, Effect.OUTCOME, PLACES[label]))
             continue
         reason = "the content changed" if label == "content" else _upstream_reason(before, after)
         found.append(Change(label, Effect.OUTCOME, reason, _short(before), _short(after)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +11,19 @@ from typing import Any
 
 from studio.checking import Checked, examine
 from studio.core.findings import OFFLINE, Phase
+from studio.core.fingerprints import digest
+from studio.core.references import Ref
 from studio.decide import Recorded, make_plan, with_memory
-from studio.desired import Desire, desire
+from studio.desired import REGISTRY, Desire, desire
+from studio.diff import stored
+from studio.load import destinations
 from studio.load.adapters import ADAPTER_WEIGHTS
 from studio.load.job_memory import Inputs, needed
 from studio.load.project import load_project
 from studio.plan import Plan
 from studio.recording import missed
 from studio.resources import KINDS
+from studio.resources.model_export import ModelExport
 from studio.state.base import ACTIVE, StateReader
 from studio.workflow.places import open_state
 
@@ -46,7 +52,7 @@ def planned(checked: Checked) -> Planned:
 def plan_against(checked: Checked, state: StateReader) -> Planned:
     """The same against a state that is open already."""
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
-    wanted = desire(checked.graph, checked.observations, defaults)
+    wanted = desire(checked.graph, checked.observations, defaults, _registries(checked, state))
     recorded = _recorded_state(wanted, state, checked.loaded.root)
     inputs = Inputs(checked.loaded.root, wanted.graph.resources, wanted.observations, wanted.default_configs)
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings)
@@ -58,6 +64,19 @@ def missed_gates(planned: Planned) -> list[str]:
     records = planned.state.records()
     wanted = (records[ref] for ref in planned.desire.items if ref in records)
     return [f"{record.ref}: {words}" for record in wanted for words in missed(record)]
+
+
+def _registries(checked: Checked, state: StateReader) -> dict[Ref, str]:
+    """Where each export goes, hashed. Where the variable with the address is not set, as in a pull request from a fork,
+    an export is taken to go where its record says."""
+    exports = [ref for ref, each in checked.graph.resources.items() if isinstance(each, ModelExport)]
+    tracking = checked.loaded.settings.spec.mlflow
+    identity = destinations.registry(tracking, checked.loaded.root, os.environ) if exports else ""
+    if identity is not None:
+        return dict.fromkeys(exports, digest(identity)) if identity else {}
+    records, unknown = state.records(), digest(stored(tracking))
+    past = {ref: records[ref].inputs.get(REGISTRY, "") if ref in records else unknown for ref in exports}
+    return {ref: known for ref, known in past.items() if known}
 
 
 def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
