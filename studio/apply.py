@@ -1,54 +1,32 @@
 """The loop: unblocked actions, submit, wait for any, record, unblock.
 
 A failed action blocks only what depends on it. Before a job is submitted its intent is committed; after a crash the
-intent is resolved by asking the backend for the key, never by submitting twice.
+intent is resolved by asking the backend for the key, never by submitting twice. A backend that does not answer about
+one job holds up no other, and a job that nobody can ask about is never called failed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Protocol
 
-from studio.backends.base import Backend, Handle, JobState, JobStatus
-from studio.compile import Target, compile_job, job_key
-from studio.core.errors import StudioError
-from studio.core.jobspec import Event, JobSpec
+from studio.backends.base import Backend, JobState, JobStatus
+from studio.compile import Target
+from studio.core.errors import BackendError, StudioError
+from studio.core.jobspec import Event
 from studio.core.references import Ref
 from studio.desired import Desire, Desired
+from studio.flight import Flight
+from studio.outcome import FAILURES, UNBLOCKS, Ending, Outcome
+from studio.patience import DEADLINE_SECONDS, Patience
 from studio.plan import Action, Plan, Verb
 from studio.recording import Recorder
-from studio.resources.model_export import ModelExport
-from studio.state.base import ACTIVE, Artifact, Run, RunStatus, StateStore
+from studio.room import Room
+from studio.state.base import Artifact, StateStore
+from studio.submission import ENDED, Submitter, UncertainError
 
-
-class Ending(StrEnum):
-    """How an action ended."""
-
-    DONE = "done"
-    REUSED = "reused"
-    FAILED = "failed"
-    BLOCKED = "blocked"
-    HELD = "held back"
-    SKIPPED = "nothing to do"
-    MISSED = "done, gate missed"
-
-
-UNBLOCKS = frozenset({Ending.DONE, Ending.REUSED, Ending.SKIPPED, Ending.MISSED})
-"""Endings after which dependants go on; a missed gate holds back only the exports that require it."""
 IMPROVE = "improve the model or the gate, then apply again"
-FINE = UNBLOCKS - {Ending.MISSED}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One action's end: what happened, in words, and what to do next."""
-
-    action: Action
-    ending: Ending
-    message: str = ""
-    hint: str = ""
 
 
 class Watcher(Protocol):
@@ -61,6 +39,16 @@ class Watcher(Protocol):
     def progressed(self, action: Action, event: Event) -> None: ...
 
     def finished(self, outcome: Outcome) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an apply goes about it."""
+
+    fail_fast: bool = False
+    """Start nothing new after the first failure; what runs is waited for."""
+    detach: bool = False
+    """Wait for no job: begin what can begin now, and leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +67,7 @@ class Tools:
     present: Callable[[Artifact], bool]
     parallelism: int = 4
     poll_seconds: float = 0.5
-
-
-@dataclass(slots=True)
-class Flight:
-    """A job under way."""
-
-    action: Action
-    item: Desired
-    spec: JobSpec
-    run: Run
-    handle: Handle
-    last: float = 0.0
-    """Time of the latest event shown; events of an earlier attempt are older than the submission."""
+    manner: Manner = Manner()
 
 
 @dataclass(slots=True)
@@ -102,186 +78,203 @@ class Loop:
     plan: Plan
     outcomes: dict[Ref, Outcome] = field(default_factory=dict)
     flights: dict[Ref, Flight] = field(default_factory=dict)
+    waiting: dict[Ref, Action] = field(default_factory=dict)
+    """What has not begun yet."""
     blockers: dict[Ref, Ref] = field(default_factory=dict)
     """What is blocked, and the failure at the root of it."""
+    silences: dict[Ref, Patience] = field(default_factory=dict)
+    """What could not begin because the backend did not answer."""
+    met: set[Ref] = field(default_factory=set)
+    """Jobs of which it is known that no earlier apply left them running."""
     told: set[Ref] = field(default_factory=set)
     """What waits for room, and was said to."""
+    room: Room = field(init=False)
+    submitter: Submitter = field(init=False)
+
+    def __post_init__(self) -> None:
+        tools = self.tools
+        self.room = Room(tools.backend, tools.parallelism)
+        self.submitter = Submitter(tools.desire, tools.target, tools.state, tools.backend, tools.now)
 
     def run(self) -> dict[Ref, Outcome]:
-        waiting = {action.ref: action for action in self.plan.actions}
-        while waiting or self.flights:
-            begun = [ref for ref, action in waiting.items() if self._unblocked(action) and self._try(action)]
+        self.waiting = {action.ref: action for action in self.plan.actions}
+        while self.waiting or self.flights:
+            self.room.renew()
+            begun = [ref for ref, action in self.waiting.items() if self._unblocked(action) and self._try(action)]
             for ref in begun:
-                del waiting[ref]
-            landed = self._land()
-            if not begun and not landed:
-                self.tools.sleep(self.tools.poll_seconds)
+                del self.waiting[ref]
+            if self._land() or begun:
+                continue
+            if self.tools.manner.detach:
+                break
+            self.tools.sleep(self.tools.poll_seconds)
         return self.outcomes
-
-    def _try(self, action: Action) -> bool:
-        """Begin an action unless its job must wait: for room, or for the same work that is under way."""
-        if action.dispatches:
-            if any(flight.action.fingerprint == action.fingerprint for flight in self.flights.values()):
-                return False
-            if not self._room(action):
-                if action.ref not in self.told:
-                    self.told.add(action.ref)
-                    self.tools.watcher.waiting(action, "waits for free CPU, memory or GPU")
-                return False
-        self._begin(action)
-        return True
 
     def _unblocked(self, action: Action) -> bool:
         return all(need in self.outcomes for need in action.needs)
 
-    def _room(self, action: Action) -> bool:
-        """Whether the job may start now. What could never start here is let through, to fail with the reason."""
-        if len(self.flights) >= self.tools.parallelism:
-            return False
-        asked = action.resources
-        if asked is None or (not self.flights and asked.gpu > self.tools.backend.total().gpu):
-            return True
-        return self.tools.backend.capacity().fits(asked) or self._in_flight_elsewhere(action)
-
-    def _in_flight_elsewhere(self, action: Action) -> bool:
-        """A job that an earlier apply left running takes no new room."""
-        item = self.tools.desire.items[action.ref]
-        earlier = next(iter(self.tools.state.attempts(job_key(item))), None)
-        return bool(earlier and earlier.status in ACTIVE and self.tools.backend.find(earlier.key, earlier.attempt))
-
-    def _begin(self, action: Action) -> None:
+    def _try(self, action: Action) -> bool:
+        """Begin an action; False while it must wait: for room, for the backend, or for the same work under way."""
         failed = [need for need in action.needs if self.outcomes[need].ending not in UNBLOCKS]
         if failed:
             self.blockers[action.ref] = self.blockers.get(failed[0], failed[0])
             self._end(action, Ending.BLOCKED, f"by {self.blockers[action.ref]}")
-            return
+            return True
+        if action.verb is not Verb.NONE and (failure := self._first_failure()):
+            self._end(action, Ending.UNSTARTED, f"because of {failure}")
+            return True
+        silence = self.silences.get(action.ref)
+        if silence and not silence.is_due:
+            return False
+        try:
+            return self._begin(action)
+        except BackendError as error:
+            return self._unheard(action, error)
+
+    def _first_failure(self) -> Ref | None:
+        """What failed first, where that is a reason to start nothing new."""
+        if not self.tools.manner.fail_fast:
+            return None
+        new = (o for o in self.outcomes.values() if o.ending in FAILURES and o.action.verb is not Verb.NONE)
+        return next((outcome.action.ref for outcome in new), None)
+
+    def _begin(self, action: Action) -> bool:
         item = self.tools.desire.items[action.ref]
         if action.verb is Verb.NONE:
             self._done(action, Ending.SKIPPED)
-        elif action.dispatches:
-            self._dispatch(action, item)
-        elif action.verb is Verb.REUSE:
-            self._reuse(action, item)
+        elif action.dispatches or action.verb is Verb.REUSE:
+            return self._work(action, item)
         else:
             self.tools.recorder.register(item)
             self._done(action, Ending.DONE)
+        return True
 
-    def _reuse(self, action: Action, item: Desired) -> None:
-        artifact = self.tools.state.artifact(item.ref.kind, item.fingerprint)
-        held = self._held_back(item)
+    def _work(self, action: Action, item: Desired) -> bool:
+        """Have a job's work done: by taking over what was done before, by attaching, or by starting it."""
+        if any(flight.action.fingerprint == action.fingerprint for flight in self.flights.values()):
+            return False
+        if action.ref not in self.met:
+            if self._is_settled(action, item) or self._attach(action, item):
+                return True
+            self.met.add(action.ref)
+        asked = action.resources
+        lacking = self.room.lacking(asked, len(self.flights)) if asked else ""
+        if lacking:
+            if action.ref not in self.told:
+                self.told.add(action.ref)
+                self.tools.watcher.waiting(action, f"waits for {lacking}")
+            return False
+        if not self._is_settled(action, item):  # the same work may have ended while this one waited for room
+            self._start(action, item)
+        return True
+
+    def _is_settled(self, action: Action, item: Desired) -> bool:
+        """Whether no job is needed: an export is held back, or the work was done before."""
+        held = self.tools.recorder.held_back(item)
         if held:
             self._end(action, Ending.HELD, held, IMPROVE)
-        elif artifact is None:
-            self._dispatch(action, item)
-        else:
-            self._adopt(action, item, artifact)
-
-    def _adopt(self, action: Action, item: Desired, artifact: Artifact) -> None:
+            return True
+        artifact = self.tools.state.artifact(item.ref.kind, item.fingerprint)
+        if artifact is None or not self.tools.present(artifact):
+            return False
         self.tools.recorder.adopt(item, artifact)
         self._done(action, Ending.REUSED, f"from run {artifact.run_key}")
+        return True
 
-    def _dispatch(self, action: Action, item: Desired) -> None:
-        held = self._held_back(item)
-        if held:
-            self._end(action, Ending.HELD, held, IMPROVE)
-            return
-        artifact = self.tools.state.artifact(item.ref.kind, item.fingerprint)
-        if artifact and self.tools.present(artifact):
-            self._adopt(action, item, artifact)  # the same work was done since the plan was made
-            return
-        try:
-            self.flights[action.ref] = self._submit(action, item)
-        except StudioError as error:
-            self.tools.recorder.fail(item, error.message)
-            self._end(action, Ending.FAILED, error.message, error.hint)
+    def _attach(self, action: Action, item: Desired) -> bool:
+        job = self.submitter.attach(item)
+        if job is None:
+            return False
+        self.flights[action.ref] = Flight(action, item, job, Patience(self.tools.clock), attached=True)
+        self.tools.watcher.started(action, f"attached to the running job {job.spec.key}")
+        return True
 
-    def _submit(self, action: Action, item: Desired) -> Flight:
+    def _start(self, action: Action, item: Desired) -> None:
         tools = self.tools
-        earlier = next(iter(tools.state.attempts(job_key(item))), None)
-        if earlier and earlier.status in ACTIVE:
-            spec = compile_job(item, tools.desire, tools.target, tools.state, earlier.attempt)
-            handle = tools.backend.find(spec.key, spec.attempt)
-            if handle and self._is_worth_attaching(earlier, handle):
-                tools.watcher.started(action, f"attached to the running job {spec.key}")
-                return Flight(action, item, spec, earlier, handle)
-            if handle:
-                spec = compile_job(item, tools.desire, tools.target, tools.state, earlier.attempt + 1)
-        else:
-            attempt = max(earlier.attempt if earlier else 0, tools.backend.attempts(job_key(item))) + 1
-            spec = compile_job(item, tools.desire, tools.target, tools.state, attempt)
-        run = self._intent(item, spec)
-        tools.state.save_run(run)
         try:
-            handle = tools.backend.submit(spec)
-        except StudioError as error:
-            tools.state.save_run(replace(run, status=RunStatus.FAILED, finished_at=tools.now(), error=error.message))
+            spec = self.submitter.compiled(item)
+        except BackendError:
             raise
-        run = replace(run, status=RunStatus.SUBMITTED, handle=handle.details)
-        tools.state.save_run(run)
-        tools.watcher.started(action, f"started as {spec.key}")
-        return Flight(action, item, spec, run, handle, last=tools.clock())
-
-    def _is_worth_attaching(self, run: Run, handle: Handle) -> bool:
-        """A job that was killed while nobody watched left nothing to record but that; it is resumed at once."""
-        status = self.tools.backend.poll(handle)
-        if status.state is JobState.RUNNING or status.result:
-            return True
-        ended = replace(run, status=RunStatus.FAILED, finished_at=self.tools.now(), error=status.message)
-        self.tools.state.save_run(ended)
-        return False
-
-    def _intent(self, item: Desired, spec: JobSpec) -> Run:
-        tools = self.tools
-        return Run(
-            spec.key, spec.attempt, tools.target.environment, item.ref, item.fingerprint, tools.backend.name,
-            RunStatus.INTENT, submitted_at=tools.now(),
-        )  # fmt: skip
+        except StudioError as error:
+            self._fail(action, item, error)
+            return
+        try:
+            job = self.submitter.start(item, spec)
+        except UncertainError as error:
+            self._end(action, Ending.LOST, error.message, error.hint)
+        except BackendError as error:
+            self._fail(action, item, error)
+        else:
+            self.room.take(spec.resources)
+            self.flights[action.ref] = Flight(action, item, job, Patience(tools.clock))
+            tools.watcher.started(action, f"started as {spec.key}")
 
     def _land(self) -> bool:
-        """Poll every job once; whether any has ended."""
+        """Look at every job once; whether any has ended."""
         ended = False
         for ref, flight in list(self.flights.items()):
-            status = self.tools.backend.poll(flight.handle)
-            if status.progress and status.progress.time > flight.last:
-                flight.last = status.progress.time
-                self.tools.watcher.progressed(flight.action, status.progress)
-            if status.state is not JobState.RUNNING:
+            silent = flight.silence is not None
+            status = flight.look(self.tools.backend)
+            if flight.silence and not silent:
+                message = f"no answer about its job: {flight.silence.message}; it is asked again"
+                self.tools.watcher.waiting(flight.action, message)
+            if status and (event := flight.news(status)):
+                self.tools.watcher.progressed(flight.action, event)
+            if flight.is_lost or (status and status.state is not JobState.RUNNING):
                 del self.flights[ref]
                 self._landed(flight, status)
                 ended = True
         return ended
 
-    def _landed(self, flight: Flight, status: JobStatus) -> None:
-        tools, run = self.tools, flight.run
-        if status.state is JobState.SUCCEEDED and status.result:
-            tools.recorder.succeed(flight.item, flight.spec, status.result)
-            tools.state.save_run(replace(run, status=RunStatus.SUCCEEDED, finished_at=tools.now()))
-            self._done(flight.action, Ending.DONE)
+    def _landed(self, flight: Flight, status: JobStatus | None) -> None:
+        tools, job, action = self.tools, flight.job, flight.action
+        if status is None:
+            silence = flight.silence.message if flight.silence else ""
+            message = f"the backend has not answered for {_minutes(DEADLINE_SECONDS)}: {silence}"
+            self._end(action, Ending.LOST, message, "its job may still run; the next apply attaches to it", flight)
             return
-        ending = RunStatus.CANCELLED if status.state is JobState.CANCELLED else RunStatus.FAILED
+        closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
+        if status.state is JobState.SUCCEEDED and status.result:
+            tools.recorder.succeed(flight.item, job.spec, status.result)
+            tools.state.save_run(closed)
+            self._done(action, Ending.DONE, flight=flight)
+            return
         tools.recorder.fail(flight.item, status.message)
-        tools.state.save_run(replace(run, status=ending, finished_at=tools.now(), error=status.message))
-        self._end(flight.action, Ending.FAILED, status.message, status.hint)
+        tools.state.save_run(closed)
+        ending = Ending.CANCELLED if status.state is JobState.CANCELLED else Ending.FAILED
+        self._end(action, ending, status.message, status.hint, flight)
 
-    def _done(self, action: Action, ending: Ending, message: str = "") -> None:
+    def _unheard(self, action: Action, error: BackendError) -> bool:
+        """The backend did not answer before anything was started: ask again later, up to a point."""
+        silence = self.silences.setdefault(action.ref, Patience(self.tools.clock))
+        if silence.was_ignored():
+            self.tools.watcher.waiting(action, f"waits for the backend: {error.message}")
+        if not silence.is_exhausted:
+            return False
+        message = f"the backend has not answered for {_minutes(DEADLINE_SECONDS)}: {error.message}"
+        self._end(action, Ending.LOST if action.attaches else Ending.FAILED, message, error.hint)
+        return True
+
+    def _fail(self, action: Action, item: Desired, error: StudioError) -> None:
+        self.tools.recorder.fail(item, error.message)
+        self._end(action, Ending.FAILED, error.message, error.hint)
+
+    def _done(self, action: Action, ending: Ending, message: str = "", flight: Flight | None = None) -> None:
         """A good end, unless it is an evaluation whose gates are not met."""
         missed = self.tools.recorder.missed_gates(action.ref)
         if missed:
-            self._end(action, Ending.MISSED, "; ".join(missed), IMPROVE)
+            self._end(action, Ending.MISSED, "; ".join(missed), IMPROVE, flight)
         else:
-            self._end(action, ending, message)
+            self._end(action, ending, message, flight=flight)
 
-    def _held_back(self, item: Desired) -> str:
-        """Why an export must not happen: a required evaluation misses a gate."""
-        if not isinstance(item.resource, ModelExport):
-            return ""
-        for name in item.resource.spec.requires:
-            missed = self.tools.recorder.missed_gates(Ref("EvaluationJob", name))
-            if missed:
-                return f"EvaluationJob/{name} misses a gate: {'; '.join(missed)}"
-        return ""
-
-    def _end(self, action: Action, ending: Ending, message: str = "", hint: str = "") -> None:
-        outcome = Outcome(action, ending, message, hint)
+    def _end(
+        self, action: Action, ending: Ending, message: str = "", hint: str = "", flight: Flight | None = None
+    ) -> None:
+        attached = flight is not None and flight.attached
+        outcome = Outcome(action, ending, message, hint, attached, has_log=flight is not None)
         self.outcomes[action.ref] = outcome
         self.tools.watcher.finished(outcome)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -13,8 +13,10 @@ from studio.core.references import Ref
 from studio.desired import Desired
 from studio.diff import stored
 from studio.load.observation import Facts, Unusable
+from studio.resources.base import Resource
 from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
 from studio.resources.model import UNRECORDED
+from studio.resources.model_export import ModelExport
 from studio.state.base import Artifact, Record, RecordStatus, StateStore
 
 
@@ -67,6 +69,10 @@ class Recorder:
         record = self.records.get(ref)
         return missed(record) if record else []
 
+    def held_back(self, item: Desired) -> str:
+        """Why an export must not happen now: a gate that it requires is missed; "" when nothing is in its way."""
+        return held_back(item.resource, self.records)
+
     def _record(self, item: Desired) -> Record:
         resource, before = item.resource, self.records.get(item.ref)
         facts = item.facts
@@ -105,6 +111,16 @@ def missed(record: Record) -> list[str]:
     """The recorded verdicts that are not met, in words."""
     verdicts = record.outcome.get("verdicts", [])
     return [str(Verdict(**verdict)) for verdict in verdicts if not verdict["passed"]]
+
+
+def held_back(resource: Resource, records: Mapping[Ref, Record]) -> str:
+    """Why an export must not happen as things are recorded; "" when nothing is in its way."""
+    for name in resource.spec.requires if isinstance(resource, ModelExport) else ():
+        required = records.get(Ref("EvaluationJob", name))
+        conditions = missed(required) if required else []
+        if conditions:
+            return f"EvaluationJob/{name} misses a gate: {'; '.join(conditions)}"
+    return ""
 
 
 def _named(measured: tuple[CombinationOutput, ...], job: EvaluationJob) -> tuple[CombinationOutput, ...]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from studio.apply import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.backends.base import Capacity
 from studio.core.errors import BackendError, LeaseLostError, StalePlanError
 from studio.core.jobspec import EvaluationWork, Event, ExportWork
 from studio.core.references import Ref
+from studio.outcome import Ending, Outcome
 from studio.plan import Action, Verb
 from studio.state import lease
 from studio.state.base import RecordStatus, RunStatus

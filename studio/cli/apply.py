@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from studio.core.errors import StalePlanError
 from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
+    from studio.apply import Manner
+    from studio.report.advice import Here
     from studio.workflow.planning import Planned
 
 
@@ -27,16 +28,24 @@ if TYPE_CHECKING:
 @click.option(
     "--parallelism", default=4, show_default=True, type=click.IntRange(1, 1000), help="Jobs at the same time."
 )
+@click.option(
+    "--keep-going/--fail-fast",
+    default=True,
+    help="After a failure, go on with what does not depend on it, or start nothing new.  [default: keep going]",
+)
+@click.option("--detach", is_flag=True, help="Start what can start now, and leave; the next apply goes on.")
 @click.pass_context
 def command(
     context: click.Context, plan_file: Path | None, folder: Path, environment: str, yes: bool, online: bool,
-    parallelism: int,
+    parallelism: int, keep_going: bool, detach: bool,
 ) -> int:  # fmt: skip
     """Make what the manifests say: register resources, run the jobs whose outcome is not there yet.
 
     With PLAN, a file of 'studio plan --out', it does exactly that without asking, or refuses with exit code 4.
+    A job that fails holds up only what depends on it.
     Ctrl-C stops waiting, not training: the next apply attaches again.
     """
+    from studio.apply import Manner
     from studio.checking import Checked
     from studio.report import findings, plans
     from studio.saved_plan import demand_same, read
@@ -61,7 +70,8 @@ def command(
     if asked and not click.confirm("\nApply this plan?"):
         click.echo("Nothing was applied.")
         return Exit.FINDINGS
-    return _apply(planned, parallelism, agreed=bool(asked or saved))
+    manner = Manner(fail_fast=not keep_going, detach=detach)
+    return _apply(planned, parallelism, manner, options.here(folder, environment), agreed=bool(asked or saved))
 
 
 def _environment(saved: dict[str, Any], context: click.Context) -> str:
@@ -81,19 +91,24 @@ def _nothing_to_do(planned: Planned) -> int:
     return Exit.FINDINGS if missed else Exit.OK
 
 
-def _apply(planned: Planned, parallelism: int, *, agreed: bool) -> int:
+def _apply(planned: Planned, parallelism: int, manner: Manner, here: Here, *, agreed: bool) -> int:
+    from studio.cli.interrupts import Interrupts
     from studio.cli.progress import Display
     from studio.report import outcomes
     from studio.workflow import applying
 
     click.echo()
-    with Display(sys.stdout.isatty()) as display:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what CI sends: stop waiting, leave jobs running
+    with (
+        Display(sys.stdout.isatty()) as display,
+        Interrupts(lambda: outcomes.abandoned(display.running, here)),
+    ):
         try:
-            applied = applying.apply(planned, display, parallelism, agreed=agreed)
+            applied = applying.apply(planned, display, parallelism, agreed=agreed, manner=manner)
         except KeyboardInterrupt:
             display.close()
-            click.echo(outcomes.interrupted(display.running), err=True)
+            click.echo(outcomes.interrupted(display.running, here), err=True)
             return Exit.INTERRUPTED
-    click.echo(outcomes.summary(applied.outcomes.values()))
+    click.echo(outcomes.summary(applied.outcomes.values(), here))
+    if applied.running or applied.waiting:
+        click.echo(outcomes.detached(applied.running, applied.waiting, here))
     return Exit.FINDINGS if applied.failed else Exit.OK

@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from studio.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from studio.report.advice import Here
 
 F = Callable[..., Any]
 
@@ -82,6 +85,13 @@ def root_of(folder: Path) -> Path:
     from studio.load.files import find_root
 
     return find_root(folder.resolve())
+
+
+def here(folder: Path, environment: str) -> Here:
+    """Where the present command runs, for the commands that it recommends."""
+    from studio.report.advice import Here
+
+    return Here(str(folder), environment)
 
 
 def echo_json(content: Any) -> None:

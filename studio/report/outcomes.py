@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
-from studio.apply import FINE, Ending, Outcome
+from studio.core.references import Ref
+from studio.outcome import FINE, Ending, Outcome
+from studio.report.advice import Here
+from studio.report.findings import plural
 from studio.report.plain import plain
 
 _COLORS = {
@@ -15,10 +18,15 @@ _COLORS = {
     Ending.REUSED: "cyan",
     Ending.SKIPPED: "white",
     Ending.FAILED: "red",
+    Ending.CANCELLED: "red",
+    Ending.LOST: "red",
     Ending.MISSED: "red",
     Ending.BLOCKED: "yellow",
     Ending.HELD: "yellow",
+    Ending.UNSTARTED: "yellow",
 }
+_CONSEQUENCES = (Ending.BLOCKED, Ending.UNSTARTED)
+"""Endings that are listed in one line for each cause: there may be hundreds."""
 
 
 def line(outcome: Outcome) -> str:
@@ -29,26 +37,76 @@ def line(outcome: Outcome) -> str:
     return f"{text} — {plain(outcome.message)}" if outcome.message else text
 
 
-def summary(outcomes: Iterable[Outcome]) -> str:
+def summary(outcomes: Iterable[Outcome], here: Here) -> str:
     """What was done, what failed, what was held up by it, and what to do."""
     ended = [outcome for outcome in outcomes if outcome.ending is not Ending.SKIPPED]
-    counted = Counter(outcome.ending for outcome in ended)
     bad = [outcome for outcome in ended if outcome.ending not in FINE]
-    parts = ", ".join(f"{counted[ending]} {ending.value}" for ending in Ending if counted[ending])
     title = click.style("Apply failed: " if bad else "Applied: ", fg="red" if bad else "green", bold=True)
-    lines = ["", f"{title}{parts or 'nothing'}."]
+    lines = ["", f"{title}{_counts(ended)}."]
     for outcome in bad:
-        lines.append(f"  {outcome.action.ref}: {outcome.ending.value}: {plain(outcome.message)}")
-        if outcome.hint:
-            lines.append(f"      {plain(outcome.hint)}")
+        if outcome.ending not in _CONSEQUENCES:
+            lines += _cause(outcome, here)
+    lines += _consequences(bad)
+    if bad:
+        lines.append(f"Once that is mended: {here.command('apply')}; what is done is not done again.")
     return "\n".join(lines)
 
 
-def interrupted(running: Iterable[str]) -> str:
+def _counts(ended: Sequence[Outcome]) -> str:
+    counted = Counter(outcome.ending for outcome in ended)
+    attached = Counter(outcome.ending for outcome in ended if outcome.attached)
+    parts = [
+        f"{counted[ending]} {ending.value}" + (f" ({attached[ending]} attached)" if attached[ending] else "")
+        for ending in Ending
+        if counted[ending]
+    ]
+    return ", ".join(parts) or "nothing"
+
+
+def _cause(outcome: Outcome, here: Here) -> list[str]:
+    ref = str(outcome.action.ref)
+    lines = [f"  {ref}: {outcome.ending.value}: {plain(outcome.message)}"]
+    if outcome.hint:
+        lines.append(f"      {plain(outcome.hint)}")
+    if outcome.ending is Ending.LOST:
+        lines.append(f"      to see where it stands: {here.command('status')}")
+    elif outcome.has_log and outcome.ending is not Ending.MISSED:
+        lines.append(f"      its log: {here.command('logs', ref)}")
+    return lines
+
+
+def _consequences(bad: Sequence[Outcome]) -> list[str]:
+    """Who was held up, in one line for each cause."""
+    held: dict[str, list[Ref]] = {}
+    for outcome in bad:
+        if outcome.ending in _CONSEQUENCES:
+            held.setdefault(f"{outcome.ending.value} {outcome.message}", []).append(outcome.action.ref)
+    return [f"  {cause}: {', '.join(map(str, refs))}" for cause, refs in held.items()]
+
+
+def detached(running: Sequence[Ref], waiting: Sequence[Ref], here: Here) -> str:
+    """After ``--detach``: what goes on without us, what is left, and how to come back."""
+    lines = [f"Detached. Running: {', '.join(map(str, running)) or 'nothing'}."]
+    if waiting:
+        names = ", ".join(map(str, waiting[:5])) + (" …" if len(waiting) > 5 else "")
+        lines.append(f"{plural(len(waiting), 'action')} left for the next apply: {names}")
+    return "\n".join([*lines, *_ways(running, here)])
+
+
+def interrupted(running: Sequence[str], here: Here) -> str:
     """After Ctrl-C: what goes on without us."""
-    names = ", ".join(running)
-    if not names:
-        return "\nStopped. What was done is recorded; the next apply goes on from here."
-    return (
-        f"\nStopped waiting. Still running: {names}\n  'studio apply' attaches again; 'studio logs NAME' shows the log"
-    )
+    if not running:
+        return f"\nStopped. What was done is recorded; '{here.command('apply')}' goes on from here."
+    return "\n".join([f"\nStopped waiting, not training. Still running: {', '.join(running)}", *_ways(running, here)])
+
+
+def abandoned(running: Sequence[str], here: Here) -> str:
+    """After a second Ctrl-C, which leaves at once: also how to end the jobs."""
+    cancel = [f"  to cancel: {here.command('cancel', name)}" for name in running]
+    lock = "The lock on the state may stay for up to a minute; it expires by itself."
+    return "\n".join([interrupted(running, here), *cancel, lock])
+
+
+def _ways(running: Sequence[object], here: Here) -> list[str]:
+    ways = [f"  to attach: {here.command('apply')}", f"  to watch: {here.command('status', '--watch')}"]
+    return [*ways, *(f"  its log: {here.command('logs', str(name), '--follow')}" for name in running[:3])]

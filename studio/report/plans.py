@@ -92,11 +92,14 @@ def _totals(plan: Plan) -> list[str]:
             + f" {plural(len(plan.actions), 'resource')} up to date."
         ]
     counted = [f"{count} to {verb.value}" for verb, count in plan.counts.items() if count and verb is not Verb.NONE]
-    jobs = [action.resources for action in plan.pending if action.dispatches and action.resources]
+    under_way = [action for action in plan.pending if action.attaches]
+    jobs = [each.resources for each in plan.pending if each.dispatches and each.resources and not each.attaches]
     lines = ["", click.style("Plan: ", bold=True) + ", ".join(counted) + f", {plan.counts[Verb.NONE]} unchanged."]
     if jobs:
         most = Resources(cpu=max(j.cpu for j in jobs), gpu=max(j.gpu for j in jobs), memory=max(j.memory for j in jobs))
         lines.append(
             f"{plural(len(jobs), 'job')} will run; the largest asks for {describe(most).removeprefix('job: ')}."
         )
+    if under_way:
+        lines.append(f"{plural(len(under_way), 'job')} under way already; apply attaches.")
     return lines

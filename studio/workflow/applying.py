@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from studio import saved_plan
-from studio.apply import FINE, Loop, Outcome, Tools, Watcher
+from studio.apply import Loop, Manner, Tools, Watcher
 from studio.compile import Target
 from studio.core.references import Ref
 from studio.load import commit
+from studio.outcome import FINE, Outcome
 from studio.plan import Plan
 from studio.recording import Recorder
 from studio.state.base import Operation
 from studio.workflow import places
 from studio.workflow.planning import Planned, is_present, plan_against
+
+USUAL = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +29,19 @@ class Applied:
 
     plan: Plan
     outcomes: dict[Ref, Outcome]
+    running: tuple[Ref, ...] = ()
+    """Jobs that were left running."""
+    waiting: tuple[Ref, ...] = ()
+    """What a detached apply left for the next one."""
 
     @property
     def failed(self) -> list[Outcome]:
         return [outcome for outcome in self.outcomes.values() if outcome.ending not in FINE]
 
 
-def apply(planned: Planned, watcher: Watcher, parallelism: int, *, agreed: bool = False) -> Applied:
+def apply(
+    planned: Planned, watcher: Watcher, parallelism: int, *, agreed: bool = False, manner: Manner = USUAL
+) -> Applied:
     """Make it so. The lease is taken first and the plan is made again under it, so that nothing stale is applied.
 
     ``agreed``: somebody said yes to this very plan; raises StalePlanError when it is not the same any more.
@@ -51,8 +60,8 @@ def apply(planned: Planned, watcher: Watcher, parallelism: int, *, agreed: bool 
         recorder = Recorder(state, sources, target.commit, places.now, places.new_id, dict(state.records()))
         tools = Tools(
             current.desire, target, state, places.backend(loaded, os.environ), recorder, watcher,
-            places.now, time.time, places.pause,
-            present=lambda artifact: is_present(artifact.output, loaded.root), parallelism=parallelism,
+            places.now, places.clock, places.pause,
+            present=lambda artifact: is_present(artifact.output, loaded.root), parallelism=parallelism, manner=manner,
         )  # fmt: skip
         loop = Loop(tools, current.plan)
         begun = Operation(
@@ -61,7 +70,7 @@ def apply(planned: Planned, watcher: Watcher, parallelism: int, *, agreed: bool 
         )  # fmt: skip
         with _recorded(begun, loop):
             loop.run()
-        return Applied(current.plan, loop.outcomes)
+        return Applied(current.plan, loop.outcomes, tuple(loop.flights), tuple(loop.waiting))
 
 
 @contextmanager
@@ -74,8 +83,15 @@ def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
     loop.tools.state.save_operation(begun)
     try:
         yield
-        outcome = "failed" if any(o.ending not in FINE for o in loop.outcomes.values()) else "succeeded"
+        outcome = _in_a_word(loop)
     finally:
         changed = {action.ref for action in loop.plan.pending}
         summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if ref in changed}
+        summary |= {str(ref): "running" for ref in loop.flights}
         loop.tools.state.save_operation(replace(begun, finished_at=places.now(), outcome=outcome, summary=summary))
+
+
+def _in_a_word(loop: Loop) -> str:
+    if any(outcome.ending not in FINE for outcome in loop.outcomes.values()):
+        return "failed"
+    return "detached" if loop.flights or loop.waiting else "succeeded"

@@ -18,6 +18,8 @@ from studio.state.base import StateReader
 
 pause = time.sleep
 """Between two looks at running jobs; seconds."""
+clock = time.time
+"""Seconds since the epoch."""
 
 
 def open_state(loaded: Loaded) -> StateReader:

@@ -1,0 +1,60 @@
+"""A job under way, and looking at it with patience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studio.backends.base import Backend, JobStatus
+from studio.core.errors import BackendError
+from studio.core.jobspec import Event
+from studio.desired import Desired
+from studio.patience import Patience
+from studio.plan import Action
+from studio.submission import Submitted
+
+
+@dataclass(slots=True)
+class Flight:
+    """One action's job."""
+
+    action: Action
+    item: Desired
+    job: Submitted
+    patience: Patience
+    attached: bool = False
+    """An earlier apply had started it."""
+    silence: BackendError | None = None
+    """Why the backend did not answer when it was asked last."""
+    _last: float = 0.0
+    """Time of the latest event shown; events of an earlier attempt are older than the submission."""
+
+    def __post_init__(self) -> None:
+        if not self.attached:
+            self._last = self.patience.clock()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the backend has not answered for so long that waiting for it makes no sense."""
+        return self.silence is not None and self.patience.is_exhausted
+
+    def look(self, backend: Backend) -> JobStatus | None:
+        """Where the job stands; None while the backend does not answer, or is not to be asked again yet."""
+        if not self.patience.is_due:
+            return None
+        try:
+            status = backend.poll(self.job.handle)
+        except BackendError as error:
+            self.silence = error
+            self.patience.was_ignored()
+            return None
+        self.silence = None
+        self.patience.answered()
+        return status
+
+    def news(self, status: JobStatus) -> Event | None:
+        """The latest event, when it was not seen before."""
+        event = status.progress
+        if event is None or event.time <= self._last:
+            return None
+        self._last = event.time
+        return event

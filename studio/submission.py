@@ -1,0 +1,108 @@
+"""Getting a job under way exactly once: the intent is committed first, and resolved by asking the backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from studio.backends.base import Backend, Handle, JobState
+from studio.compile import Target, compile_job, job_key
+from studio.core.errors import BackendError
+from studio.core.jobspec import JobSpec
+from studio.desired import Desire, Desired
+from studio.state.base import ACTIVE, Run, RunStatus, StateStore
+
+ENDED = {
+    JobState.SUCCEEDED: RunStatus.SUCCEEDED,
+    JobState.FAILED: RunStatus.FAILED,
+    JobState.CANCELLED: RunStatus.CANCELLED,
+}
+"""What a run's status becomes when its job has ended."""
+
+
+class UncertainError(BackendError):
+    """Nobody can tell whether the job was started; its run stays an intent, and is never called failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job under way: what it was told, its run as recorded, and the backend's handle."""
+
+    spec: JobSpec
+    run: Run
+    handle: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Starts jobs, and finds those that an earlier apply started. Every method may raise BackendError."""
+
+    desire: Desire
+    target: Target
+    state: StateStore
+    backend: Backend
+    now: Callable[[], str]
+
+    def attach(self, item: Desired) -> Submitted | None:
+        """The job that an earlier apply left: still running, or ended with a result that nobody recorded.
+
+        One that was killed while nobody watched left nothing to record but that; its run is closed.
+        """
+        earlier = self._left_open(item)
+        handle = self.backend.find(earlier.key, earlier.attempt) if earlier else None
+        if earlier is None or handle is None:
+            return None
+        status = self.backend.poll(handle)
+        if status.state is JobState.RUNNING or status.result:
+            return Submitted(self._compiled(item, earlier.attempt), earlier, handle)
+        ended = replace(earlier, status=ENDED[status.state], finished_at=self.now(), error=status.message)
+        self.state.save_run(ended)
+        return None
+
+    def compiled(self, item: Desired) -> JobSpec:
+        """The spec of the next attempt; an intent that never reached the backend is the next attempt."""
+        intent = self._left_open(item)
+        if intent:
+            return self._compiled(item, intent.attempt)
+        earlier = self.state.attempts(job_key(item))
+        known = max(earlier[0].attempt if earlier else 0, self.backend.attempts(job_key(item)))
+        return self._compiled(item, known + 1)
+
+    def start(self, item: Desired, spec: JobSpec) -> Submitted:
+        """Commit the intent, then submit. Raises BackendError when the job was refused, UncertainError when that is
+        not known."""
+        run = Run(
+            spec.key, spec.attempt, self.target.environment, item.ref, item.fingerprint, self.backend.name,
+            RunStatus.INTENT, submitted_at=self.now(),
+        )  # fmt: skip
+        self.state.save_run(run)
+        handle = self._submitted(run, spec)
+        run = replace(run, status=RunStatus.SUBMITTED, handle=handle.details)
+        self.state.save_run(run)
+        return Submitted(spec, run, handle)
+
+    def _submitted(self, run: Run, spec: JobSpec) -> Handle:
+        """The handle. A backend that complains may have started the job all the same, so it is asked."""
+        try:
+            return self.backend.submit(spec)
+        except BackendError as error:
+            try:
+                handle = self.backend.find(spec.key, spec.attempt)
+            except BackendError as silence:
+                raise UncertainError(
+                    f"{error.message}; whether the job was started is not known", silence.hint
+                ) from error
+            if handle is not None:
+                return handle
+            refused = replace(run, status=RunStatus.FAILED, finished_at=self.now(), error=error.message)
+            self.state.save_run(refused)
+            raise
+
+    def _left_open(self, item: Desired) -> Run | None:
+        """The latest run of the same work when nobody recorded its end, and this backend can be asked about it."""
+        earlier = next(iter(self.state.attempts(job_key(item))), None)
+        open_here = earlier and earlier.status in ACTIVE and earlier.backend == self.backend.name
+        return earlier if open_here else None
+
+    def _compiled(self, item: Desired, attempt: int) -> JobSpec:
+        return compile_job(item, self.desire, self.target, self.state, attempt)
