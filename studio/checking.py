@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.backends import BACKENDS
-from studio.core.findings import Finding, Phase, Severity, sort_key
+from studio.core.findings import OFFLINE, Finding, Phase, Severity, sort_key
 from studio.core.references import Ref
 from studio.graph import Graph, build
 from studio.load.hub import Hub
@@ -17,6 +17,8 @@ from studio.load.patches import blame
 from studio.load.positions import place
 from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_project
 from studio.load.registry import registry
+from studio.load.verdicts import Shelf, Verdict
+from studio.load.witness import watching
 from studio.observe import observe
 from studio.rules.base import View, check
 
@@ -33,6 +35,12 @@ class Checked:
     @property
     def errors(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.severity is Severity.ERROR]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a report tells of it, and what is kept for the next run."""
+        resources = {ref: manifest.source.file for ref, manifest in self.loaded.manifests.items()}
+        return Verdict(self.findings, resources, self.loaded.files)
 
 
 def validate(root: Path, environment: str | None = None, phases: Iterable[Phase] = (Phase.STATIC,)) -> Checked:
@@ -57,9 +65,24 @@ def _of_environment(finding: Finding, name: str) -> Finding:
 
 def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
     """Graph, observations, and what the rules of ``phases`` find."""
-    wanted = frozenset(phases)
-    seen = view(loaded, wanted)
-    findings = [blame(finding, loaded.origins) for finding in check(seen, wanted)]
+    return _judged(view(loaded, phases), loaded, phases)
+
+
+def recheck(root: Path, environment: str, shelf: Shelf) -> Checked:
+    """Load a project in one environment; what the offline rules found is taken from ``shelf`` or kept there."""
+    with watching() as witness:
+        loaded = load_project(root, environment)
+        seen = view(loaded)
+        known = shelf.recall(witness)
+        if known:
+            return Checked(loaded, seen.graph, dict(seen.observations), known.findings)
+        checked = _judged(seen, loaded, OFFLINE)
+        shelf.keep(checked.verdict, witness)
+    return checked
+
+
+def _judged(seen: View, loaded: Loaded, phases: Iterable[Phase]) -> Checked:
+    findings = [blame(finding, loaded.origins) for finding in check(seen, phases)]
     return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings))
 
 

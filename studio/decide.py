@@ -9,11 +9,11 @@ from typing import Any
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, Desired
-from studio.diff import Change, compare_inputs, compare_parts, stored
+from studio.diff import Change, compare_inputs, compare_parts
 from studio.load.settings import Project
 from studio.plan import NAMED, RUNS, Action, Plan, Verb, leading
 from studio.resources import KINDS
-from studio.resources.base import Metadata
+from studio.resources.base import Metadata, stored
 from studio.state.base import Lineage, Record, RecordStatus
 
 _ELSEWHERE = frozenset({"manifests", "environments", "state"})
@@ -52,7 +52,7 @@ def _manifest_digest(items: list[Desired], settings: Project) -> str:
 
     Not of where manifests lie, nor of what other environments do. Another state has another lineage.
     """
-    resources = {str(i.ref): [i.fingerprint, stored(i.resource.spec), stored(i.resource.metadata)] for i in items}
+    resources = {str(i.ref): [i.fingerprint, i.spec, i.metadata] for i in items}
     spec = {name: value for name, value in stored(settings.spec).items() if name not in _ELSEWHERE}
     return digest({"resources": resources, "project": settings.metadata.name, "settings": spec})
 
@@ -107,9 +107,8 @@ def _show(value: Any) -> str:
 
 
 def _changes(item: Desired, record: Record) -> list[Change]:
-    resource = item.resource
     return [
-        *compare_parts(record.spec, stored(resource.spec), type(resource.spec), "spec"),
-        *compare_parts(record.metadata, stored(resource.metadata), Metadata, "metadata"),
+        *compare_parts(record.spec, item.spec, type(item.resource.spec), "spec"),
+        *compare_parts(record.metadata, item.metadata, Metadata, "metadata"),
         *compare_inputs(record.inputs, item.inputs),
     ]

@@ -17,7 +17,7 @@ from studio.graph import Graph, producer
 from studio.load import configs
 from studio.load.observation import Observation
 from studio.resources.adapter import Adapter, AdapterFacts
-from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks
+from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks, stored
 from studio.resources.config import Config
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
@@ -35,6 +35,9 @@ class Desired:
     facts: Observation
     fingerprint: str
     inputs: dict[str, str]
+    spec: dict[str, Any]
+    metadata: dict[str, Any]
+    """Both as they are recorded, see ``stored``."""
     shipped: bool = False
 
     @property
@@ -53,6 +56,8 @@ class Desire:
     default_configs: configs.Defaults
     registries: Mapping[Ref, str] = field(default_factory=dict)
     """Exports that leave for another registry than the project's own, and the hash of that registry's identity."""
+    config_digests: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Of what named Configs hold, by type and label."""
 
     def config(self, type: str, value: ConfigValue, family: str) -> tuple[str, dict[str, Any]]:
         """Label and content of the configuration in force for a job's field; an absent default is empty."""
@@ -73,11 +78,13 @@ def desire(
     """Fingerprint a project that has no errors."""
     known = configs.defaults(graph.resources, defaults)
     found = Desire(graph, observations, defaults, {}, known, registries or {})
-    for ref in graph.order():
+    for ref in graph.order:
         resource = graph.resources[ref]
         payload, inputs = _payload(resource, found)
-        shipped = defaults.get(ref) is resource
-        found.items[ref] = Desired(resource, observations.get(ref), digest(payload), inputs, shipped)
+        found.items[ref] = Desired(
+            resource, observations.get(ref), digest(payload), inputs, stored(resource.spec), stored(resource.metadata),
+            shipped=defaults.get(ref) is resource,
+        )  # fmt: skip
     return found
 
 
@@ -126,10 +133,13 @@ def _outcome(
 
 def _config(mark: FieldMark, value: ConfigValue, resource: Resource, found: Desire, inputs: dict[str, str]) -> str:
     label, content = found.config(mark.config or "", value, found.family(base_model(resource)))
-    hashed = digest(_config_payload(mark.config or "", content))
-    if label not in ("inline", "none"):
-        inputs[label] = hashed
-    return hashed
+    if label in ("inline", "none"):
+        return digest(_config_payload(mark.config or "", content))
+    named = (mark.config or "", label)
+    if named not in found.config_digests:
+        found.config_digests[named] = digest(_config_payload(mark.config or "", content))
+    inputs[label] = found.config_digests[named]
+    return inputs[label]
 
 
 def base_model(resource: Resource) -> str:

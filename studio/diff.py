@@ -35,13 +35,10 @@ NULL = "null"
 """How a null that came or went is told: it is part of a configuration's content."""
 
 
-def stored(part: Part) -> dict[str, Any]:
-    """The form in which a spec or metadata is recorded and compared: plain JSON without default values."""
-    return part.model_dump(mode="json", exclude_defaults=True)
-
-
 def compare_parts(old: Mapping[str, Any], new: Mapping[str, Any], model: type[Part], root: str) -> list[Change]:
     """Differences between two stored parts of the same model, down to the leaves of mappings, sorted by path."""
+    if repr(old) == repr(new):  # mostly; the other way round, equal values may well be written differently
+        return []
     found = []
     by_field = effects(model)
     for name in sorted({*old, *new}):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from studio.core.findings import Path
@@ -28,8 +29,8 @@ class Edge(NamedTuple):
 class Graph:
     """Resources by identity; edges run from what is needed to what needs it.
 
-    networkx is imported only for what walks the graph: half a second of a command's start is a lot where the rules
-    ask for direct references only.
+    networkx is imported only for what walks the graph: an eighth of a second of a command's start is a lot where the
+    rules ask for direct references only.
     """
 
     resources: dict[Ref, Resource]
@@ -49,11 +50,23 @@ class Graph:
         dag.add_edges_from((edge.target, ref) for ref, edges in self.edges.items() for edge in edges)
         return dag
 
-    def order(self) -> list[Ref]:
-        """Every resource after all it needs; ties by kind and name. Only for a graph without cycles."""
-        import networkx as nx
-
-        return list(nx.lexicographical_topological_sort(self._dag))
+    @cached_property
+    def order(self) -> tuple[Ref, ...]:
+        """Every resource after all it needs; ties by kind and name (Kahn, 1962). What needs itself is not in it."""
+        missing = {ref: len(edges) for ref, edges in self.edges.items()}
+        needed_by: dict[Ref, list[Ref]] = {}
+        for ref, edges in self.edges.items():
+            for edge in edges:
+                needed_by.setdefault(edge.target, []).append(ref)
+        found, free = [], sorted(ref for ref, count in missing.items() if not count)
+        while free:
+            ref = heappop(free)
+            found.append(ref)
+            for other in needed_by.get(ref, ()):
+                missing[other] -= 1
+                if not missing[other]:
+                    heappush(free, other)
+        return tuple(found)
 
     def upstream(self, ref: Ref) -> tuple[Ref, ...]:
         """What ``ref`` needs directly, sorted and without repetition."""
@@ -104,7 +117,7 @@ def build(resources: Mapping[Ref, Resource], defaults: Mapping[Ref, Resource]) -
             if edge.target not in graph.resources:
                 graph.resources[edge.target] = defaults[edge.target]
                 pending.append(defaults[edge.target])
-    graph.cycles = _cycles(graph) if _circular(graph) else []
+    graph.cycles = _cycles(graph) if len(graph.order) < len(graph.edges) else []
     return graph
 
 
@@ -135,22 +148,6 @@ def _target(graph: Graph, reference: Reference, defaults: Mapping[Ref, Resource]
     if reference.kind == "Adapter":  # an adapter that a job produces needs no manifest of its own
         return next(iter(graph.producers.get(reference.name, ())), None)
     return None
-
-
-def _circular(graph: Graph) -> bool:
-    """Whether anything needs itself: taking away what needs nothing that is left must take all (Kahn, 1962)."""
-    missing = {ref: len(edges) for ref, edges in graph.edges.items()}
-    needed_by: dict[Ref, list[Ref]] = {}
-    for ref, edges in graph.edges.items():
-        for edge in edges:
-            needed_by.setdefault(edge.target, []).append(ref)
-    free = [ref for ref, count in missing.items() if not count]
-    for ref in free:
-        for other in needed_by.get(ref, ()):
-            missing[other] -= 1
-            if not missing[other]:
-                free.append(other)
-    return len(free) < len(graph.edges)
 
 
 def _cycles(graph: Graph) -> list[tuple[Ref, ...]]:

@@ -11,7 +11,6 @@ from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
 from studio.core.jobspec import JobSpec
 from studio.core.references import Ref
 from studio.desired import Desired
-from studio.diff import stored
 from studio.load.observation import Facts, Unusable
 from studio.resources.base import Resource
 from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
@@ -79,8 +78,8 @@ class Recorder:
         return Record(
             ref=item.ref,
             uid=resource.metadata.uid or (before.uid if before else self.new_id()),
-            spec=stored(resource.spec),
-            metadata=stored(resource.metadata),
+            spec=item.spec,
+            metadata=item.metadata,
             fingerprint=item.fingerprint,
             inputs=item.inputs,
             status=RecordStatus.READY,

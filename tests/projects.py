@@ -12,7 +12,6 @@ from typing import Any
 from studio.core.references import Ref
 from studio.decide import Recorded, make_plan
 from studio.desired import Desire, Desired, desire
-from studio.diff import stored
 from studio.graph import Graph, build
 from studio.load.observation import Observation
 from studio.load.project import load_project
@@ -189,8 +188,8 @@ def record(item: Desired, status: RecordStatus = RecordStatus.READY) -> Record:
     return Record(
         ref=item.ref,
         uid=f"uid-{item.ref}",
-        spec=json.loads(json.dumps(stored(item.resource.spec))),
-        metadata=json.loads(json.dumps(stored(item.resource.metadata))),
+        spec=json.loads(json.dumps(item.spec)),
+        metadata=json.loads(json.dumps(item.metadata)),
         fingerprint=item.fingerprint,
         inputs=dict(item.inputs),
         status=status,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.fingerprints import canonical
-from studio.diff import compare_inputs, compare_parts, stored
-from studio.resources.base import Effect, Metadata, effects
+from studio.diff import compare_inputs, compare_parts
+from studio.resources.base import Effect, Metadata, effects, stored
 from studio.resources.config import ConfigSpec
 from studio.resources.evaluation_job import EvaluationJobSpec
 from studio.resources.fine_tuning_job import FineTuningJobSpec

@@ -158,7 +158,7 @@ def test_whatever_the_references_every_circle_is_real_and_none_is_missed(needs: 
         assert cycle[0] == cycle[-1] and len(cycle) > 1
         assert all(after in graph.upstream(here) for here, after in pairwise(cycle))
     if not graph.cycles:
-        assert sorted(graph.order()) == sorted(graph.resources)
+        assert sorted(graph.order) == sorted(graph.resources)
     needs_itself = any(
         each in (need, *graph.ancestors(need)) for each in graph.resources for need in graph.upstream(each)
     )
@@ -176,18 +176,18 @@ def test_the_circles_are_the_same_however_the_manifests_are_ordered() -> None:
 @given(st.randoms(use_true_random=False))
 def test_the_order_is_the_same_however_the_manifests_are_shuffled(random: Random) -> None:
     documents = support_desk()
-    expected = names(graph_of(*documents).order())
+    expected = names(graph_of(*documents).order)
     random.shuffle(documents)
-    assert names(graph_of(*documents).order()) == expected
+    assert names(graph_of(*documents).order) == expected
 
 
 def test_everything_comes_after_what_it_needs() -> None:
     graph = graph_of(*support_desk())
-    order = graph.order()
+    order = graph.order
     for each in order:
         assert all(order.index(need) < order.index(each) for need in graph.upstream(each))
 
 
 def test_ties_are_broken_by_kind_and_name() -> None:
     documents = [manifest("Model", name) for name in "cab"] + [manifest("Dataset", "z")]
-    assert names(graph_of(*documents).order()) == ["Dataset/z", "Model/a", "Model/b", "Model/c"]
+    assert names(graph_of(*documents).order) == ["Dataset/z", "Model/a", "Model/b", "Model/c"]

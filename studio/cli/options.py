@@ -57,6 +57,13 @@ def online(command: F) -> F:
     return click.option("--online", is_flag=True, help="Also ask the Hugging Face Hub and the CML registry.")(command)
 
 
+def no_cache(command: F) -> F:
+    """``--no-cache``."""
+    return click.option("--no-cache", is_flag=True, help="Check everything again, also when nothing has changed.")(
+        command
+    )
+
+
 def colored() -> bool:
     """Whether standard output shows colors: a terminal, and NO_COLOR not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

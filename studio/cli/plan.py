@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,21 +30,24 @@ if TYPE_CHECKING:
     help="Save the plan; 'studio apply FILE' does exactly that or refuses.",
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
+@options.no_cache
 def command(
     folder: Path, environment: str, online: bool, as_json: bool, markdown: bool, out: Path | None,
-    detailed_exitcode: bool,
+    detailed_exitcode: bool, no_cache: bool,
 ) -> int:  # fmt: skip
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
+    options.keep_garbage()
     from studio.checking import Checked
+    from studio.load import verdicts
     from studio.workflow import planning
 
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other", "run the command twice, or use --out for the JSON")
     if out:
         options.demand_folder(out, "--out")
-    options.keep_garbage()
-    phases = EVERYTHING if online else OFFLINE
-    planned = planning.plan(options.root_of(folder), environment, phases)
+    root, phases = options.root_of(folder), EVERYTHING if online else OFFLINE
+    shelf = None if online or no_cache else verdicts.shelf(root, environment, os.environ)
+    planned = planning.plan(root, environment, phases, shelf)
     if isinstance(planned, Checked):
         _refuse(planned, as_json, markdown)
         return Exit.FINDINGS

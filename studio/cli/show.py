@@ -42,8 +42,8 @@ def command(name: str | None, folder: Path, environment: str, as_json: bool, def
 
 
 def _show_defaults(name: str | None, as_json: bool) -> None:
-    from studio.diff import stored
     from studio.load.project import shipped_defaults
+    from studio.resources.base import stored
 
     found = {
         ref: manifest.resource for ref, manifest in shipped_defaults().items() if name in (None, ref.name, str(ref))

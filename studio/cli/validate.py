@@ -34,7 +34,7 @@ STDOUT = Path("-")
     metavar="FILE",
     help="Write into this file instead; standard output shows the text.",
 )
-@click.option("--no-cache", is_flag=True, help="Check everything again, also when nothing has changed.")
+@options.no_cache
 def command(
     folder: Path, environment: str | None, online: bool, as_json: bool, form: str | None, output: Path | None,
     no_cache: bool,
@@ -44,11 +44,11 @@ def command(
     Environments of studio.yaml are checked too: what only their settings and patches break is said to be theirs.
     Needs no network, no secrets and no ML library. Exit code 1 when there are errors.
     """
+    options.keep_garbage()
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "leave one of them out")
     if output and output != STDOUT:
         options.demand_folder(output, "--output")
-    options.keep_garbage()
     render = FORMATS["json" if as_json else form or "text"]
     root = options.root_of(folder)
     verdict = _verdict(root, environment, online, no_cache)
@@ -75,11 +75,9 @@ def _verdict(root: Path, environment: str | None, online: bool, no_cache: bool) 
 
     with watching() as witness:
         checked = validate(root, environment, EVERYTHING if online else OFFLINE)
-        resources = {ref: manifest.source.file for ref, manifest in checked.loaded.manifests.items()}
-        verdict = verdicts.Verdict(checked.findings, resources, checked.loaded.files)
         if shelf:
-            shelf.keep(verdict, witness)
-    return verdict
+            shelf.keep(checked.verdict, witness)
+    return checked.verdict
 
 
 def _prefix(root: Path) -> str:

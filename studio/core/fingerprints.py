@@ -10,14 +10,15 @@ from typing import Any
 
 BLOCK = 1 << 20
 """Bytes read at a time when hashing a file."""
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True)
 
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no white space: equal values give equal text."""
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True)
+        return _ENCODER.encode(value)
     except TypeError:  # keys of several types have no order
-        return json.dumps(_text_keys(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True)
+        return _ENCODER.encode(_text_keys(value))
 
 
 def _text_keys(value: Any) -> Any:

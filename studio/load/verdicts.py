@@ -21,7 +21,7 @@ from typing import Any
 import studio
 from studio.core.findings import Finding, Position, Severity, Source
 from studio.core.references import Ref
-from studio.load.witness import Witness, seen, testimony, testimony_now
+from studio.load.witness import Witness, seen
 
 FORMAT = 1
 FOLDER = "fine-tuning-studio/verdicts"
@@ -51,13 +51,17 @@ class Shelf:
     file: Path
     question: list[str | int | None]
 
-    def recall(self) -> Verdict | None:
-        """The verdict kept here, when nothing that it rests on has changed."""
+    def recall(self, witness: Witness | None = None) -> Verdict | None:
+        """The verdict kept here, when nothing that it rests on has changed.
+
+        Of what ``witness`` has looked at, its look counts: the verdict is then on exactly what this run has read.
+        """
+        seen_before = witness or Witness()
         try:
-            content = _read(self.file)
+            content = None if seen_before.doubt else _read(self.file)
             if content is None or content["question"] != self.question:
                 return None
-            if testimony_now(content["looks"], content["ways"]) != content["testimony"]:
+            if seen_before.testimony(content["looks"], content["ways"]) != content["testimony"]:
                 return None
             return _verdict(content["verdict"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -73,7 +77,7 @@ class Shelf:
             "question": self.question,
             "looks": list(witness.looks),
             "ways": list(witness.ways),
-            "testimony": testimony(witness.looks, witness.ways),
+            "testimony": witness.testimony(witness.looks, witness.ways),
             "verdict": _plain(verdict),
         }
         try:

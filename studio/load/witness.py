@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -40,6 +40,13 @@ class Witness:
         while path not in self.ways and len(path) > 1:
             self.ways[path] = led(path)
             path = path.rpartition("/")[0]
+
+    def testimony(self, looks: Iterable[str], ways: Iterable[str]) -> str:
+        """One hash of what is at these paths: as it was seen, else as it is now."""
+        told = [f"{path}\0{self.looks.get(path) or identity(seen(path))}" for path in looks]
+        led_to = [f"{path}\0{led(path) if (way := self.ways.get(path)) is None else way}" for path in ways]
+        words = "\0\0".join(("\0".join(told), "\0".join(led_to)))
+        return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 _WATCHING: ContextVar[Witness | None] = ContextVar("watching", default=None)
@@ -99,17 +106,3 @@ def identity(status: os.stat_result | None) -> str:
         return "missing"
     times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
     return f"{status.st_mode} {status.st_size} {times} {status.st_ino} {status.st_dev} {status.st_uid}"
-
-
-def testimony(looks: Mapping[str, str], ways: Mapping[str, str]) -> str:
-    """One hash of everything that was seen."""
-    hashed = hashlib.sha256()
-    for seen in (looks, ways):
-        hashed.update("\0".join(f"{path}\0{found}" for path, found in seen.items()).encode("utf-8", "surrogatepass"))
-        hashed.update(b"\0\0")
-    return hashed.hexdigest()
-
-
-def testimony_now(looks: Iterable[str], ways: Iterable[str]) -> str:
-    """The same hash, of what is there now."""
-    return testimony({path: identity(seen(path)) for path in looks}, {path: led(path) for path in ways})

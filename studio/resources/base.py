@@ -64,6 +64,11 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
+def stored(part: Part) -> dict[str, Any]:
+    """The form in which a spec or metadata is recorded and compared: plain JSON without default values."""
+    return part.model_dump(mode="json", exclude_defaults=True)
+
+
 class Metadata(Part):
     """Who a resource is. Nothing here ever makes a job run again."""
 

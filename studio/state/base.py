@@ -138,6 +138,9 @@ class StateReader(Protocol):
     def runs(self, ref: Ref | None = None) -> list[Run]:
         """Runs of this environment, newest first."""
 
+    def active(self) -> list[Run]:
+        """Runs of this environment that have not ended as far as anybody noted."""
+
     def attempts(self, key: str) -> list[Run]:
         """All attempts of a key, in any environment, newest first."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,22 @@ from studio.core.errors import LeaseLostError
 from studio.core.references import Ref
 from studio.state import engine as database
 from studio.state import schema
-from studio.state.base import Artifact, Lease, Lineage, Operation, Record, RecordStatus, Run, RunStatus, StateReader
+from studio.state.base import (
+    ACTIVE,
+    Artifact,
+    Lease,
+    Lineage,
+    Operation,
+    Record,
+    RecordStatus,
+    Run,
+    RunStatus,
+    StateReader,
+)
 
 NEW = Lineage("", 0)
 """The lineage of a state that does not exist yet."""
+_FIELDS = tuple(each.name for each in fields(Record) if each.name != "ref")
 
 
 class SqlState:
@@ -37,9 +49,11 @@ class SqlState:
 
     def records(self) -> Mapping[Ref, Record]:
         table = schema.resources
-        rows = self._all(select(table).where(table.c.environment == self.environment))
-        found = (_record(row) for row in rows)
-        return dict(sorted((record.ref, record) for record in found))
+        columns = (table.c[name] for name in ("kind", "name", *_FIELDS))
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(*columns).where(table.c.environment == self.environment))
+            found = {Ref(kind, name): values for kind, name, *values in rows}
+        return {ref: _record(ref, found[ref]) for ref in sorted(found)}
 
     def artifact(self, kind: str, fingerprint: str) -> Artifact | None:
         table = schema.artifacts
@@ -57,6 +71,11 @@ class SqlState:
         if ref:
             query = query.where(table.c.kind == ref.kind, table.c.name == ref.name)
         return [_run(row) for row in self._all(query.order_by(table.c.submitted_at.desc(), table.c.attempt.desc()))]
+
+    def active(self) -> list[Run]:
+        table = schema.runs
+        here = (table.c.environment == self.environment, table.c.status.in_(sorted(ACTIVE)))
+        return [_run(row) for row in self._all(select(table).where(*here).order_by(table.c.key, table.c.attempt))]
 
     def attempts(self, key: str) -> list[Run]:
         table = schema.runs
@@ -160,6 +179,9 @@ class EmptyState:
     def runs(self, ref: Ref | None = None) -> list[Run]:
         return []
 
+    def active(self) -> list[Run]:
+        return []
+
     def attempts(self, key: str) -> list[Run]:
         return []
 
@@ -198,11 +220,10 @@ def _columns(value: Record | Run) -> dict[str, Any]:
     return {**values, "kind": value.ref.kind, "name": value.ref.name}
 
 
-def _record(row: dict[str, Any]) -> Record:
-    row = dict(row)
-    row.pop("environment")
-    ref = Ref(row.pop("kind"), row.pop("name"))
-    return Record(**{**row, "ref": ref, "status": RecordStatus(row["status"])})
+def _record(ref: Ref, values: list[Any]) -> Record:
+    row = dict(zip(_FIELDS, values, strict=True))
+    row["status"] = RecordStatus(row["status"])
+    return Record(ref, **row)
 
 
 def _run(row: dict[str, Any]) -> Run:

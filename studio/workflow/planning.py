@@ -9,22 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studio.checking import Checked, examine
+from studio.checking import Checked, examine, recheck
 from studio.core.findings import OFFLINE, Phase
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.decide import Recorded, make_plan, with_memory
 from studio.desired import REGISTRY, Desire, desire
-from studio.diff import stored
 from studio.load import destinations
 from studio.load.adapters import ADAPTER_WEIGHTS
-from studio.load.job_memory import Inputs, needed
 from studio.load.project import load_project
+from studio.load.verdicts import Shelf
 from studio.plan import Plan
 from studio.recording import missed
 from studio.resources import KINDS
+from studio.resources.base import stored
 from studio.resources.model_export import ModelExport
-from studio.state.base import ACTIVE, StateReader
+from studio.state.base import StateReader
 from studio.workflow.places import open_state
 
 
@@ -36,11 +36,17 @@ class Planned:
     desire: Desire
     plan: Plan
     state: StateReader
+    recorded: Recorded
 
 
-def plan(root: Path, environment: str, phases: Iterable[Phase] = OFFLINE) -> Planned | Checked:
-    """What would happen and why; the checked project alone when it has errors. Writes nothing."""
-    checked = examine(load_project(root, environment), phases)
+def plan(
+    root: Path, environment: str, phases: Iterable[Phase] = OFFLINE, shelf: Shelf | None = None
+) -> Planned | Checked:
+    """What would happen and why; the checked project alone when it has errors. Writes nothing into the project.
+
+    With a ``shelf``, where offline findings are kept, only the offline rules count.
+    """
+    checked = recheck(root, environment, shelf) if shelf else examine(load_project(root, environment), phases)
     return checked if checked.errors else planned(checked)
 
 
@@ -54,14 +60,23 @@ def plan_against(checked: Checked, state: StateReader) -> Planned:
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
     wanted = desire(checked.graph, checked.observations, defaults, _registries(checked, state))
     recorded = _recorded_state(wanted, state, checked.loaded.root)
-    inputs = Inputs(checked.loaded.root, wanted.graph.resources, wanted.observations, wanted.default_configs)
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings)
-    return Planned(checked, wanted, with_memory(made, partial(needed, inputs)), state)
+    if any(action.dispatches for action in made.actions):
+        made = _estimated(made, wanted, checked.loaded.root)
+    return Planned(checked, wanted, made, state, recorded)
+
+
+def _estimated(made: Plan, wanted: Desire, root: Path) -> Plan:
+    """The plan with what its jobs need; that arithmetic is imported only for a plan that runs any."""
+    from studio.load.job_memory import Inputs, needed
+
+    inputs = Inputs(root, wanted.graph.resources, wanted.observations, wanted.default_configs)
+    return with_memory(made, partial(needed, inputs))
 
 
 def missed_gates(planned: Planned) -> list[str]:
     """Gates that recorded evaluations of the project do not meet, in words."""
-    records = planned.state.records()
+    records = planned.recorded.records
     wanted = (records[ref] for ref in planned.desire.items if ref in records)
     return [f"{record.ref}: {words}" for record in wanted for words in missed(record)]
 
@@ -88,7 +103,7 @@ def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
     gone = frozenset(item.ref for item in lost)
     missing = {item.fingerprint for item in lost}
     artifacts = {kind: frozenset(outputs[kind]) - missing for kind in kinds}
-    under_way = frozenset((run.ref, run.fingerprint) for run in state.runs() if run.status in ACTIVE)
+    under_way = frozenset((run.ref, run.fingerprint) for run in state.active())
     return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)
 
 

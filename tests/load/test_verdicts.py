@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from studio.checking import validate
 from studio.core.findings import OFFLINE
 from studio.load import files, verdicts, witness
+from studio.load.project import load_project
 from studio.load.verdicts import Shelf, Verdict
 from tests import projects
 from tests.cli.front_door import ask
@@ -61,6 +62,12 @@ def root(tmp_path: Path, cache: Path) -> Path:
         projects.stream([projects.manifest("Config", "deep", {"type": "lora_config", "config": projects.LORA})])
     )
     return root
+
+
+@pytest.fixture
+def sound(tmp_path: Path, cache: Path) -> Path:
+    """A project without errors that runs no job."""
+    return projects.write(tmp_path / "data-only", projects.data_resources())
 
 
 def fresh(root: Path, environment: str | None = None) -> Verdict:
@@ -300,9 +307,49 @@ def test_a_kept_verdict_prints_the_same_bytes_in_every_format(form: str, root: P
     assert first == second == again and first.code == 1
 
 
-def test_plan_keeps_nothing(root: Path, cache: Path) -> None:
+@pytest.mark.parametrize("form", [(), ("--json",), ("--markdown",)])
+def test_a_plan_with_a_kept_verdict_prints_the_same_bytes(form: tuple[str, ...], sound: Path) -> None:
+    again = ask(sound, "plan", *form, "--no-cache")
+    assert not shelf(sound, "default").file.exists()
+    first, second = (ask(sound, "plan", *form) for _ in range(2))
+    assert shelf(sound, "default").recall() is not None
+    assert first == second == again and first.code == 0
+
+
+def test_plan_and_validate_of_one_environment_share_a_verdict(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(sound, "validate", "--env", "default")
+    monkeypatch.setattr("studio.checking.check", lambda *_: pytest.fail("the rules ran"))
+    assert ask(sound, "plan").code == 0
+
+
+def test_what_is_applied_is_always_checked_in_full(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(sound, "plan")
+    monkeypatch.setattr("studio.load.verdicts.Shelf.recall", lambda *_: pytest.fail("a kept verdict was asked for"))
+    assert ask(sound, "apply", "--yes").code == 0
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_after_an_edit_plan_says_what_it_says_without_a_memory(edit: Edit, root: Path) -> None:
     ask(root, "plan")
-    assert not cache.exists()
+    edit(root)
+    assert ask(root, "plan") == ask(root, "plan", "--no-cache")
+
+
+def test_a_verdict_on_what_came_after_this_runs_look_does_not_count(sound: Path) -> None:
+    with witness.watching() as watching:
+        load_project(sound, "default")
+    (sound / "manifests/all.yaml").write_text("a: 1\n")
+    keep(sound, "default")
+    assert shelf(sound, "default").recall() is not None
+    assert shelf(sound, "default").recall(watching) is None
+
+
+def test_a_run_that_saw_something_change_takes_no_verdict(sound: Path) -> None:
+    keep(sound, "default")
+    with witness.watching() as watching:
+        witness.doubt("somebody wrote meanwhile")
+    assert shelf(sound, "default").recall() is not None
+    assert shelf(sound, "default").recall(watching) is None
 
 
 names = st.sampled_from(
@@ -372,7 +419,7 @@ def audited() -> Iterator[list[str]]:
 def test_a_look_at_a_place_where_nothing_is_yet_is_in_the_witness(root: Path) -> None:
     with witness.watching() as watching:
         assert files.look(root, "out/put") is files.Place.MISSING
-    before = witness.testimony(watching.looks, watching.ways)
-    assert witness.testimony_now(watching.looks, watching.ways) == before
+    seen = watching.testimony(watching.looks, watching.ways)
+    assert witness.Witness().testimony(watching.looks, watching.ways) == seen
     (root / "out/put").mkdir(parents=True)
-    assert witness.testimony_now(watching.looks, watching.ways) != before
+    assert witness.Witness().testimony(watching.looks, watching.ways) != seen

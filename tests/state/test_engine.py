@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,14 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, content: 
 )
 def test_a_relative_sqlite_path_is_taken_from_the_project(url: str, expected: str | None) -> None:
     assert database.locate(url, Path("/root")).database == expected
+
+
+@pytest.mark.parametrize("written", [' {"a": [1, "é"]} ', "\n{}\n", '"{}"', "null", "1.5"])
+def test_json_that_somebody_edited_by_hand_is_read_all_the_same(written: str) -> None:
+    assert database._decoded(written) == json.loads(written)
+
+
+@pytest.mark.parametrize("written", ["", "{", "{} {}", "[1],", "nothing"])
+def test_what_is_not_json_is_refused_as_the_library_does(written: str) -> None:
+    with pytest.raises(json.JSONDecodeError):
+        database._decoded(written)

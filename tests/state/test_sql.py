@@ -127,6 +127,13 @@ def test_records_are_sorted_and_runs_are_newest_first(state: SqlState) -> None:
     assert [each.key for each in state.runs(Ref("FineTuningJob", "y"))] == ["y"]
 
 
+def test_only_runs_that_have_not_ended_are_active(state: SqlState) -> None:
+    for status in RunStatus:
+        state.save_run(replace(run(status.value, 1, "2024-01-01"), status=status))
+    assert [each.status for each in state.active()] == [RunStatus.INTENT, RunStatus.SUBMITTED]
+    assert EmptyState().active() == []
+
+
 def test_only_the_latest_operations_are_given(state: SqlState) -> None:
     for day in range(1, 6):
         state.save_operation(Operation(str(day), "default", "apply", "me", "", f"2024-01-0{day}"))
