@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class SqlState:
     def records(self) -> Mapping[Ref, Record]:
         table = schema.resources
         columns = (table.c[name] for name in ("kind", "name", *_FIELDS))
-        with self.engine.connect() as connection:
+        with self._read() as connection:
             rows = connection.execute(select(*columns).where(table.c.environment == self.environment))
             found = {Ref(kind, name): values for kind, name, *values in rows}
         return {ref: _record(ref, found[ref]) for ref in sorted(found)}
@@ -157,8 +157,11 @@ class SqlState:
         return next(iter(self._all(query)), None)
 
     def _all(self, query: Any) -> list[dict[str, Any]]:
-        with nullcontext(self._open) if self._open is not None else self.engine.connect() as connection:
+        with self._read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _read(self) -> AbstractContextManager[Connection]:
+        return nullcontext(self._open) if self._open is not None else self.engine.connect()
 
 
 class EmptyState:
