@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio.cli.main import GROUPS
 from studio.report import catalogue, commands, fields
+from studio.report.published import published
 from studio.report.schemas import PROJECT, schema_text, schemas
 from studio.resources import KINDS
 from studio.rules import base
@@ -19,12 +20,12 @@ FOLDERS = ("docs/rules", "docs/reference/kinds", "docs/reference/commands")
 
 def files() -> dict[str, str]:
     """Path in the repository to content."""
-    published = schemas()
-    found = {f"schemas/{name}": schema_text(schema) for name, schema in published.items()}
+    found = {f"schemas/{name}": schema_text(schema) for name, schema in published().items()}
     rules = base.catalogue()
     found |= {f"docs/rules/{rule.id}.md": catalogue.rule_markdown(rule) for rule in rules}
     found["docs/rules/README.md"] = catalogue.index_markdown(rules)
-    kinds = {kind: published[f"{kind}.schema.json"] for kind in KINDS} | {"Project": published[PROJECT]}
+    resolved = schemas()
+    kinds = {kind: resolved[f"{kind}.schema.json"] for kind in KINDS} | {"Project": resolved[PROJECT]}
     found |= {f"docs/reference/kinds/{kind}.md": fields.kind_markdown(schema) for kind, schema in kinds.items()}
     for name in (name for group in GROUPS.values() for name in group):
         declared = importlib.import_module(f"studio.cli.{name}").command

@@ -26,7 +26,7 @@ from studio.core.findings import EVERYTHING, OFFLINE, Finding, Phase, Position, 
 from studio.core.references import Ref
 from studio.diff import Change
 from studio.load.files import find_root
-from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_documents, load_project
+from studio.load.project import DEFAULT_ENVIRONMENT, NOTHING, Loaded, load_documents, load_project
 from studio.plan import Action, Plan, Verb
 from studio.plan import to_json as plan_to_json
 from studio.report.findings import plural
@@ -76,12 +76,15 @@ class State:
     operations: tuple[Operation, ...]
 
 
-def load(folder: str | Path = ".", environment: str = DEFAULT_ENVIRONMENT) -> Project:
-    """The project at or above ``folder``, with the patches of ``environment``.
+def load(
+    folder: str | Path = ".", environment: str = DEFAULT_ENVIRONMENT, variables: Mapping[str, str] = NOTHING
+) -> Project:
+    """The project at or above ``folder``, with the patches of ``environment``; ``variables`` are values as text.
 
-    Raises UsageError when there is no studio.yaml, or no such environment in it. Never raises for what manifests say.
+    Raises UsageError when there is no studio.yaml, or no such environment or variable in it. Never raises for what
+    manifests say.
     """
-    return _project(load_project(find_root(Path(folder).resolve()), environment))
+    return _project(load_project(find_root(Path(folder).resolve()), environment, variables))
 
 
 def from_documents(documents: Iterable[Mapping[str, Any]], root: str | Path = ".") -> Project:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from studio.load.hub import Hub
 from studio.load.observation import Observation
 from studio.load.patches import blame
 from studio.load.positions import place
-from studio.load.project import DEFAULT_ENVIRONMENT, Loaded, load_project
+from studio.load.project import DEFAULT_ENVIRONMENT, NOTHING, Loaded, load_project
 from studio.load.registry import registry
+from studio.load.variables import explained
 from studio.load.verdicts import Shelf, Verdict
 from studio.load.witness import watching
 from studio.observe import observe
@@ -43,18 +44,21 @@ class Checked:
         return Verdict(self.findings, resources, self.loaded.files)
 
 
-def validate(root: Path, environment: str | None = None, phases: Iterable[Phase] = (Phase.STATIC,)) -> Checked:
+def validate(
+    root: Path, environment: str | None = None, phases: Iterable[Phase] = (Phase.STATIC,),
+    given: Mapping[str, str] = NOTHING,
+) -> Checked:  # fmt: skip
     """Load a project and check every rule of ``phases``.
 
     Without an environment: the project as it is, with what each environment's settings and patches break beyond that.
     """
     if environment is not None:
-        return examine(load_project(root, environment), phases)
-    checked = examine(load_project(root, DEFAULT_ENVIRONMENT), phases)
+        return examine(load_project(root, environment, given), phases)
+    checked = examine(load_project(root, DEFAULT_ENVIRONMENT, given), phases)
     known = set(checked.findings)
     found = list(checked.findings)
     for name in sorted({*checked.loaded.settings.spec.environments} - {DEFAULT_ENVIRONMENT}):
-        there = examine(load_project(root, name), phases).findings
+        there = examine(load_project(root, name, given), phases).findings
         found += [_of_environment(finding, name) for finding in there if finding not in known]
     return replace(checked, findings=sorted(found, key=sort_key))
 
@@ -82,7 +86,7 @@ def recheck(root: Path, environment: str, shelf: Shelf) -> Checked:
 
 
 def _judged(seen: View, loaded: Loaded, phases: Iterable[Phase]) -> Checked:
-    findings = [blame(finding, loaded.origins) for finding in check(seen, phases)]
+    findings = [blame(explained(finding, loaded.told), loaded.origins) for finding in check(seen, phases)]
     return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings))
 
 
@@ -95,6 +99,7 @@ def view(loaded: Loaded, phases: Iterable[Phase] = ()) -> View:
         loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observe(graph, loaded.root),
         loaded.problems,
         unread=loaded.unread,
+        used=frozenset(loaded.variables.used),
         backend_types=tuple(sorted(BACKENDS)),
         hub=Hub(loaded.settings.spec.hf_token.env) if online else None,
         registry=registry(loaded.settings.spec.backend, os.environ) if online else None,

@@ -16,7 +16,7 @@ from studio.resources import KINDS
 from studio.resources.base import Metadata, stored
 from studio.state.base import Lineage, Record, RecordStatus
 
-_ELSEWHERE = frozenset({"manifests", "environments", "state"})
+_ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})
 """Settings that decide nothing about a plan's jobs by themselves."""
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: studio apply --yes --parallelism 2")
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @options.project
+@options.variables
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked anyway.")
 @click.option("--online/--offline", default=False, help="Also check names on the Hugging Face Hub first.")
 @click.option(
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 @click.option("--detach", is_flag=True, help="Start what can start now, and leave; the next apply goes on.")
 @click.pass_context
 def command(
-    context: click.Context, plan_file: Path | None, folder: Path, environment: str, yes: bool, online: bool,
-    parallelism: int, keep_going: bool, detach: bool,
+    context: click.Context, plan_file: Path | None, folder: Path, environment: str, given: dict[str, str], yes: bool,
+    online: bool, parallelism: int, keep_going: bool, detach: bool,
 ) -> int:  # fmt: skip
     """Make what the manifests say: register resources, run the jobs whose outcome is not there yet.
 
@@ -55,7 +56,7 @@ def command(
     if saved:
         environment = _environment(saved, context)
     root = options.root_of(folder)
-    planned = planning.plan(root, environment, EVERYTHING if online else OFFLINE)
+    planned = planning.plan(root, environment, EVERYTHING if online else OFFLINE, given=given)
     if isinstance(planned, Checked):
         click.echo(findings.to_text(planned.findings, root), nl=False)
         click.echo("Nothing was applied: mend the errors above first.", err=True)

@@ -52,11 +52,10 @@ SCHEMAS = "schemas"
 def files(name: str) -> dict[str, str]:
     """The files of a new project, and their content."""
     from studio.report import schemas
+    from studio.report.published import published
 
-    published = schemas.schemas()
-    editors = {
-        f"{SCHEMAS}/{each}": schemas.schema_text(published[each]) for each in (schemas.MANIFEST, schemas.PROJECT)
-    }
+    known = published()
+    editors = {f"{SCHEMAS}/{each}": schemas.schema_text(known[each]) for each in (schemas.MANIFEST, schemas.PROJECT)}
     return {
         "studio.yaml": MODELINE.format(f"./{SCHEMAS}/{schemas.PROJECT}") + SETTINGS.format(name=name),
         "data/questions.csv": DATA,

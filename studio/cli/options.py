@@ -47,6 +47,30 @@ def folder(command: F) -> F:
     )(command)
 
 
+def variables(command: F) -> F:
+    """``--var``: values of the project's variables, over those of studio.yaml."""
+    return click.option(
+        "--var",
+        "given",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_assigned,
+        help="Set a variable of studio.yaml; may be repeated.",
+    )(command)
+
+
+def _assigned(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise UsageError(f"--var {text!r} sets nothing", "write --var NAME=VALUE")
+        if name in found:
+            raise UsageError(f"--var {name} is given twice", "leave one of them out")
+        found[name] = value
+    return found
+
+
 def as_json(command: F) -> F:
     """``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: studio plan --json | jq '.actions[] | select(.action != \"none\")'")
 @options.project
+@options.variables
 @options.online
 @options.as_json
 @click.option("--markdown", is_flag=True, help="Print Markdown for a pull request, at most 65,000 characters.")
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
 @options.no_cache
 def command(
-    folder: Path, environment: str, online: bool, as_json: bool, markdown: bool, out: Path | None,
-    detailed_exitcode: bool, no_cache: bool,
+    folder: Path, environment: str, given: dict[str, str], online: bool, as_json: bool, markdown: bool,
+    out: Path | None, detailed_exitcode: bool, no_cache: bool,
 ) -> int:  # fmt: skip
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
     options.keep_garbage()
@@ -46,8 +47,8 @@ def command(
     if out:
         options.demand_folder(out, "--out")
     root, phases = options.root_of(folder), EVERYTHING if online else OFFLINE
-    shelf = None if online or no_cache else verdicts.shelf(root, environment, os.environ)
-    planned = planning.plan(root, environment, phases, shelf)
+    shelf = None if online or no_cache or given else verdicts.shelf(root, environment, os.environ)
+    planned = planning.plan(root, environment, phases, shelf, given)
     if isinstance(planned, Checked):
         _refuse(planned, as_json, markdown)
         return Exit.FINDINGS

@@ -25,9 +25,10 @@ def command(names: tuple[str, ...], output: Path | None) -> None:
     an upgrade of studio, write those of your project anew: studio schemas manifest Project --output schemas
     """
     from studio.core.suggest import did_you_mean
-    from studio.report.schemas import schema_text, schemas
+    from studio.report.published import published
+    from studio.report.schemas import schema_text
 
-    known = {file.removesuffix(".schema.json"): schema for file, schema in schemas().items()}
+    known = {file.removesuffix(".schema.json"): schema for file, schema in published().items()}
     folded = {name.lower(): name for name in known}
     for name in names:
         if name.lower() not in folded:

@@ -22,6 +22,7 @@ STDOUT = Path("-")
 
 @click.command(epilog="Example: studio validate --format sarif --output findings.sarif")
 @options.project_everywhere
+@options.variables
 @options.online
 @options.as_json
 @click.option(
@@ -36,8 +37,8 @@ STDOUT = Path("-")
 )
 @options.no_cache
 def command(
-    folder: Path, environment: str | None, online: bool, as_json: bool, form: str | None, output: Path | None,
-    no_cache: bool,
+    folder: Path, environment: str | None, given: dict[str, str], online: bool, as_json: bool, form: str | None,
+    output: Path | None, no_cache: bool,
 ) -> int:  # fmt: skip
     """Check every manifest against every rule: all findings at once, with file, line and column.
 
@@ -51,7 +52,7 @@ def command(
         options.demand_folder(output, "--output")
     render = FORMATS["json" if as_json else form or "text"]
     root = options.root_of(folder)
-    verdict = _verdict(root, environment, online, no_cache)
+    verdict = _verdict(root, environment, given, no_cache=no_cache, online=online)
     report = Validation(root, environment or "all", verdict.findings, verdict.resources, verdict.files, _prefix(root))
     if output in (None, STDOUT):
         click.echo(render(report))
@@ -61,11 +62,11 @@ def command(
     return Exit.FINDINGS if verdict.errors else Exit.OK
 
 
-def _verdict(root: Path, environment: str | None, online: bool, no_cache: bool) -> Verdict:
+def _verdict(root: Path, environment: str | None, given: dict[str, str], *, online: bool, no_cache: bool) -> Verdict:
     """What was found the last time, when nothing has changed since; the engine is loaded only when something has."""
     from studio.load import verdicts
 
-    cached = not (online or no_cache)  # what the hub answers has no witness
+    cached = not (online or no_cache or given)  # what the hub answers has no witness
     shelf = verdicts.shelf(root, environment, os.environ) if cached else None
     known = shelf.recall() if shelf else None
     if known:
@@ -74,7 +75,7 @@ def _verdict(root: Path, environment: str | None, online: bool, no_cache: bool) 
     from studio.load.witness import watching
 
     with watching() as witness:
-        checked = validate(root, environment, EVERYTHING if online else OFFLINE)
+        checked = validate(root, environment, EVERYTHING if online else OFFLINE, given)
         if shelf:
             shelf.keep(checked.verdict, witness)
     return checked.verdict

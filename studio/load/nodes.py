@@ -115,6 +115,10 @@ def _fault(error: Any, text: str) -> YamlFault:
     words = ", ".join(parts) or "not valid YAML"
     if mark is None:
         return YamlFault(words, 1, 1)
+    if text[max(mark.index - 1, 0) : mark.index + 5] == "${var.":
+        return YamlFault(
+            words, mark.line + 1, mark.column + 1, 'quote it: within braces or brackets write "${var.name}"'
+        )
     opened = text[begun.index : begun.index + 1] if above else ""
     if opened and opened in "[{\"'":
         return YamlFault(words, mark.line + 1, mark.column + 1, f"close the {opened} of line {begun.line + 1}")

@@ -10,7 +10,7 @@ from studio.core.references import Ref
 
 
 class Fault(StrEnum):
-    """Each fault is reported by one rule of the MF or SEC domain."""
+    """Each fault is reported by one rule of the MF, PJ or SEC domain."""
 
     UNREADABLE = "unreadable"
     SYNTAX = "syntax"
@@ -24,6 +24,9 @@ class Fault(StrEnum):
     NO_MANIFEST = "no-manifest"
     OUTSIDE = "outside"
     SECRET = "secret"
+    UNKNOWN_VARIABLE = "unknown-variable"
+    VARIABLE_WITHOUT_VALUE = "variable-without-value"
+    VARIABLE_REFERENCE = "variable-reference"
 
 
 @dataclass(frozen=True, slots=True)

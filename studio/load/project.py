@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Any
 
 from studio.core.errors import UsageError
-from studio.core.findings import Position, Source
+from studio.core.findings import Path, Position, Source
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean, nearest
 from studio.load import documents, files
@@ -22,12 +23,14 @@ from studio.load.positions import with_lines
 from studio.load.problems import Fault, Problem
 from studio.load.settings import Environment, Project
 from studio.load.unread import Unread
+from studio.load.variables import MARK, Variables, set_by_hand, substituted, variables
 from studio.load.witness import note
 from studio.resources import KINDS
 from studio.resources.base import API_VERSION, Metadata
 
 DEFAULT_ENVIRONMENT = "default"
 MAX_ENVIRONMENTS = 100
+NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_FILE = "(memory)"
 """Stands for the file of documents that are in none."""
 NAME = ("metadata", "name")
@@ -40,7 +43,7 @@ EVERYTHING = ((),)
 class Loaded:
     """Everything the files say. ``manifests`` is sorted by kind and name."""
 
-    root: Path
+    root: FilePath
     settings: Project
     environment: str
     manifests: dict[Ref, Manifest] = field(default_factory=dict)
@@ -50,23 +53,30 @@ class Loaded:
     """Which values of which documents the environment's patches wrote, and where they stand in studio.yaml."""
     unread: Unread = field(default_factory=Unread)
     files: int = 0
+    variables: Variables = field(default_factory=Variables)
+    told: dict[Source, dict[Path, str]] = field(default_factory=dict)
+    """Which variables made which values of which documents, in words."""
     damaged: bool = False
     """Whether some of studio.yaml did not parse, so that its defaults may be in force where it says otherwise."""
 
 
-def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
-    """Read settings and manifests of ``root``; never raises for what is in the files, only for a wrong environment."""
-    loaded, chosen = _configured(root, environment)
+def load_project(root: FilePath, environment: str = DEFAULT_ENVIRONMENT, given: Mapping[str, str] = NOTHING) -> Loaded:
+    """Read settings and manifests of ``root``. ``given`` are values of variables from the command line.
+
+    Never raises for what is in the files, only for an environment or a variable that is not there.
+    """
+    loaded, chosen = _configured(root, environment, given)
     text = files.read_text(root, SETTINGS_FILE)
     if isinstance(text, str):
         loaded.problems += secrets_in_comments(text, SETTINGS_FILE)
     here = ("spec", "environments", environment, "patches")
     patches: list[Placed] = [((*here, index), patch) for index, patch in enumerate(chosen.patches if chosen else ())]
+    patched = any(MARK in str(patch.patch) for _, patch in patches)
     for name in files.find(root, _folders(loaded)):
         if name == SETTINGS_FILE:  # the project's own folder is a manifest folder
             continue
         loaded.files += 1
-        _load_file(loaded, name, patches)
+        _load_file(loaded, name, patches, patched)
     loaded.manifests = dict(sorted(loaded.manifests.items()))
     loaded.problems = with_lines(root, loaded.problems, NAME)
     if not loaded.manifests and not loaded.problems:
@@ -76,12 +86,12 @@ def load_project(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     return loaded
 
 
-def load_settings(root: Path, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
+def load_settings(root: FilePath, environment: str = DEFAULT_ENVIRONMENT) -> Loaded:
     """The settings alone, for commands to which the manifests do not matter."""
-    return _configured(root, environment)[0]
+    return _configured(root, environment, NOTHING)[0]
 
 
-def _configured(root: Path, environment: str) -> tuple[Loaded, Environment | None]:
+def _configured(root: FilePath, environment: str, given: Mapping[str, str]) -> tuple[Loaded, Environment | None]:
     """A project before its manifests are read, and what studio.yaml says about the environment."""
     _note_shipped(shipped_folder())
     settings, problems = _settings(root)
@@ -89,10 +99,13 @@ def _configured(root: Path, environment: str) -> tuple[Loaded, Environment | Non
     settings = _in_environment(settings, chosen)
     loaded = Loaded(root, settings, environment, defaults=dict(shipped_defaults()), problems=problems)
     loaded.damaged = bool(problems)
+    loaded.variables = variables(settings.spec, environment, chosen)
+    if given and not problems:
+        loaded.variables = set_by_hand(loaded.variables, settings.spec, given)
     return loaded, chosen
 
 
-def load_documents(root: Path, contents: Iterable[Any]) -> Loaded:
+def load_documents(root: FilePath, contents: Iterable[Any]) -> Loaded:
     """Documents that are in no file, as a project in ``root`` with default settings; locations are relative to it."""
     settings = Project(metadata=Metadata(name="memory"))
     loaded = Loaded(root, settings, DEFAULT_ENVIRONMENT, defaults=dict(shipped_defaults()))
@@ -102,7 +115,7 @@ def load_documents(root: Path, contents: Iterable[Any]) -> Loaded:
     return loaded
 
 
-def _note_shipped(folder: Path) -> None:
+def _note_shipped(folder: FilePath) -> None:
     """Shipped manifests are read once in a process; whoever watches a later run must hear of them all the same."""
     note(str(folder))
     for path in folder.iterdir():
@@ -122,13 +135,13 @@ def shipped_defaults() -> dict[Ref, Manifest]:
     return found
 
 
-def shipped_folder() -> Path:
+def shipped_folder() -> FilePath:
     """Where the shipped manifests are: in the package, or beside it in a checkout."""
-    installed = Path(__file__).resolve().parents[1] / "defaults"
+    installed = FilePath(__file__).resolve().parents[1] / "defaults"
     return installed if installed.is_dir() else installed.parents[1] / "manifests"
 
 
-def _settings(root: Path) -> tuple[Project, list[Problem]]:
+def _settings(root: FilePath) -> tuple[Project, list[Problem]]:
     text = files.read_text(root, SETTINGS_FILE)
     if isinstance(text, Problem):
         return Project(), [replace(text, lost=EVERYTHING)]
@@ -210,7 +223,8 @@ def _folders(loaded: Loaded) -> list[str]:
     return good
 
 
-def _load_file(loaded: Loaded, name: str, patches: list[Placed]) -> None:
+def _load_file(loaded: Loaded, name: str, patches: list[Placed], patched: bool) -> None:
+    """``patched``: patches may bring references to variables where the file has none."""
     text = files.read_text(loaded.root, name)
     if isinstance(text, Problem):
         loaded.problems.append(text)
@@ -231,12 +245,26 @@ def _load_file(loaded: Loaded, name: str, patches: list[Placed]) -> None:
         source = Source(name, index)
         if patches:
             document, loaded.origins[source] = apply_patches(document, patches)
-        _add(loaded, document, source)
+        if patched or MARK in text:
+            _add_with_variables(loaded, document, source)
+        else:
+            _add(loaded, document, source)
 
 
-def _add(loaded: Loaded, document: Any, source: Source) -> None:
+def _add_with_variables(loaded: Loaded, document: Any, source: Source) -> None:
+    made, work = substituted(document, loaded.variables, source)
+    loaded.problems.extend(work.problems)
+    loaded.told[source] = work.told
+    loaded.unread.unknown |= ADAPTER_NAME in work.lost  # which may be any name
+    _add(loaded, made, source, work.lost)
+
+
+def _add(loaded: Loaded, document: Any, source: Source, lost: tuple[Path, ...] = ()) -> None:
+    """``lost`` are places whose values are not known, as a reference to a variable is at fault."""
     manifest, problems = parse_manifest(document, source)
-    loaded.problems.extend(problems)
+    loaded.problems.extend(problem for problem in problems if problem.path not in lost)
+    if manifest and lost:
+        manifest = replace(manifest, damaged=(*manifest.damaged, *lost))
     if manifest is None or ADAPTER_NAME in manifest.damaged:
         loaded.unread.note(document)
     if manifest is None:

@@ -8,6 +8,8 @@ from pydantic import Field, Strict
 
 from studio.resources.base import Metadata, Part
 
+Scalar = str | int | float | bool
+
 
 class SecretName(Part):
     """A value that is secret is always the name of an environment variable."""
@@ -40,10 +42,18 @@ class Patch(Part):
     patch: dict[str, Any] = Field(description="JSON merge patch (RFC 7386) over the manifest.")
 
 
+class Variable(Part):
+    default: Scalar | None = Field(
+        default=None, description="Its value where an environment sets none; its type is the variable's type."
+    )
+    description: str = Field(default="", description="What it is for.")
+
+
 class Environment(Part):
     backend: Backend | None = Field(default=None, description="In place of the project's backend.")
     state: str | SecretName | None = Field(default=None, description="In place of the project's state.")
     mlflow: Tracking | None = Field(default=None, description="In place of the project's tracking.")
+    variables: dict[str, Scalar] = Field(default_factory=dict, description="Values of the project's variables here.")
     patches: Annotated[tuple[Patch, ...], Strict(False)] = Field(
         default=(), description="What differs in the manifests, applied in this order."
     )
@@ -61,6 +71,9 @@ class ProjectSpec(Part):
     )
     hf_token: SecretName = Field(
         default=SecretName(env="HUGGINGFACE_ACCESS_TOKEN"), description="Variable with the Hugging Face token."
+    )
+    variables: dict[str, Variable] = Field(
+        default_factory=dict, description="What manifests may name as ${var.name}; environments and --var set values."
     )
     environments: dict[str, Environment] = Field(
         default_factory=dict, description="What differs in an environment, chosen with --env NAME."

@@ -27,10 +27,16 @@ def schemas() -> dict[str, Schema]:
     kinds = {kind: kind_schema(declared.model) for kind, declared in KINDS.items()}
     found = {f"{kind}.schema.json": schema for kind, schema in kinds.items()}
     found[PROJECT] = project_schema()
-    found[MANIFEST] = _manifest(kinds)
     found["job-spec.schema.json"] = TypeAdapter(JobSpec).json_schema()
     found["job-result.schema.json"] = TypeAdapter(JobResult).json_schema()
-    return {name: {"$schema": DIALECT, **schema} for name, schema in sorted(found.items())}
+    stamped = {name: {"$schema": DIALECT, **schema} for name, schema in found.items()}
+    return dict(sorted({**stamped, **all_kinds(kinds)}.items()))
+
+
+def all_kinds(kinds: dict[str, Schema]) -> dict[str, Schema]:
+    """The one schema for files of manifests, made of those of the kinds."""
+    inner = {kind: {key: held for key, held in schema.items() if key != "$schema"} for kind, schema in kinds.items()}
+    return {MANIFEST: {"$schema": DIALECT, **_manifest(inner)}}
 
 
 def schema_text(schema: Schema) -> str:

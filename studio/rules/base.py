@@ -48,6 +48,8 @@ class View:
     observations: Mapping[Ref, Observation]
     problems: list[Problem]
     unread: Unread = field(default_factory=Unread)
+    used: frozenset[str] = frozenset()
+    """Variables that manifests name."""
     backend_types: tuple[str, ...] = ("local",)
     hub: Hub | None = None
     registry: Registry | None = None

@@ -17,7 +17,7 @@ from studio.decide import Recorded, make_plan, with_memory
 from studio.desired import REGISTRY, Desire, desire
 from studio.load import destinations
 from studio.load.adapters import ADAPTER_WEIGHTS
-from studio.load.project import load_project
+from studio.load.project import NOTHING, load_project
 from studio.load.verdicts import Shelf
 from studio.plan import Plan
 from studio.recording import missed
@@ -40,13 +40,17 @@ class Planned:
 
 
 def plan(
-    root: Path, environment: str, phases: Iterable[Phase] = OFFLINE, shelf: Shelf | None = None
+    root: Path,
+    environment: str,
+    phases: Iterable[Phase] = OFFLINE,
+    shelf: Shelf | None = None,
+    given: Mapping[str, str] = NOTHING,
 ) -> Planned | Checked:
     """What would happen and why; the checked project alone when it has errors. Writes nothing into the project.
 
     With a ``shelf``, where offline findings are kept, only the offline rules count.
     """
-    checked = recheck(root, environment, shelf) if shelf else examine(load_project(root, environment), phases)
+    checked = recheck(root, environment, shelf) if shelf else examine(load_project(root, environment, given), phases)
     return checked if checked.errors else planned(checked)
 
 

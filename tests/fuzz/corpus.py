@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from functools import cache
 
+from studio.load.files import SETTINGS_FILE
 from tests.projects import ROOT, llama, safetensors
 
 SAMPLE = ROOT / "tests" / "rules" / "sample"
+VARIABLES = f"""
+  variables:
+    rate: {{default: 0.001}}
+    long: {{default: {"x" * 5_000}}}
+  environments:
+    other: {{variables: {{rate: 0.01}}}}
+""".encode()
+NAMED = b"""
+apiVersion: studio/v1
+kind: Config
+metadata: {name: named, description: "${var.long} and $${var.long}"}
+spec:
+  type: custom
+  config: {rate: "${var.rate}"}
+"""
 LARGEST = 20_000
 """Bytes of an input file that is worth changing; model weights are not."""
 
@@ -27,4 +43,5 @@ def project() -> dict[str, bytes]:
         "models/tiny-llama/model.safetensors": safetensors(llama(layers=2)),
         "adapters/imported/adapter_model.safetensors": safetensors({}),
     }
-    return weights | {path.relative_to(SAMPLE).as_posix(): path.read_bytes() for path in files}
+    found = weights | {path.relative_to(SAMPLE).as_posix(): path.read_bytes() for path in files}
+    return found | {SETTINGS_FILE: found[SETTINGS_FILE] + VARIABLES, "manifests/named.yaml": NAMED}

@@ -23,6 +23,7 @@ SNIPPETS = (
     "{text!r:>9999}", "{{", "}}", "{", "*", "&", "|", ">", "@", "`", "#", ": ", "\t", "\r", "\r\n", "\x00", "\x07",
     "\x1b[2J", "\u2028", "\u202e", "\ufeff", "\ud7ff", "é" * 50, "🎟", "kind: Model\n",
     "metadata: {name: tiny-llama}\n", "name: ../x", "location: /etc/passwd", "location: ../../x", "spec: []\n",
+    "${var.rate}", "$${var.rate}", "${var.", "${var.x}${var.long}", "a: ${var.rate}\n", "${var.long}" * 2_000,
     "hf_" + "a" * 34, "::error::x", "<script>", "%s%n", "${HOME}", "$(id)", "\n\n\n", "'" * 3, '"' * 3, "\\",
     ",,,",
 )  # fmt: skip
