@@ -48,8 +48,7 @@ class View:
     observations: Mapping[Ref, Observation]
     problems: list[Problem]
     unread: Unread = field(default_factory=Unread)
-    used: frozenset[str] = frozenset()
-    """Variables that manifests name."""
+    used: frozenset[str] = frozenset()  # variables that manifests name
     backend_types: tuple[str, ...] = ("local",)
     hub: Hub | None = None
     registry: Registry | None = None
