@@ -186,7 +186,7 @@ class Loop:
         if job is None:
             return False
         self.flights[action.ref] = Flight(action, item, job, Patience(self.tools.clock), attached=True)
-        self.tools.watcher.started(action, f"attached to the running job {job.spec.key}")
+        self.tools.watcher.started(action, f"attached to the running job {job.run.key}")
         return True
 
     def _start(self, action: Action, item: Desired) -> None:
@@ -235,7 +235,7 @@ class Loop:
             return
         closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
         if status.state is JobState.SUCCEEDED and status.result:
-            tools.recorder.succeed(flight.item, job.spec, status.result)
+            tools.recorder.succeed(flight.item, job.run, status.result)
             tools.state.save_run(closed)
             self._done(action, Ending.DONE, flight=flight)
             return

@@ -66,6 +66,8 @@ class Plan:
     actions: tuple[Action, ...]
     kept: tuple[Ref, ...] = ()
     """Recorded resources without a manifest; they stay until they are deleted or forgotten."""
+    left: tuple[Ref, ...] = ()
+    """Resources with a job under way for an earlier version of them; no action waits for it."""
     version: int = PLAN_VERSION
 
     @property
@@ -93,6 +95,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "manifest_digest": plan.manifest_digest,
         "actions": [_action_json(action) for action in plan.actions],
         "kept": [str(ref) for ref in plan.kept],
+        "left_running": [str(ref) for ref in plan.left],
         "counts": {verb.value: count for verb, count in plan.counts.items()},
     }
 

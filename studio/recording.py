@@ -6,17 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from studio import workload
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
-from studio.core.jobspec import JobSpec
 from studio.core.references import Ref
 from studio.desired import Desired
+from studio.filing import artifact
 from studio.load.observation import Facts, Unusable
 from studio.resources.base import Resource
 from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
 from studio.resources.model import UNRECORDED
 from studio.resources.model_export import ModelExport
-from studio.state.base import Artifact, Record, RecordStatus, StateStore
+from studio.state.base import Artifact, Record, RecordStatus, Run, StateStore
 
 
 @dataclass(slots=True)
@@ -41,23 +40,11 @@ class Recorder:
         """The same work was done before: take its artifact over."""
         self._save(replace(self._record(item), outcome=self._judged(item, _outcome(artifact))))
 
-    def succeed(self, item: Desired, spec: JobSpec, result: JobResult) -> None:
+    def succeed(self, item: Desired, run: Run, result: JobResult) -> None:
         """A job ended well: file its artifact and record the resource."""
-        artifact = Artifact(
-            kind=item.ref.kind,
-            fingerprint=item.fingerprint,
-            output=result.output.model_dump(mode="json") if result.output else {},
-            run_key=spec.key,
-            run_dir=spec.run_dir,
-            mlflow_run_id=result.mlflow_run_id,
-            mlflow_experiment_id=result.mlflow_experiment_id,
-            seconds=result.seconds,
-            resources=spec.resources.model_dump(mode="json"),
-            created_at=self.now(),
-            measures=workload.measures(spec, result.measures),
-        )
-        self.state.save_artifact(artifact)
-        self.adopt(item, artifact)
+        made = artifact(run, result, self.now())
+        self.state.save_artifact(made)
+        self.adopt(item, made)
 
     def fail(self, item: Desired, message: str) -> None:
         """A job failed: the record says so, and the next plan retries."""

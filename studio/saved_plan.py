@@ -72,7 +72,7 @@ def _settled(plan: dict[str, Any]) -> dict[str, Any]:
         {key: value for key, value in action.items() if key != "attaches"} if isinstance(action, dict) else action
         for action in plan["actions"]
     ]
-    return {**plan, "actions": actions}
+    return {**plan, "actions": actions, "left_running": []}
 
 
 def _environment(saved: dict[str, Any], now: dict[str, Any]) -> str:

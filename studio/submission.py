@@ -10,6 +10,7 @@ from studio.compile import Target, compile_job, job_key
 from studio.core.errors import BackendError
 from studio.core.jobspec import JobSpec
 from studio.desired import Desire, Desired
+from studio.filing import filing
 from studio.state.base import ACTIVE, Run, RunStatus, StateStore
 
 ENDED = {
@@ -26,9 +27,8 @@ class UncertainError(BackendError):
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job under way: what it was told, its run as recorded, and the backend's handle."""
+    """A job under way: its run as recorded, and the backend's handle."""
 
-    spec: JobSpec
     run: Run
     handle: Handle
 
@@ -48,13 +48,13 @@ class Submitter:
 
         One that was killed while nobody watched left nothing to record but that; its run is closed.
         """
-        earlier = self._left_open(item)
+        earlier = self._left_open(item) or self._same_work(item)
         handle = self.backend.find(earlier.key, earlier.attempt) if earlier else None
         if earlier is None or handle is None:
             return None
         status = self.backend.poll(handle)
         if status.state is JobState.RUNNING or status.result:
-            return Submitted(self._compiled(item, earlier.attempt), earlier, handle)
+            return Submitted(earlier, handle)
         ended = replace(earlier, status=ENDED[status.state], finished_at=self.now(), error=status.message)
         self.state.save_run(ended)
         return None
@@ -73,13 +73,13 @@ class Submitter:
         not known."""
         run = Run(
             spec.key, spec.attempt, self.target.environment, item.ref, item.fingerprint, self.backend.name,
-            RunStatus.INTENT, submitted_at=self.now(),
+            RunStatus.INTENT, submitted_at=self.now(), filing=filing(spec),
         )  # fmt: skip
         self.state.save_run(run)
         handle = self._submitted(run, spec)
         run = replace(run, status=RunStatus.SUBMITTED, handle=handle.details)
         self.state.save_run(run)
-        return Submitted(spec, run, handle)
+        return Submitted(run, handle)
 
     def _submitted(self, run: Run, spec: JobSpec) -> Handle:
         """The handle. A backend that complains may have started the job all the same, so it is asked."""
@@ -103,6 +103,12 @@ class Submitter:
         earlier = next(iter(self.state.attempts(job_key(item))), None)
         open_here = earlier and earlier.status in ACTIVE and earlier.backend == self.backend.name
         return earlier if open_here else None
+
+    def _same_work(self, item: Desired) -> Run | None:
+        """A run of the same work under another name: the resource was renamed while its job ran."""
+        same = (item.ref.kind, item.fingerprint, self.backend.name)
+        alike = (run for run in self.state.active() if (run.ref.kind, run.fingerprint, run.backend) == same)
+        return next(alike, None)
 
     def _compiled(self, item: Desired, attempt: int) -> JobSpec:
         return compile_job(item, self.desire, self.target, self.state, attempt)

@@ -67,10 +67,14 @@ def workload(work: Work, resources: Resources) -> Workload:
             return Workload(task=work.task, model=_model(work.model), weights=work.weights)
 
 
-def measures(spec: JobSpec, measured: Measures) -> dict[str, Any]:
-    """What an artifact keeps of a job that ended well: plain data, without what was left at its default."""
-    said = workload(spec.work, spec.resources)
-    return {**said.model_dump(mode="json", exclude_defaults=True), **measured.model_dump(exclude_defaults=True)}
+def promised(spec: JobSpec) -> dict[str, Any]:
+    """A job's workload as plain data, without what was left at its default."""
+    return workload(spec.work, spec.resources).model_dump(mode="json", exclude_defaults=True)
+
+
+def measures(promised: dict[str, Any], measured: Measures) -> dict[str, Any]:
+    """What an artifact keeps of a job that ended well: what its spec said of it, and what it measured."""
+    return {**promised, **measured.model_dump(exclude_defaults=True)}
 
 
 def measured(kept: dict[str, Any]) -> Measured | None:

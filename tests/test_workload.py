@@ -8,7 +8,7 @@ import pytest
 
 from studio.core.jobresult import Measures
 from studio.core.jobspec import JobSpec, Resources
-from studio.workload import Workload, measured, measures, workload
+from studio.workload import Workload, measured, measures, promised, workload
 from tests.jobs.workbench import evaluation, export, training
 
 
@@ -65,7 +65,7 @@ def test_the_content_of_a_model_counts_and_its_name_only_where_nothing_else_is_k
 @pytest.mark.parametrize("work", [training(epochs=2), evaluation("adapters/a"), export(None)])
 def test_what_is_kept_is_read_back_and_holds_no_defaults(work: dict[str, Any]) -> None:
     made = spec(work)
-    kept = measures(made, Measures(device="cpu", rows=20, working_seconds=1.5))
+    kept = measures(promised(made), Measures(device="cpu", rows=20, working_seconds=1.5))
     found = measured(kept)
     assert found is not None and (found.rows, found.working_seconds) == (20, 1.5)
     assert all(getattr(found, name) == value for name, value in said(work))

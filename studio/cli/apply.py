@@ -65,9 +65,9 @@ def command(
         demand_same(saved, planned.plan)
     click.echo(findings.to_text(planned.checked.findings, root), nl=False)
     click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
-    if not planned.plan.pending:
+    if not planned.plan.pending and not planned.plan.left:
         return _nothing_to_do(planned)
-    asked = not (yes or saved) and sys.stdin.isatty() and sys.stdout.isatty()
+    asked = planned.plan.pending and not (yes or saved) and sys.stdin.isatty() and sys.stdout.isatty()
     if asked and not click.confirm("\nApply this plan?"):
         click.echo("Nothing was applied.")
         return Exit.FINDINGS
@@ -110,6 +110,7 @@ def _apply(planned: Planned, parallelism: int, manner: Manner, here: Here, *, ag
             click.echo(outcomes.interrupted(display.running, here), err=True)
             return Exit.INTERRUPTED
     click.echo(outcomes.summary(applied.outcomes.values(), here))
+    click.echo(outcomes.settled(applied.settled, here), nl=False)
     if applied.running or applied.waiting:
         click.echo(outcomes.detached(applied.running, applied.waiting, here))
     return Exit.FINDINGS if applied.failed else Exit.OK

@@ -13,7 +13,7 @@ from studio.diff import Change
 from studio.plan import Action, Plan, Verb
 from studio.report.findings import plural
 from studio.report.plain import plain
-from studio.report.plans import describe
+from studio.report.plans import LEFT, describe
 
 MAX_CHARACTERS = 65_000
 """GitHub refuses a comment of more than 65,536 characters; the poster adds a few of its own."""
@@ -37,12 +37,13 @@ def plan_to_markdown(
     At most ``limit`` characters: changes are left out first, then actions, and each time it says how many.
     """
     head = [f"### Plan for {code(plan.environment)}: {_totals(plan)}"]
-    head += [""] if missed or plan.kept else []
+    head += [""] if missed or plan.kept or plan.left else []
     head += [f"- gate missed: {code(words)}" for words in missed[:20]]
     if plan.kept:
         more = " …" if len(plan.kept) > 20 else ""
         names = ", ".join(code(ref) for ref in plan.kept[:20]) + more
         head.append(f"- {plural(len(plan.kept), 'recorded resource')} without a manifest stay as they are: {names}")
+    head += [f"- {code(ref)}: {LEFT}" for ref in plan.left[:20]]
     tail = _warnings(findings, limit // 4)
     text = "\n".join(head) + "\n"
     return text + _actions(plan, limit - len(text) - len(tail)) + tail

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from studio.core.references import Ref
+from studio.orphans import Settled
 from studio.outcome import FINE, Ending, Outcome
 from studio.report.advice import Here
 from studio.report.findings import plural
@@ -91,6 +92,15 @@ def detached(running: Sequence[Ref], waiting: Sequence[Ref], here: Here) -> str:
         names = ", ".join(map(str, waiting[:5])) + (" …" if len(waiting) > 5 else "")
         lines.append(f"{plural(len(waiting), 'action')} left for the next apply: {names}")
     return "\n".join([*lines, *_ways(running, here)])
+
+
+def settled(found: Iterable[Settled], here: Here) -> str:
+    """What became of the jobs of earlier versions."""
+    lines = []
+    for each in found:
+        cure = f"; to stop it: {here.command('cancel', str(each.run.ref))}" if each.open else ""
+        lines.append(f"  {each.run.ref}: the job of an earlier version, {each.run.key}: {plain(each.words)}{cure}\n")
+    return "".join(lines)
 
 
 def interrupted(running: Sequence[str], here: Here) -> str:

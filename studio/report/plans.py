@@ -25,12 +25,16 @@ _SIGNS = {
 }
 
 
+LEFT = "a job was started for an earlier version of it; apply looks after it, 'studio cancel' stops it"
+
+
 def to_text(plan: Plan, desire: Desire, *, color: bool = True) -> str:
     """Every pending action with its reasons, what it will cost, and the totals."""
     lines = [] if not plan.pending else [f"Plan for environment {plan.environment!r}:", ""]
     for action in plan.pending:
         lines += _action(action, desire)
     lines += _totals(plan)
+    lines += [f"{ref}: {LEFT}" for ref in plan.left]
     if plan.kept:
         names = ", ".join(map(str, plan.kept[:5])) + (" …" if len(plan.kept) > 5 else "")
         lines.append(f"{plural(len(plan.kept), 'recorded resource')} without a manifest stay as they are: {names}")

@@ -85,6 +85,8 @@ class Run:
     error: str = ""
     submitted_at: str = ""
     finished_at: str = ""
+    filing: dict[str, Any] = field(default_factory=dict)
+    """What the artifact will say of the job besides its result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ runs = Table(
     Column("error", Text, nullable=False),
     Column("submitted_at", String(32), nullable=False),
     Column("finished_at", String(32), nullable=False),
+    Column("filing", JSON, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("key", "attempt"),
 )
 

@@ -13,6 +13,7 @@ from studio.apply import Loop, Manner, Tools, Watcher
 from studio.compile import Target
 from studio.core.references import Ref
 from studio.load import commit
+from studio.orphans import Settled, left_behind, settle
 from studio.outcome import FINE, Outcome
 from studio.plan import Plan
 from studio.recording import Recorder
@@ -33,6 +34,8 @@ class Applied:
     """Jobs that were left running."""
     waiting: tuple[Ref, ...] = ()
     """What a detached apply left for the next one."""
+    settled: tuple[Settled, ...] = ()
+    """What became of the jobs of earlier versions."""
 
     @property
     def failed(self) -> list[Outcome]:
@@ -64,13 +67,26 @@ def apply(
             present=lambda artifact: is_present(artifact.output, loaded.root), parallelism=parallelism, manner=manner,
         )  # fmt: skip
         loop = Loop(tools, current.plan)
+        settled = settle(
+            left_behind(state.active(), current.desire, current.plan, tools.backend.name),
+            state,
+            tools.backend,
+            tools.now,
+        )
         begun = Operation(
             places.new_id(), loaded.environment, "apply", commit.actor(os.environ), target.commit, places.now(),
             plan=current.plan.manifest_digest,
         )  # fmt: skip
         with _recorded(begun, loop):
             loop.run()
-        return Applied(current.plan, loop.outcomes, tuple(loop.flights), tuple(loop.waiting))
+        settled = _again(settled, tools)
+        return Applied(current.plan, loop.outcomes, tuple(loop.flights), tuple(loop.waiting), settled)
+
+
+def _again(settled: tuple[Settled, ...], tools: Tools) -> tuple[Settled, ...]:
+    """What was open at the beginning may have ended by now: a training takes hours."""
+    still = [each.run for each in settled if each.open]
+    return tuple(e for e in settled if not e.open) + settle(still, tools.state, tools.backend, tools.now)
 
 
 @contextmanager

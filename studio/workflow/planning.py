@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,17 @@ def plan_against(checked: Checked, state: StateReader) -> Planned:
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings)
     if any(action.dispatches for action in made.actions):
         made = _estimated(made, wanted, checked.loaded.root)
-    return Planned(checked, wanted, made, state, recorded)
+    return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded)
+
+
+def _with_left(made: Plan, wanted: Desire, state: StateReader) -> Plan:
+    """The plan with the jobs of earlier versions; there hardly ever are any."""
+    active = state.active()
+    if not active:
+        return made
+    from studio.orphans import left_behind
+
+    return replace(made, left=tuple(sorted({run.ref for run in left_behind(active, wanted, made)})))
 
 
 def _estimated(made: Plan, wanted: Desire, root: Path) -> Plan:

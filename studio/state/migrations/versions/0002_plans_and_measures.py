@@ -1,4 +1,4 @@
-"""Operations name their plan; artifacts keep what their duration depends on."""
+"""Operations name their plan; artifacts keep what their duration depends on, runs what their artifact will say."""
 
 from __future__ import annotations
 
@@ -14,3 +14,4 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("operations", sa.Column("plan", sa.String(64), nullable=False, server_default=sa.text("''")))
     op.add_column("artifacts", sa.Column("measures", sa.JSON, nullable=False, server_default="{}"))
+    op.add_column("runs", sa.Column("filing", sa.JSON, nullable=False, server_default="{}"))
