@@ -11,6 +11,7 @@ from studio import __version__
 from studio.core.errors import StudioError
 from studio.core.fingerprints import digest
 from studio.core.jobspec import (
+    RUNS_FOLDER,
     VARIABLE,
     AdapterInput,
     DatasetInput,
@@ -37,7 +38,6 @@ from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
 
 R = TypeVar("R")
-RUNS_FOLDER = ".studio/runs"
 ARTIFACTS_FOLDER = ".studio/mlartifacts"
 
 

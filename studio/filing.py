@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.compile import RUNS_FOLDER
 from studio.core.jobresult import JobResult
-from studio.core.jobspec import JobSpec
+from studio.core.jobspec import RUNS_FOLDER, JobSpec
 from studio.state.base import Artifact, Run
 from studio.workload import measures, promised
 

@@ -226,4 +226,6 @@ class Event(Record):
     eta_seconds: float | None = None
 
 
+RUNS_FOLDER = ".studio/runs"
+"""Holds a folder for each job's key, relative to the project."""
 SPEC_FILE, EVENTS_FILE, RESULT_FILE, LOG_FILE = "spec.json", "events.jsonl", "result.json", "log.txt"
