@@ -101,6 +101,53 @@ def rm(names: tuple[str, ...], folder: Path, environment: str, yes: bool, force:
     return Exit.OK
 
 
+@command.command(epilog="Example: studio state export --out state.json")
+@options.project
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a file instead of printing."
+)
+def export(folder: Path, environment: str, out: Path | None) -> None:
+    """Everything recorded, as JSON that the old studio imports too."""
+    from studio.core.atomic import write_atomically
+    from studio.load.project import load_settings
+    from studio.workflow import transferring
+
+    if out:
+        options.demand_folder(out, "--out")
+    text = transferring.export(load_settings(options.root_of(folder), environment))
+    if out:
+        write_atomically(out, text.encode())
+    else:
+        click.echo(text, nl=False)
+
+
+@command.command("import", epilog="Example: studio state import state.json --dry-run")
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@options.project
+@options.as_json
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing.")
+def import_records(file: Path, folder: Path, environment: str, as_json: bool, dry_run: bool) -> int:
+    """Records from an export, of this studio or of the old one.
+
+    What is recorded here already stays as it is. A row that cannot be imported is listed with the reason, the others
+    are imported all the same, all at once; the exit code is then 1.
+    """
+    from studio.load.project import load_settings
+    from studio.report import transfers
+    from studio.workflow import transferring
+
+    tables = transferring.read_tables(file)
+    loaded = load_settings(options.root_of(folder), environment)
+    transfer = transferring.preview(loaded, tables)
+    if transfer.records and not dry_run:
+        transfer = transferring.bring_in(loaded, tables)
+    if as_json:
+        options.echo_json(transfers.to_json(transfer))
+    else:
+        click.echo(transfers.to_text(transfer, dry=dry_run))
+    return Exit.FINDINGS if transfer.faults else Exit.OK
+
+
 def _records(folder: Path, environment: str) -> dict[Ref, Record]:
     """What is recorded; an edit looks first, so that a state that is not there yet is not made by looking."""
     from studio.load.project import load_settings

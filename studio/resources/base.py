@@ -26,6 +26,11 @@ SLUG = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 """The same for texts that may end in a line break."""
 
 
+def slug(text: str, otherwise: str) -> str:
+    """The nearest name that ``text`` can become; ``otherwise`` when it holds no letter or digit of the alphabet."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower())[:253].strip("-.") or otherwise
+
+
 class Effect(StrEnum):
     """What a change of a field means."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
 from studio.load.problems import Fault
-from studio.resources.base import SLUG
+from studio.resources.base import SLUG, slug
 from studio.rules.base import Breach, View, faults, rule
 
 NAME = ("metadata", "name")
@@ -246,9 +245,8 @@ def bad_name(view: View) -> Iterator[Breach]:
     """
     for ref, manifest in view.manifests.items():
         if ref.name and not SLUG.match(ref.name):
-            suggestion = re.sub(r"[^a-z0-9.]+", "-", ref.name.lower())[:253].strip("-.") or ref.kind.lower()
             shown = ref.name if len(ref.name) <= 60 else ref.name[:57] + "..."
-            hint = f"write {suggestion}"
+            hint = f"write {slug(ref.name, ref.kind.lower())}"
             yield Breach(NAME, f"the name {shown!r} is not a slug", hint, ref, manifest.source)
 
 

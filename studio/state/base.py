@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -137,6 +137,9 @@ class StateReader(Protocol):
     def outputs(self, kind: str) -> Mapping[str, dict[str, Any]]:
         """What all artifacts of a kind hold, by fingerprint; one query however many there are."""
 
+    def artifacts(self) -> list[Artifact]:
+        """All artifacts, by kind and fingerprint."""
+
     def runs(self, ref: Ref | None = None) -> list[Run]:
         """Runs of this environment, newest first."""
 
@@ -166,3 +169,12 @@ class StateStore(StateReader, Protocol):
     def save_run(self, run: Run) -> None: ...
 
     def save_operation(self, operation: Operation) -> None: ...
+
+    def restore(
+        self,
+        records: Iterable[Record],
+        artifacts: Iterable[Artifact],
+        runs: Iterable[Run],
+        operations: Iterable[Operation],
+    ) -> None:
+        """Insert what is not there yet under its key; nothing is replaced."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -65,6 +65,10 @@ class SqlState:
         rows = self._all(select(table.c.fingerprint, table.c.output).where(table.c.kind == kind))
         return {row["fingerprint"]: row["output"] for row in rows}
 
+    def artifacts(self) -> list[Artifact]:
+        table = schema.artifacts
+        return [Artifact(**row) for row in self._all(select(table).order_by(table.c.kind, table.c.fingerprint))]
+
     def runs(self, ref: Ref | None = None) -> list[Run]:
         table = schema.runs
         query = select(table).where(table.c.environment == self.environment)
@@ -112,6 +116,29 @@ class SqlState:
     def save_operation(self, operation: Operation) -> None:
         self._put(schema.operations, asdict(operation), ("id",))
 
+    def restore(
+        self,
+        records: Iterable[Record],
+        artifacts: Iterable[Artifact],
+        runs: Iterable[Run],
+        operations: Iterable[Operation],
+    ) -> None:
+        here = {"environment": self.environment}
+        with self.together():
+            self._add(schema.resources, [{**_columns(each), **here} for each in records])
+            self._add(schema.artifacts, [asdict(each) for each in artifacts])
+            self._add(schema.runs, [_columns(each) for each in runs])
+            self._add(schema.operations, [asdict(each) for each in operations])
+
+    def _add(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Insert the rows whose primary key is free."""
+        key = [column.name for column in table.primary_key]
+        there = {tuple(row[name] for name in key) for row in self._all(select(*table.primary_key))}
+        new = [row for row in rows if tuple(row[name] for name in key) not in there]
+        if new:
+            with self._write() as connection:
+                connection.execute(insert(table), new)
+
     def _put(self, table: Table, values: dict[str, Any], key: tuple[str, ...]) -> None:
         """Insert or replace one row."""
         same = and_(*(table.c[name] == values[name] for name in key))
@@ -123,6 +150,9 @@ class SqlState:
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make the writes inside one transaction: all of them happen, or none. Reads inside see them."""
+        if self._open is not None:
+            yield
+            return
         with self._write() as connection:
             self._open = connection
             try:
@@ -178,6 +208,9 @@ class EmptyState:
 
     def outputs(self, kind: str) -> Mapping[str, dict[str, Any]]:
         return {}
+
+    def artifacts(self) -> list[Artifact]:
+        return []
 
     def runs(self, ref: Ref | None = None) -> list[Run]:
         return []

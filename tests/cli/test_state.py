@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,51 +10,11 @@ import pytest
 
 from studio.core.references import Ref
 from studio.state.base import Record, RecordStatus, Run, RunStatus
-from studio.state.lease import held
-from studio.state.sql import SqlState, open_engine
-from tests import projects
 
 from .front_door import ask
+from .states import reading, writing
 
-URL = "sqlite:///.studio/state.db"
 TICKETS, TIX, TRAIN = Ref("Dataset", "tickets"), Ref("Dataset", "tix"), Ref("FineTuningJob", "train")
-
-
-@contextmanager
-def writing(root: Path) -> Iterator[SqlState]:
-    engine = open_engine(URL, root)
-    try:
-        with held(engine, "default", time.time) as state:
-            yield state
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def reading(root: Path) -> Iterator[SqlState]:
-    engine = open_engine(URL, root)
-    try:
-        yield SqlState(engine, "default")
-    finally:
-        engine.dispose()
-
-
-@pytest.fixture
-def applied(data_only: Path) -> Path:
-    assert ask(data_only, "apply", "--yes").code == 0
-    return data_only
-
-
-@pytest.fixture
-def trained(desk: Path) -> Path:
-    """A project whose records say that everything was done, and whose training left two runs."""
-    items = [item for item in projects.wanted(desk).items.values() if not item.shipped]
-    with writing(desk) as state:
-        for item in items:
-            state.save_record(projects.record(item))
-        for attempt, status in ((1, RunStatus.FAILED), (2, RunStatus.SUCCEEDED)):
-            state.save_run(Run("key", attempt, "default", TRAIN, "f" * 64, "local", status))
-    return desk
 
 
 def rename(root: Path, old: str, new: str) -> None:
