@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from studio.core.jobresult import (
 from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, TrainingWork
 
 Ends = Callable[[JobSpec], JobStatus]
+MEASURED = {"exact_match": 0.9}
+"""What evaluations find of every adapter; a bare model gets 0."""
 
 
 @dataclass
@@ -27,7 +29,7 @@ class CountingBackend:
 
     root: Path
     ends: dict[str, Ends] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=lambda: {"exact_match": 0.9})
+    metrics: dict[str, float] = field(default_factory=lambda: dict(MEASURED))
     polls: int = 1
     free: Capacity = field(default_factory=lambda: Capacity(16, 8, 64))
     submissions: list[tuple[str, int]] = field(default_factory=list)
@@ -75,40 +77,46 @@ class CountingBackend:
         return self.free
 
     def succeed(self, spec: JobSpec) -> JobStatus:
-        result = JobResult(
-            key=spec.key,
-            attempt=spec.attempt,
-            fingerprint=spec.fingerprint,
-            output=self._output(spec),
-            measures=Measures(device="cpu", rows=9, working_seconds=0.5),
-            started_at="2026-01-01T00:00:00Z",
-            finished_at="2026-01-01T00:00:01Z",
-            seconds=1.0,
-        )
-        return JobStatus(JobState.SUCCEEDED, result=result)
+        return JobStatus(JobState.SUCCEEDED, result=result_of(spec, self.metrics))
 
     def _running(self) -> list[str]:
         return [key for key, polled in self.polled.items() if polled <= self.polls]
 
-    def _output(self, spec: JobSpec) -> Output:
-        work = spec.work
-        if isinstance(work, TrainingWork):
-            adapter = spec.folder / "adapter"
-            adapter.mkdir(parents=True, exist_ok=True)
-            (adapter / "adapter_model.safetensors").write_bytes(b"")
-            location = str(adapter.relative_to(spec.project_dir))
-            return TrainingOutput(adapter=location, digest="d" * 64, metrics={}, train_rows=9, held_out_rows=1)
-        if isinstance(work, EvaluationWork):
-            return EvaluationOutput(combinations=tuple(self._combinations(work)), rows=10)
-        assert isinstance(work, ExportWork)
-        return ExportOutput(model_name=work.model_name, model_version="1", uri=f"models:/{work.model_name}/1")
 
-    def _combinations(self, work: EvaluationWork) -> Iterator[CombinationOutput]:
-        for each in work.combinations:
-            metrics = self.metrics if each.adapter else dict.fromkeys(self.metrics, 0.0)
-            yield CombinationOutput(
-                model=each.model.name, adapter=each.adapter.name if each.adapter else "", metrics=metrics
-            )
+def result_of(spec: JobSpec, metrics: Mapping[str, float] = MEASURED) -> JobResult:
+    """What a job leaves that ends well; an adapter's file is put where it belongs. ``metrics`` are those of adapters."""
+    return JobResult(
+        key=spec.key,
+        attempt=spec.attempt,
+        fingerprint=spec.fingerprint,
+        output=_output(spec, metrics),
+        measures=Measures(device="cpu", rows=9, working_seconds=0.5),
+        started_at="2026-01-01T00:00:00Z",
+        finished_at="2026-01-01T00:00:01Z",
+        seconds=1.0,
+    )
+
+
+def _output(spec: JobSpec, metrics: Mapping[str, float]) -> Output:
+    work = spec.work
+    if isinstance(work, TrainingWork):
+        adapter = spec.folder / "adapter"
+        adapter.mkdir(parents=True, exist_ok=True)
+        (adapter / "adapter_model.safetensors").write_bytes(b"")
+        location = str(adapter.relative_to(spec.project_dir))
+        return TrainingOutput(adapter=location, digest="d" * 64, metrics={}, train_rows=9, held_out_rows=1)
+    if isinstance(work, EvaluationWork):
+        return EvaluationOutput(combinations=tuple(_combinations(work, metrics)), rows=10)
+    assert isinstance(work, ExportWork)
+    return ExportOutput(model_name=work.model_name, model_version="1", uri=f"models:/{work.model_name}/1")
+
+
+def _combinations(work: EvaluationWork, metrics: Mapping[str, float]) -> Iterator[CombinationOutput]:
+    for each in work.combinations:
+        measured = dict(metrics) if each.adapter else dict.fromkeys(metrics, 0.0)
+        yield CombinationOutput(
+            model=each.model.name, adapter=each.adapter.name if each.adapter else "", metrics=measured
+        )
 
 
 def failed(message: str) -> Ends:

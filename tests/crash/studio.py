@@ -1,0 +1,43 @@
+"""``python -m tests.crash.studio …``: the real command line with one more backend, and steps that may kill.
+
+``tests/crash/steps.py`` says how a process is told where to kill itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from studio.backends import BACKENDS
+from studio.cli import errors
+from studio.cli.main import studio
+from studio.state import lease
+from studio.workflow import places
+from tests.crash import steps
+from tests.crash.backend import JournalBackend
+
+PAUSE = 0.003
+"""Between two looks at running jobs, in seconds: they take some milliseconds only."""
+LEASE_SECONDS = 0.02
+"""How long a killed process keeps its lock."""
+
+
+def run(arguments: list[str]) -> int:
+    """One command in this process; the exit code that a shell would see."""
+    counted = steps.from_environment()
+    steps.watch_database(counted)
+
+    def journal(root: Path, environ: Mapping[str, str]) -> JournalBackend:
+        return JournalBackend(root, counted.reach)
+
+    BACKENDS["journal"] = journal
+    lease.LEASE_SECONDS = LEASE_SECONDS
+    places.pause = lambda seconds: time.sleep(min(seconds, PAUSE))
+    code = errors.run(lambda: studio.main(arguments, prog_name="studio", standalone_mode=False))
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
