@@ -11,7 +11,7 @@ TRAIN := $(VENV)/.train-$(KEY)
 TEST := $(VENV)/.test-$(KEY)
 SITE := $(VENV)/.site-$(KEY)
 
-.PHONY: help here demo test fast generated library-tables site fuzz lint format banking77 bench clean
+.PHONY: help here demo test fast generated library-tables site fuzz crash lint format banking77 bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ library-tables: $(TEST)  ## extract anew what the libraries accept (downloads Ax
 
 fuzz: $(TEST) here  ## hostile manifests and trees: make fuzz CASES=100000
 	$(BIN)/python -m tests.fuzz --cases $(or $(CASES),100000)
+
+crash: $(TEST) here  ## kill apply at every step and at random moments: make crash KILLS=1000
+	$(BIN)/python -m tests.crash --kills $(or $(KILLS),1000) --json crash.json
 
 lint: $(TEST)  ## formatting, style, types, layers
 	$(BIN)/ruff format --check .

@@ -235,12 +235,14 @@ class Loop:
             return
         closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
         if status.state is JobState.SUCCEEDED and status.result:
-            tools.recorder.succeed(flight.item, job.run, status.result)
-            tools.state.save_run(closed)
+            with tools.state.together():  # a crash never leaves a record whose run looks open
+                tools.recorder.succeed(flight.item, job.run, status.result)
+                tools.state.save_run(closed)
             self._done(action, Ending.DONE, flight=flight)
             return
-        tools.recorder.fail(flight.item, status.message)
-        tools.state.save_run(closed)
+        with tools.state.together():
+            tools.recorder.fail(flight.item, status.message)
+            tools.state.save_run(closed)
         ending = Ending.CANCELLED if status.state is JobState.CANCELLED else Ending.FAILED
         self._end(action, ending, status.message, status.hint, flight)
 

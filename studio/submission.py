@@ -54,7 +54,7 @@ class Submitter:
             return None
         status = self.backend.poll(handle)
         if status.state is JobState.RUNNING or status.result:
-            return Submitted(earlier, handle)
+            return Submitted(self._known(earlier, handle), handle)
         ended = replace(earlier, status=ENDED[status.state], finished_at=self.now(), error=status.message)
         self.state.save_run(ended)
         return None
@@ -97,6 +97,14 @@ class Submitter:
             refused = replace(run, status=RunStatus.FAILED, finished_at=self.now(), error=error.message)
             self.state.save_run(refused)
             raise
+
+    def _known(self, run: Run, handle: Handle) -> Run:
+        """The run of a job that was found: an apply that was killed right after the submission noted no handle."""
+        if run.status is RunStatus.SUBMITTED:
+            return run
+        submitted = replace(run, status=RunStatus.SUBMITTED, handle=handle.details)
+        self.state.save_run(submitted)
+        return submitted
 
     def _left_open(self, item: Desired) -> Run | None:
         """The latest run of the same work when nobody recorded its end, and this backend can be asked about it."""

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from studio.backends import BACKENDS
-from studio.backends.base import Capacity
+from studio.backends.base import Capacity, Handle
 from studio.core.errors import BackendError, LeaseLostError, StalePlanError
-from studio.core.jobspec import EvaluationWork, Event, ExportWork
+from studio.core.jobspec import EvaluationWork, Event, ExportWork, JobSpec
 from studio.core.references import Ref
 from studio.outcome import Ending, Outcome
 from studio.plan import Action, Verb
 from studio.state import lease
-from studio.state.base import RecordStatus, RunStatus
-from studio.state.sql import open_engine
+from studio.state.base import Operation, RecordStatus, Run, RunStatus
+from studio.state.sql import SqlState, open_engine
 from studio.workflow import applying, places, planning
 from tests.fakes.backend import CountingBackend, failed
 
@@ -368,3 +368,69 @@ def test_a_plan_that_somebody_agreed_to_is_not_applied_after_the_state_moved_on(
     project.apply()
     with pytest.raises(StalePlanError, match="state was empty when it was made"):
         applying.apply(planned, Notes(), 4, agreed=True)
+
+
+def test_a_job_that_was_submitted_just_before_a_crash_is_known_by_its_handle(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = project.backend.submit
+
+    def crash(spec: JobSpec) -> Handle:
+        submit(spec)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(project.backend, "submit", crash)
+        with pytest.raises(KeyboardInterrupt):
+            project.apply()
+    assert project.plan().state.runs(ROUTER)[0].status is RunStatus.INTENT
+    monkeypatch.setattr(CountingBackend, "find", lambda _, key, attempt: Handle(key, attempt, {"id": 7}))
+    project.apply()
+    run = project.plan().state.runs(ROUTER)[0]
+    assert (run.status, run.handle) == (RunStatus.SUCCEEDED, {"id": 7})
+    assert len(project.backend.submissions) == 3
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_a_crash_leaves_no_record_of_a_job_whose_run_looks_open(
+    project: Project, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    if ends == "badly":
+        project.backend.ends["router"] = failed("out of memory")
+    save = SqlState.save_run
+
+    def crash(state: SqlState, run: Run) -> None:
+        if run.finished_at:
+            raise KeyboardInterrupt
+        save(state, run)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlState, "save_run", crash)
+        with pytest.raises(KeyboardInterrupt):
+            project.apply()
+    state = project.plan().state
+    assert ROUTER not in state.records()
+    assert state.artifact("FineTuningJob", project.plan().desire.items[ROUTER].fingerprint) is None
+    project.apply()
+    assert not [run for run in project.plan().state.runs() if not run.finished_at]
+    assert len(set(project.backend.submissions)) == len(project.backend.submissions)
+
+
+def test_an_operation_that_was_killed_says_so_once_the_next_one_begins(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = SqlState.save_operation
+
+    def crash(state: SqlState, operation: Operation) -> None:
+        if operation.outcome:
+            raise KeyboardInterrupt
+        save(state, operation)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlState, "save_operation", crash)
+        with pytest.raises(KeyboardInterrupt):
+            project.apply()
+    assert [each.outcome for each in project.plan().state.operations()] == [""]
+    project.add_job("other")
+    project.apply()
+    assert sorted(each.outcome for each in project.plan().state.operations()) == ["killed", "succeeded"]

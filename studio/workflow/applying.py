@@ -17,7 +17,7 @@ from studio.orphans import Settled, left_behind, settle
 from studio.outcome import FINE, Outcome
 from studio.plan import Plan
 from studio.recording import Recorder
-from studio.state.base import Operation
+from studio.state.base import Operation, StateStore
 from studio.workflow import places
 from studio.workflow.planning import Planned, is_present, plan_against
 
@@ -96,7 +96,9 @@ def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
         yield
         return
     outcome = "interrupted"
-    loop.tools.state.save_operation(begun)
+    with loop.tools.state.together():
+        _close_left_open(loop.tools.state)
+        loop.tools.state.save_operation(begun)
     try:
         yield
         outcome = _in_a_word(loop)
@@ -105,6 +107,13 @@ def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
         summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if ref in changed}
         summary |= {str(ref): "running" for ref in loop.flights}
         loop.tools.state.save_operation(replace(begun, finished_at=places.now(), outcome=outcome, summary=summary))
+
+
+def _close_left_open(state: StateStore) -> None:
+    """Whoever holds the lease knows that nobody else is at work: an operation without an end was killed."""
+    for operation in state.operations():
+        if not operation.outcome:
+            state.save_operation(replace(operation, outcome="killed"))
 
 
 def _in_a_word(loop: Loop) -> str:

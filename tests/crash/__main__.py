@@ -81,8 +81,9 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the lives; those with a fault stay in it")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None) as temporary:
-        folder = given.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+        if given.keep:
+            given.keep.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=given.keep or temporary))
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         found = tally(folder, given.kills, given.seed, given.jobs)
     print(f"\n{found.text()}")

@@ -84,7 +84,7 @@ class CountingBackend:
 
 
 def result_of(spec: JobSpec, metrics: Mapping[str, float] = MEASURED) -> JobResult:
-    """What a job leaves that ends well; an adapter's file is put where it belongs. ``metrics`` are those of adapters."""
+    """What a job leaves that ends well, an adapter's file included. ``metrics`` are those of adapters."""
     return JobResult(
         key=spec.key,
         attempt=spec.attempt,
