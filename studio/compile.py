@@ -21,6 +21,7 @@ from studio.core.jobspec import (
     Split,
     Templates,
     Tracking,
+    Work,
 )
 from studio.core.references import Ref
 from studio.core.templates import TemplateError, parse
@@ -36,6 +37,7 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelFacts, ModelType
 from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
+from studio.workload import Workload, workload
 
 R = TypeVar("R")
 ARTIFACTS_FOLDER = ".studio/mlartifacts"
@@ -188,6 +190,32 @@ class ProjectScope:
         if not isinstance(resource, kind):
             raise AssertionError(f"{ref} is not a {kind.__name__}")
         return resource
+
+
+@dataclass(frozen=True, slots=True)
+class _Intended(ProjectScope):
+    """The same before anything has run: of an adapter only its name is known, of an export nothing it will tell."""
+
+    def adapter(self, name: str) -> AdapterInput:
+        return AdapterInput(name=name, type="project")
+
+    def example(self, adapter: str) -> str:
+        return ""
+
+    def provenance(self) -> dict[str, Any]:
+        return {}
+
+
+def intended(item: Desired, desire: Desire, target: Target, state: StateReader) -> Workload | None:
+    """What the duration of a desired job will depend on; None for one that could not be compiled."""
+    kind = KINDS[item.resource.kind]
+    if kind.compile is None or kind.resources is None:
+        return None
+    try:
+        work: Work = kind.compile(item.resource, _Intended(item, desire, target, state))
+    except StudioError:  # the job will fail with it; nothing is foretold
+        return None
+    return workload(work, kind.resources(item.resource))
 
 
 def job_key(item: Desired) -> str:
