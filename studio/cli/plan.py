@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def command(
     options.keep_garbage()
     from studio.checking import Checked
     from studio.load import verdicts
+    from studio.load.recollection import remembering
     from studio.workflow import planning
 
     if as_json and markdown:
@@ -48,7 +50,8 @@ def command(
         options.demand_folder(out, "--out")
     root, phases = options.root_of(folder), EVERYTHING if online else OFFLINE
     shelf = None if online or no_cache or given else verdicts.shelf(root, environment, os.environ)
-    planned = planning.plan(root, environment, phases, shelf, given)
+    with nullcontext() if no_cache else remembering(root, os.environ):
+        planned = planning.plan(root, environment, phases, shelf, given)
     if isinstance(planned, Checked):
         _refuse(planned, as_json, markdown)
         return Exit.FINDINGS

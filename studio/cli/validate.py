@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,9 +73,11 @@ def _verdict(root: Path, environment: str | None, given: dict[str, str], *, onli
     if known:
         return known
     from studio.checking import validate
+    from studio.load.recollection import remembering
     from studio.load.witness import watching
 
-    with watching() as witness:
+    memory = nullcontext() if no_cache else remembering(root, os.environ)
+    with memory, watching() as witness:
         checked = validate(root, environment, EVERYTHING if online else OFFLINE, given)
         if shelf:
             shelf.keep(checked.verdict, witness)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,18 @@ def digest(value: Any) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    hashed = hashlib.sha256()
     with path.open("rb", buffering=0) as stream:
-        while block := stream.read(BLOCK):
-            hashed.update(block)
+        return stream_digest(stream)
+
+
+def stream_digest(stream: RawIOBase) -> str:
+    """SHA-256 of the bytes that are left in a stream."""
+    hashed = hashlib.sha256()
+    while block := stream.read(BLOCK):
+        hashed.update(block)
     return hashed.hexdigest()
 
 
-def folder_digest(files: Mapping[str, Path]) -> str:
+def folder_digest(files: Mapping[str, Path], of_file: Callable[[Path], str] = file_digest) -> str:
     """One digest of several files, by relative name and content; the order of the mapping does not matter."""
-    return digest({name: file_digest(path) for name, path in files.items()})
+    return digest({name: of_file(path) for name, path in files.items()})

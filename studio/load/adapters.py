@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from studio.core.fingerprints import folder_digest
 from studio.load import files, safetensors_header
 from studio.load.models import PICKLES
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
+from studio.load.recollection import folder_digest
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

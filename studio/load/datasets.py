@@ -7,10 +7,11 @@ from pathlib import Path
 
 from studio.core import rowfiles
 from studio.core.enumerations import members
-from studio.core.fingerprints import digest, file_digest, folder_digest
+from studio.core.fingerprints import digest
 from studio.core.rowfiles import Flaw, RowsError
 from studio.load import files
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
+from studio.load.recollection import file_digest, folder_digest, recollect
 from studio.resources.dataset import EXTENSIONS, DatasetFacts, DatasetSpec, DatasetType
 
 Reading = tuple[tuple[str, ...], int]
@@ -75,12 +76,13 @@ def _file(spec: DatasetSpec, path: Path, root: Path) -> DatasetFacts | Unusable:
     if path.stat().st_size == 0:
         return Unusable(Defect.EMPTY, f"{spec.location!r} is empty", "export it again")
     try:
-        features, rows = _csv(path, spec.location) if kind is DatasetType.PROJECT_CSV else _objects(path, spec.location)
+        read = _csv if kind is DatasetType.PROJECT_CSV else _objects
+        features, rows = recollect(path, f"columns and rows of {kind}", lambda _: read(path, spec.location))
     except RowsError as error:
         return Unusable(Defect(error.flaw.value), error.message, error.hint)
     if rows == 0:
         return Unusable(Defect.EMPTY, f"{spec.location!r} holds no rows", "export it again")
-    return DatasetFacts(features, file_digest(path), rows)
+    return DatasetFacts(tuple(features), file_digest(path), rows)
 
 
 def _csv(path: Path, location: str) -> Reading:

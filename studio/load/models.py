@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from studio.core.fingerprints import folder_digest
 from studio.load import files, safetensors_header
 from studio.load.model_shape import shape
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
+from studio.load.recollection import folder_digest
 from studio.load.safetensors_header import Tensor
 from studio.resources.model import ModelFacts, ModelSpec, ModelType
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from studio.checking import validate
 from studio.core.findings import OFFLINE
+from studio.load import cache as cache_folder
 from studio.load import files, verdicts, witness
 from studio.load.project import load_project
 from studio.load.verdicts import Shelf, Verdict
@@ -220,13 +221,13 @@ def damaged(content: bytes) -> Iterator[bytes]:
         body.replace(b'"looks":[', b'"looks":[7,', 1),
         b'{"question":' + b"[" * 50_000,
     ):
-        yield verdicts._checksum(forged) + b"\n" + forged
+        yield cache_folder._checksum(forged) + b"\n" + forged
     yield head + b"\n" + body.replace(b"error", b"warni")
 
 
 def test_a_damaged_or_forged_file_is_no_verdict(root: Path) -> None:
     keep(root)
-    file = shelf(root).file
+    file = shelf(root).place.file
     for content in damaged(file.read_bytes()):
         file.write_bytes(content)
         assert shelf(root).recall() is None
@@ -234,14 +235,14 @@ def test_a_damaged_or_forged_file_is_no_verdict(root: Path) -> None:
 
 def test_a_file_that_others_may_write_is_no_verdict(root: Path) -> None:
     keep(root)
-    shelf(root).file.chmod(0o666)
+    shelf(root).place.file.chmod(0o666)
     assert shelf(root).recall() is None
 
 
 def test_only_the_user_may_read_what_is_kept(root: Path, cache: Path) -> None:
     keep(root)
-    assert stat.S_IMODE(shelf(root).file.stat().st_mode) == 0o600
-    assert [path.name for path in shelf(root).file.parent.iterdir()] == [shelf(root).file.name]
+    assert stat.S_IMODE(shelf(root).place.file.stat().st_mode) == 0o600
+    assert [path.name for path in shelf(root).place.file.parent.iterdir()] == [shelf(root).place.file.name]
 
 
 @pytest.mark.parametrize("base", ["", "relative", "{root}/.cache", "{root}/link"])
@@ -280,9 +281,9 @@ def test_changed_code_asks_again(root: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_oldest_and_the_old_are_removed(root: Path) -> None:
-    folder = shelf(root).file.parent
+    folder = shelf(root).place.file.parent
     folder.mkdir(parents=True)
-    for number in range(verdicts.MAX_KEPT + 5):
+    for number in range(cache_folder.MAX_KEPT + 5):
         old = folder / f"{number}.json"
         old.write_text("")
         os.utime(old, (time.time() - 1000 + number, time.time() - 1000 + number))
@@ -291,7 +292,7 @@ def test_the_oldest_and_the_old_are_removed(root: Path) -> None:
     os.utime(ancient, (0, 0))
     keep(root)
     left = {path.name for path in folder.iterdir()}
-    assert len(left) == verdicts.MAX_KEPT and shelf(root).file.name in left
+    assert len(left) == cache_folder.MAX_KEPT and shelf(root).place.file.name in left
     assert not left & {"ancient.json", "0.json"}
 
 
@@ -301,7 +302,7 @@ def test_the_oldest_and_the_old_are_removed(root: Path) -> None:
 @pytest.mark.parametrize("form", ["text", "json", "sarif", "github", "junit"])
 def test_a_kept_verdict_prints_the_same_bytes_in_every_format(form: str, root: Path) -> None:
     again = ask(root, "validate", "--format", form, "--no-cache")
-    assert not shelf(root).file.exists()
+    assert not shelf(root).place.file.exists()
     first, second = (ask(root, "validate", "--format", form) for _ in range(2))
     assert shelf(root).recall() is not None
     assert first == second == again and first.code == 1
@@ -310,7 +311,7 @@ def test_a_kept_verdict_prints_the_same_bytes_in_every_format(form: str, root: P
 @pytest.mark.parametrize("form", [(), ("--json",), ("--markdown",)])
 def test_a_plan_with_a_kept_verdict_prints_the_same_bytes(form: tuple[str, ...], sound: Path) -> None:
     again = ask(sound, "plan", *form, "--no-cache")
-    assert not shelf(sound, "default").file.exists()
+    assert not shelf(sound, "default").place.file.exists()
     first, second = (ask(sound, "plan", *form) for _ in range(2))
     assert shelf(sound, "default").recall() is not None
     assert first == second == again and first.code == 0
