@@ -13,7 +13,7 @@ from studio.core.jobresult import Measures
 from studio.core.jobspec import Resources
 from studio.spend import Hours, Past, Spend, bill, past, spared, to_json
 from studio.state.base import Artifact
-from studio.workload import Workload, measures
+from studio.workload import Workload, measures, promised
 from tests.jobs.workbench import DATASET, evaluation, export, training
 from tests.test_workload import said, spec
 
@@ -23,7 +23,9 @@ ROWS = {**DATASET, "digest": "rows"}
 def artifact(work: dict[str, Any], seconds: float, measured: Measures, **resources: int) -> Artifact:
     made = spec(work, **({"cpu": 2, "memory": 4} | resources))
     asked = made.resources.model_dump(mode="json")
-    return Artifact(made.kind, "f", {}, made.key, "run", "", "", seconds, asked, "2026", measures(made, measured))
+    return Artifact(
+        made.kind, "f", {}, made.key, "run", "", "", seconds, asked, "2026", measures(promised(made), measured)
+    )
 
 
 def trained(seconds: float = 110, rows: int = 80, working: float = 100, **changes: Any) -> Artifact:
