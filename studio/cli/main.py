@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "logs": "The log of a resource's latest run.",
     },
     "State": {
+        "history": "Who changed state, when, from what, and what came of it.",
         "state": "Look at records and edit them by hand.",
     },
     "Environment": {

@@ -1,0 +1,61 @@
+"""``studio history``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studio.cli import options
+
+if TYPE_CHECKING:
+    from studio.core.references import Ref
+    from studio.state.base import Operation, StateReader
+
+
+@click.command(epilog="Example: studio history -n 5 --resource FineTuningJob/router")
+@options.project
+@options.as_json
+@click.option(
+    "-n", "--last", "limit", default=20, show_default=True, type=click.IntRange(1), metavar="N", help="Newest N only."
+)
+@click.option("--resource", "name", metavar="[KIND/]NAME", help="What changed this resource, and its runs.")
+def command(folder: Path, environment: str, as_json: bool, limit: int, name: str | None) -> None:
+    """Who changed state: when, with which command, from which commit, with which plan, and what came of it."""
+    from studio.cli import resource
+    from studio.load.project import load_settings
+    from studio.report import history
+    from studio.workflow import places
+
+    state = places.open_state(load_settings(options.root_of(folder), environment))
+    operations, runs, ref = state.operations(sys.maxsize if name else limit), [], None
+    if name:
+        ref = resource.find(
+            name, [*state.records(), *(run.ref for run in state.runs()), *_told(operations)], "recorded"
+        )
+        operations = [each for each in operations if history.concerning(each, ref)][:limit]
+        runs = state.runs(ref)[:limit]
+    at_work = _at_work(state, operations)
+    if as_json:
+        options.echo_json(history.to_json(operations, at_work, runs))
+        return
+    click.echo(history.to_text(operations, at_work, ref))
+    if runs:
+        click.echo(f"\nRuns of {ref}:\n{history.runs_to_text(runs)}")
+
+
+def _told(operations: list[Operation]) -> list[Ref]:
+    """Resources that operations name; what was forgotten has a history too."""
+    from studio.core.references import Ref
+
+    return [Ref.parse(name) for each in operations for name in each.summary if "/" in name]
+
+
+def _at_work(state: StateReader, operations: list[Operation]) -> str:
+    """The id of the operation whose process holds the lock now."""
+    lease = state.lease()
+    unfinished = [each.id for each in operations if not each.outcome]
+    return unfinished[0] if unfinished and lease and lease.expires_at > time.time() else ""
