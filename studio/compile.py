@@ -153,6 +153,11 @@ class ProjectScope:
             return "Hello"
         return template.render({field: field for field in template.fields})
 
+    def registered(self, model_name: str) -> str:
+        before = self.state.artifact(self.job.ref.kind, self.job.fingerprint)
+        output = before.output if before else {}
+        return str(output.get("model_version", "")) if output.get("model_name") == model_name else ""
+
     def provenance(self) -> dict[str, Any]:
         graph = self.desire.graph
         upstream = sorted(graph.ancestors(self.job.ref))
@@ -243,15 +248,15 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         run_dir=f"{RUNS_FOLDER}/{key}",
         work=kind.compile(item.resource, ProjectScope(item, desire, target, state)),
         resources=kind.resources(item.resource),
-        tracking=tracking(target),
+        tracking=tracking(target.settings),
         secrets={"hf_token": target.settings.spec.hf_token.env},
     )
 
 
-def tracking(target: Target) -> Tracking:
+def tracking(project: Project) -> Tracking:
     """MLflow settings. Relative SQLite paths stay relative to the project, wherever the job runs."""
-    settings = target.settings.spec.mlflow
-    experiment = settings.experiment or target.settings.metadata.name or "studio"
+    settings = project.spec.mlflow
+    experiment = settings.experiment or project.metadata.name or "studio"
     uri = settings.tracking_uri
     if isinstance(uri, SecretName):
         return Tracking(tracking_uri=f"{VARIABLE}{uri.env}", experiment=experiment)

@@ -30,11 +30,12 @@ def _once(resource: Resource, root: Path, seen: dict[Spec, Observation]) -> Obse
     if not isinstance(resource, Dataset | Model | Adapter):
         return None
     if resource.spec not in seen:  # specs of two kinds are never equal
-        seen[resource.spec] = _observe(resource, root)
+        seen[resource.spec] = look_at(resource, root)
     return seen[resource.spec]
 
 
-def _observe(resource: Resource, root: Path) -> Observation:
+def look_at(resource: Resource, root: Path) -> Observation:
+    """What one resource's input really is; None for what has none, or none on this machine."""
     match resource:
         case Dataset():
             return datasets.observe(resource.spec, root)

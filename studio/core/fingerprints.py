@@ -48,6 +48,11 @@ def stream_digest(stream: RawIOBase) -> str:
     return hashed.hexdigest()
 
 
+def tree(folder: Path) -> dict[str, Path]:
+    """Relative name to path of every file below a folder, hidden ones too; none where there is no folder."""
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def folder_digest(files: Mapping[str, Path], of_file: Callable[[Path], str] = file_digest) -> str:
     """One digest of several files, by relative name and content; the order of the mapping does not matter."""
     return digest({name: of_file(path) for name, path in files.items()})

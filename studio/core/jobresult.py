@@ -42,13 +42,14 @@ class EvaluationOutput(Record):
 
 
 class ExportOutput(Record):
-    """``uri`` loads with ``mlflow.pyfunc.load_model``."""
+    """``uri`` loads with ``mlflow.pyfunc.load_model``; ``source`` is where the version's files are, as MLflow says."""
 
     task: Literal["export"] = "export"
     model_name: str
     model_version: str
     uri: str
     digest: str = ""
+    source: str = ""
 
 
 Output = Annotated[TrainingOutput | EvaluationOutput | ExportOutput, Field(discriminator="task")]

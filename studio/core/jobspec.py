@@ -141,6 +141,8 @@ class ExportWork(Record):
     model: ModelInput
     adapter: AdapterInput | None = None
     model_name: str
+    after: str = ""
+    """The version that was registered before and is to be replaced; only a newer one is this job's."""
     description: str = ""
     weights: Literal["merged", "adapter", "reference"] = "merged"
     inference_task: str = "text-generation"

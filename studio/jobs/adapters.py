@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from studio.core.fingerprints import folder_digest
+from studio.core.fingerprints import folder_digest, tree
 from studio.jobs import tokenizers
 from studio.jobs.checkpoints import PICKLED_ARGUMENTS
 from studio.jobs.locations import ADAPTER_CONFIG, read_json
@@ -30,7 +30,7 @@ def save(model: Any, tokenizer: PreTrainedTokenizerBase, base_name: str, folder:
     (building / PICKLED_ARGUMENTS).unlink(missing_ok=True)
     (building / "README.md").unlink(missing_ok=True)
     _normalise(building / ADAPTER_CONFIG, base_name)
-    for path in _files(building).values():
+    for path in tree(building).values():
         path.chmod(READABLE)
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
@@ -39,16 +39,12 @@ def save(model: Any, tokenizer: PreTrainedTokenizerBase, base_name: str, folder:
 
 def digest(folder: Path) -> str:
     """Content digest of every file of a folder."""
-    return folder_digest(_files(folder))
+    return folder_digest(tree(folder))
 
 
 def size(folder: Path) -> int:
     """Bytes of every file of a folder; 0 without one."""
-    return sum(path.stat().st_size for path in _files(folder).values())
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return sum(path.stat().st_size for path in tree(folder).values())
 
 
 def _normalise(path: Path, base_name: str) -> None:

@@ -15,7 +15,18 @@ from studio.core.errors import JobError
 from studio.core.jobresult import ExportOutput, Measures
 from studio.core.jobspec import ExportWork, JobSpec
 from studio.core.secrets import redact
-from studio.jobs import adapters, generation, hub, locations, merge, model_card, registry, tokenizers, tracking
+from studio.jobs import (
+    adapters,
+    generation,
+    hub,
+    locations,
+    merge,
+    model_card,
+    registry,
+    tokenizers,
+    tracking,
+    versions,
+)
 from studio.jobs.events import EventLog
 from studio.jobs.registry import Card
 from studio.jobs.result import Outcome
@@ -33,7 +44,7 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     transformers.utils.logging.disable_progress_bar()
     generation.check(work.generation)
     with tracking.run(spec) as tracked:
-        earlier = registry.find(tracked.client, work.model_name, spec.key)
+        earlier = versions.find(tracked.client, work.model_name, spec.key, work.after)
         if earlier:
             events.write("register", f"an earlier attempt registered version {earlier}")
             return _outcome(work, earlier, "", tracked, Measures())
@@ -188,5 +199,6 @@ def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun, m
         model_version=version,
         uri=f"models:/{work.model_name}/{version}",
         digest=digest,
+        source=str(tracked.client.get_model_version(work.model_name, version).source or ""),
     )
     return Outcome(output, tracked.run_id, tracked.experiment_id, measures)

@@ -16,7 +16,6 @@ from typing import Any
 import mlflow.transformers
 from huggingface_hub import ModelCard
 from mlflow.models import Model, ModelSignature
-from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
 
 from studio.core.jobspec import ExportWork, JobSpec
@@ -38,13 +37,6 @@ class Card:
     text: str
     provenance: dict[str, Any]
     base_name: str
-
-
-def find(client: MlflowClient, name: str, key: str) -> str:
-    """The version that an earlier attempt of the same job registered; "" when there is none."""
-    quote = '"' if "'" in name else "'"  # MLflow's filters know both, and no escape
-    versions = client.search_model_versions(f"name = {quote}{name}{quote} AND tag.`{KEY_TAG}` = '{key}'")
-    return max((str(version.version) for version in versions), key=int, default="")
 
 
 def register(spec: JobSpec, work: ExportWork, source: str | dict[str, Any], card: Card, run: TrackedRun) -> str:

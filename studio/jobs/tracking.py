@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from studio.core.errors import JobError
 from studio.core.jobspec import VARIABLE, JobSpec, Tracking
+from studio.jobs import relocation
 
 LONGEST_PARAM = 6000
 """Characters of a param's value (mlflow 3.17, MAX_PARAM_VAL_LENGTH)."""
@@ -90,8 +91,9 @@ def _experiment(spec: JobSpec) -> str:
     """Set MLflow up for this project and return the experiment's id, creating it when it is missing."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    uri = _absolute(spec)
+    uri = address(spec.tracking, Path(spec.project_dir))
     with _one_at_a_time(uri):
+        _follow(uri, spec)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         client = MlflowClient()
@@ -103,14 +105,23 @@ def _experiment(spec: JobSpec) -> str:
     return str(existing.experiment_id)
 
 
-def _absolute(spec: JobSpec) -> str:
-    """A relative sqlite file is relative to the project, not to whatever folder the job runs in."""
-    uri = spec.tracking.tracking_uri
+def address(tracking: Tracking, project: Path) -> str:
+    """Where MLflow is. A relative sqlite file is relative to the project, not to whatever folder the job runs in.
+
+    Raises JobError when the variable that holds the address is not set.
+    """
+    uri = tracking.tracking_uri
     if uri.startswith(VARIABLE):
-        return _from_environment(uri.removeprefix(VARIABLE))
-    if not uri.startswith(SQLITE):
-        return uri
-    return SQLITE + str(spec.path(uri.removeprefix(SQLITE)))
+        uri = _from_environment(uri.removeprefix(VARIABLE))
+    return SQLITE + str(project / uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else uri
+
+
+def _follow(uri: str, spec: JobSpec) -> None:
+    """The project's own database follows its folder when that is moved."""
+    location = spec.tracking.artifact_location
+    if uri.startswith(SQLITE) and location and "://" not in location:
+        for old in relocation.mend(Path(uri.removeprefix(SQLITE)), Path(spec.project_dir), location):
+            print(f"the project was moved: what MLflow had in {old} is now in {spec.path(location)}", flush=True)
 
 
 def _from_environment(name: str) -> str:

@@ -76,6 +76,7 @@ def compile(export: ModelExport, scope: Scope) -> ExportWork:
         model=scope.model(spec.base_model),
         adapter=scope.adapter(spec.adapter) if spec.adapter else None,
         model_name=spec.model_name,
+        after=scope.registered(spec.model_name),
         description=spec.model_description,
         weights=Weights(spec.weights).value,
         inference_task=spec.task,

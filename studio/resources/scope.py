@@ -27,4 +27,7 @@ class Scope(Protocol):
 
     def example(self, prompt: str) -> str: ...
 
+    def registered(self, model_name: str) -> str:
+        """The version that the same export registered before; "" for none, and for one under another name."""
+
     def provenance(self) -> dict[str, Any]: ...

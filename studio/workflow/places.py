@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from studio.backends import BACKENDS
 from studio.backends.base import Backend
 from studio.core.errors import StudioError
+from studio.core.fingerprints import digest
 from studio.core.suggest import did_you_mean
+from studio.load import destinations
 from studio.load.project import Loaded
 from studio.load.settings import SecretName
 from studio.state.base import StateReader
@@ -55,6 +57,12 @@ def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
     if type not in BACKENDS:
         raise StudioError(f"the backend type {type!r} is unknown", did_you_mean(type, BACKENDS))
     return BACKENDS[type](loaded.root, environ)
+
+
+def registry(loaded: Loaded, environ: Mapping[str, str]) -> str | None:
+    """Which registry exports go to, hashed: "" for the project's own, None when its address is not known here."""
+    identity = destinations.registry(loaded.settings.spec.mlflow, loaded.root, environ)
+    return digest(identity) if identity else identity
 
 
 def now() -> str:

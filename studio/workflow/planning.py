@@ -15,7 +15,6 @@ from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.decide import Recorded, make_plan, with_memory
 from studio.desired import REGISTRY, Desire, desire
-from studio.load import destinations
 from studio.load.adapters import ADAPTER_WEIGHTS
 from studio.load.project import NOTHING, load_project
 from studio.load.verdicts import Shelf
@@ -25,7 +24,7 @@ from studio.resources import KINDS
 from studio.resources.base import stored
 from studio.resources.model_export import ModelExport
 from studio.state.base import StateReader
-from studio.workflow.places import open_state
+from studio.workflow import places
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ def plan(
 
 def planned(checked: Checked) -> Planned:
     """What would happen to a project without errors, and why."""
-    return plan_against(checked, open_state(checked.loaded))
+    return plan_against(checked, places.open_state(checked.loaded))
 
 
 def plan_against(checked: Checked, state: StateReader) -> Planned:
@@ -99,11 +98,10 @@ def _registries(checked: Checked, state: StateReader) -> dict[Ref, str]:
     """Where each export goes, hashed. Where the variable with the address is not set, as in a pull request from a fork,
     an export is taken to go where its record says."""
     exports = [ref for ref, each in checked.graph.resources.items() if isinstance(each, ModelExport)]
-    tracking = checked.loaded.settings.spec.mlflow
-    identity = destinations.registry(tracking, checked.loaded.root, os.environ) if exports else ""
-    if identity is not None:
-        return dict.fromkeys(exports, digest(identity)) if identity else {}
-    records, unknown = state.records(), digest(stored(tracking))
+    registry = places.registry(checked.loaded, os.environ) if exports else ""
+    if registry is not None:
+        return dict.fromkeys(exports, registry) if registry else {}
+    records, unknown = state.records(), digest(stored(checked.loaded.settings.spec.mlflow))
     past = {ref: records[ref].inputs.get(REGISTRY, "") if ref in records else unknown for ref in exports}
     return {ref: known for ref, known in past.items() if known}
 

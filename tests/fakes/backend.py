@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
+from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import (
     CombinationOutput,
     EvaluationOutput,
@@ -104,7 +105,8 @@ def _output(spec: JobSpec, metrics: Mapping[str, float]) -> Output:
         adapter.mkdir(parents=True, exist_ok=True)
         (adapter / "adapter_model.safetensors").write_bytes(b"")
         location = str(adapter.relative_to(spec.project_dir))
-        return TrainingOutput(adapter=location, digest="d" * 64, metrics={}, train_rows=9, held_out_rows=1)
+        digest = folder_digest(tree(adapter))
+        return TrainingOutput(adapter=location, digest=digest, metrics={}, train_rows=9, held_out_rows=1)
     if isinstance(work, EvaluationWork):
         return EvaluationOutput(combinations=tuple(_combinations(work, metrics)), rows=10)
     assert isinstance(work, ExportWork)

@@ -1,0 +1,255 @@
+"""Drift: what is recorded is looked for where it should be, in files, MLflow, on the hub and where jobs run.
+
+Reads only: files are hashed, MLflow is asked by a child process that can not write, and the hub only when asked to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio.backends.base import Handle
+from studio.checking import view
+from studio.compile import tracking
+from studio.core.errors import StudioError
+from studio.core.findings import EVERYTHING, OFFLINE
+from studio.core.fingerprints import digest, folder_digest, tree
+from studio.core.jobspec import VARIABLE
+from studio.core.references import Ref
+from studio.core.secrets import redact
+from studio.core.tracking_look import FilesLook, LookRequest, RunLook, VersionLook, VersionName
+from studio.drift import (
+    OWN_TAGS,
+    Drift,
+    Past,
+    Refreshed,
+    Sort,
+    Subject,
+    Unseen,
+    compare,
+    expectations,
+    went_elsewhere,
+)  # fmt: skip
+from studio.load.hub import Hub, HubFault, HubInfo
+from studio.load.observation import Defect, Observation, Unusable
+from studio.load.project import Loaded, load_project
+from studio.load.tracking import look as ask_mlflow
+from studio.observe import look_at
+from studio.resources import KINDS
+from studio.resources.adapter import AdapterFacts
+from studio.resources.base import Resource
+from studio.resources.dataset import DatasetFacts
+from studio.resources.model import ModelFacts
+from studio.state.base import ACTIVE, StateReader
+from studio.workflow import places
+
+Found = dict[Subject, Any]
+ALIKE = {Sort.VERSION: Sort.RUN}
+"""Looked at in one go."""
+
+
+@dataclass(slots=True)
+class Looks:
+    """What was found, and what nobody could look at."""
+
+    found: Found = field(default_factory=dict)
+    unseen: list[Unseen] = field(default_factory=list)
+    online: bool = False
+
+    @property
+    def commits(self) -> dict[Ref, str]:
+        """What hub revisions point to now."""
+        commits = ((Ref(*subject.key), sha) for subject, sha in self.found.items() if subject.sort is Sort.COMMIT)
+        return {ref: sha for ref, sha in commits if sha}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A project as its files are now; ``hub`` is there when it may be asked."""
+
+    loaded: Loaded
+    resources: Mapping[Ref, Resource]
+    observations: Mapping[Ref, Observation]
+    hub: Hub | None = None
+
+
+def drift(root: Path, environment: str, *, online: bool = False) -> Refreshed:
+    """Everything that is not as recorded. Manifests need not be free of errors for this."""
+    loaded = load_project(root, environment)
+    seen = view(loaded, EVERYTHING if online else OFFLINE)
+    state = places.open_state(loaded)
+    looks = look(Sight(loaded, seen.graph.resources, seen.observations, seen.hub), state)
+    expected = expectations(past(loaded, state, online=online))
+    drifts = compare(expected, looks.found, loaded.manifests)
+    facts = sum(each.subject in looks.found for each in expected)
+    return Refreshed(environment, state.lineage(), drifts, tuple(looks.unseen), facts)
+
+
+def drifts(loaded: Loaded, state: StateReader, looks: Looks) -> tuple[Drift, ...]:
+    """The same of what was looked at before, against a state as it is now."""
+    return compare(expectations(past(loaded, state, online=looks.online)), looks.found, loaded.manifests)
+
+
+def past(loaded: Loaded, state: StateReader, *, online: bool) -> Past:
+    runs = state.runs()
+    under_way = tuple(run for run in runs if run.status in ACTIVE)
+    here = places.registry(loaded, os.environ)
+    return Past(state.records(), under_way, frozenset(run.key for run in runs), here, online)
+
+
+def look(sight: Sight, state: StateReader) -> Looks:
+    """Look for everything that is recorded."""
+    known = past(sight.loaded, state, online=sight.hub is not None)
+    looks = Looks(online=known.online)
+    asked: dict[Sort, list[Subject]] = {sort: [] for sort in _LOOKING}
+    for subject in dict.fromkeys(each.subject for each in expectations(known)):
+        asked[ALIKE.get(subject.sort, subject.sort)].append(subject)
+    for sort, subjects in asked.items():
+        if subjects:
+            _LOOKING[sort](sight, known, subjects, looks)
+    elsewhere = went_elsewhere(known)
+    if elsewhere:
+        names = ", ".join(map(str, elsewhere[:3])) + (" …" if len(elsewhere) > 3 else "")
+        looks.unseen.append(Unseen(names, "exported to another registry than the one of studio.yaml"))
+    return looks
+
+
+def _contents(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    """Where the manifest says the content is; without one, where the record says."""
+    for subject in subjects:
+        ref = Ref(*subject.key)
+        facts = sight.observations.get(ref) if ref in sight.resources else _recorded_content(ref, sight, known)
+        match facts:
+            case DatasetFacts() | ModelFacts() | AdapterFacts():
+                looks.found[subject] = digest(facts.digest)
+            case Unusable(defect=Defect.MISSING):
+                looks.found[subject] = None
+            case Unusable():
+                looks.found[subject] = facts.message
+
+
+def _recorded_content(ref: Ref, sight: Sight, known: Past) -> Observation:
+    record = known.records[ref]
+    content = {"kind": ref.kind, "metadata": record.metadata, "spec": record.spec}
+    try:
+        return look_at(KINDS[ref.kind].model.model_validate(content), sight.loaded.root)
+    except ValidationError:  # recorded by another version, with fields that are gone
+        return None
+
+
+def _on_disk(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    for subject in subjects:
+        try:
+            found = _DISK[subject.sort](sight.loaded.root, *subject.key)
+        except OSError as error:
+            looks.unseen.append(Unseen(subject.key[-1], error.strerror or str(error), "check the file and its rights"))
+        else:
+            looks.found[subject] = found
+
+
+def _folder(root: Path, location: str) -> str | None:
+    files = tree(root / location)
+    return folder_digest(files) if files else None
+
+
+def _copy(root: Path, location: str, copy: str) -> str | None:
+    """Digest of a copy, by the names of the files that were copied: others may lie beside them."""
+    names = tree(root / location)
+    there = {name: root / copy / name for name in names if (root / copy / name).is_file()}
+    return folder_digest(there) if there else None
+
+
+def _file(root: Path, location: str) -> str | None:
+    return "there" if (root / location).is_file() else None
+
+
+_DISK: dict[Sort, Callable[..., str | None]] = {Sort.FOLDER: _folder, Sort.COPY: _copy, Sort.FILE: _file}
+
+
+def _mlflow(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    """Runs and versions, asked in one go."""
+    runs = [subject for subject in subjects if subject.sort is Sort.RUN]
+    versions = [subject for subject in subjects if subject.sort is Sort.VERSION]
+    names = tuple(dict.fromkeys(subject.key[:2] for subject in versions))
+    place = tracking(sight.loaded.settings)
+    request = LookRequest(
+        tracking=place,
+        project_dir=str(sight.loaded.root),
+        runs=tuple(subject.key[0] for subject in runs),
+        versions=tuple(VersionName(name=name, version=version) for name, version in names),
+    )
+    answer = ask_mlflow(request)
+    if answer.fault:
+        where = place.tracking_uri.replace(VARIABLE, "the address in ")
+        looks.unseen.append(Unseen(f"MLflow at {redact(where)}", answer.fault.message, answer.fault.hint))
+        return
+    for subject in runs:
+        stage = answer.runs[subject.key[0]]
+        looks.found[subject] = None if stage is RunLook.MISSING else stage.value
+    for name, version in zip(names, answer.versions, strict=True):
+        facts = {"version": None} if version is None else dict(_facts(version))
+        looks.found |= {Subject(Sort.VERSION, (*name, fact)): found for fact, found in facts.items()}
+
+
+def _facts(version: VersionLook) -> Iterator[tuple[str, Any]]:
+    """A version's facts; of files on another machine nothing is known."""
+    own = {name: value for name, value in version.tags.items() if name.startswith("studio.")}
+    yield "version", "there"
+    yield "version.description", version.description
+    yield "version.source", version.source
+    yield "version.stage", version.stage
+    yield "version.aliases", list(version.aliases)
+    yield "version.tags", {name: own[name] for name in OWN_TAGS if name in own}
+    yield "version.other_tags", {name: value for name, value in version.tags.items() if name not in own}
+    if version.files is not FilesLook.ELSEWHERE:
+        yield "version.files", None if version.files is FilesLook.GONE else version.files.value
+
+
+def _commits(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    for subject in subjects:
+        record = known.records[Ref(*subject.key)]
+        answer = _commit(sight.hub, record.ref.kind, record.spec) if sight.hub else HubFault.UNREACHABLE
+        match answer:
+            case HubInfo():
+                looks.found[subject] = answer.sha
+            case HubFault.NOT_FOUND | HubFault.NO_REVISION:
+                looks.found[subject] = None
+            case HubFault.NEEDS_TOKEN:
+                variable = sight.loaded.settings.spec.hf_token.env
+                looks.unseen.append(Unseen(str(record.ref), "the hub wants a token", f"set {variable}"))
+            case HubFault.UNREACHABLE:
+                looks.unseen.append(Unseen(str(record.ref), "the hub gave no answer", "check the network"))
+
+
+def _commit(hub: Hub, kind: str, spec: Mapping[str, Any]) -> HubInfo | HubFault:
+    name = spec.get("huggingface_name") or spec.get("huggingface_model_name") or ""
+    revision = spec.get("revision", "")
+    return hub.dataset(name, revision, spec.get("subset", "")) if kind == "Dataset" else hub.model(name, revision)
+
+
+def _jobs(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    """What became of jobs that are recorded as under way."""
+    try:
+        backend = places.backend(sight.loaded, os.environ)
+        for subject in subjects:
+            handle: Handle | None = backend.find(subject.key[0], int(subject.key[1]))
+            looks.found[subject] = backend.poll(handle).state.value if handle else None
+    except StudioError as error:
+        looks.unseen.append(Unseen("running jobs", error.message, error.hint))
+
+
+_LOOKING: dict[Sort, Callable[[Sight, Past, list[Subject], Looks], None]] = {
+    Sort.CONTENT: _contents,
+    Sort.FOLDER: _on_disk,
+    Sort.COPY: _on_disk,
+    Sort.FILE: _on_disk,
+    Sort.RUN: _mlflow,
+    Sort.COMMIT: _commits,
+    Sort.JOB: _jobs,
+}
+"""Who looks at what."""

@@ -1,0 +1,166 @@
+"""Comparing records with what is there: what is as recorded never drifts, each difference does exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.core.references import Ref
+from studio.drift import Expected, Past, Sort, Subject, by_resource, compare, expectations, went_elsewhere
+from studio.drift_facts import FACTS, IGNORED, Remedy
+from studio.report.drifts import shown
+from studio.state.base import Record, RecordStatus, Run, RunStatus
+
+DATA, HUB_DATA = Ref("Dataset", "tickets"), Ref("Dataset", "hub")
+TRAIN, COMPARE, RELEASE = Ref("FineTuningJob", "train"), Ref("EvaluationJob", "compare"), Ref("ModelExport", "release")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def record(ref: Ref, spec: dict[str, Any], **values: Any) -> Record:
+    outcome = values.pop("outcome", {})
+    facts, inputs = values.pop("facts", {}), values.pop("inputs", {})
+    return Record(ref, "uid", spec, {}, "f" * 64, inputs, RecordStatus.READY, facts=facts, outcome=outcome, **values)
+
+
+def outcome(key: str, output: dict[str, Any]) -> dict[str, Any]:
+    return {"run_key": key, "run_dir": f".studio/runs/{key}", "mlflow_run_id": f"run-of-{key}", "output": output}
+
+
+TRAINED = {"adapter": ".studio/runs/train/adapter", "digest": "d" * 64, "curve": ".studio/runs/train/loss.png"}
+EVALUATED = {
+    "chart": "chart.png",
+    "combinations": [
+        {"model": "tiny", "predictions": "one.csv", "mlflow_run_id": "nested-1"},
+        {"model": "tiny", "adapter": "router", "predictions": "two.csv", "mlflow_run_id": "nested-2"},
+    ],
+}
+EXPORTED = {"model_name": "router", "model_version": "3", "uri": "models:/router/3", "source": "models:/m-1"}
+RECORDS = [
+    record(DATA, {"type": "project_csv", "location": "data/tickets.csv"}, inputs={"content": "c" * 64}),
+    record(HUB_DATA, {"type": "huggingface", "huggingface_name": "o/n", "revision": "main"}, facts={"commit": COMMIT}),
+    record(TRAIN, {"adapter_name": "router", "out_dir": "copies"}, outcome=outcome("train", TRAINED)),
+    record(COMPARE, {}, outcome=outcome("compare", EVALUATED)),
+    record(RELEASE, {"model_description": "words"}, outcome=outcome("release", EXPORTED)),
+]
+RUN = Run("train-key", 2, "default", TRAIN, "f" * 64, "local", RunStatus.SUBMITTED)
+PAST = Past({each.ref: each for each in RECORDS}, (RUN,), frozenset({"train", "compare", "release"}), "", online=True)
+MANAGED = frozenset(PAST.records)
+EXPECTED = expectations(PAST)
+AS_RECORDED = {each.subject: each.recorded for each in EXPECTED}
+
+
+def drifted(**found: Any) -> list[tuple[str, str, Remedy]]:
+    """Drift when the subjects of these facts are found to be otherwise."""
+    subjects = {each.subject: found[each.fact] for each in EXPECTED if each.fact in found}
+    return [(str(each.ref), each.path, each.remedy) for each in compare(EXPECTED, subjects, MANAGED)]
+
+
+def test_every_fact_is_expected_of_something_so_that_none_is_dead_data() -> None:
+    unknown = replace(PAST.records[HUB_DATA], facts={})
+    facts = {each.fact for each in [*EXPECTED, *expectations(replace(PAST, records={HUB_DATA: unknown}))]}
+    assert facts == set(FACTS)
+    assert all(fact.remedy is Remedy.NOTHING for fact in FACTS.values() if fact.ignored)
+    assert set(IGNORED) < set(FACTS)
+
+
+@given(st.sets(st.sampled_from(sorted(AS_RECORDED))))
+def test_what_is_as_recorded_never_drifts_however_much_of_it_is_seen(seen: set[Subject]) -> None:
+    assert compare(EXPECTED, {subject: AS_RECORDED[subject] for subject in seen}, MANAGED) == ()
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(AS_RECORDED)), st.none() | st.text() | st.dictionaries(st.text(), st.text())
+    ),
+    st.sets(st.sampled_from(sorted(MANAGED))),
+)
+def test_each_difference_is_told_once_with_what_was_recorded_and_found(
+    changed: dict[Subject, Any], managed: set[Ref]
+) -> None:
+    found = {**AS_RECORDED, **changed}
+    drifts = compare(EXPECTED, found, managed)
+    differing = [each for each in EXPECTED if found[each.subject] != each.recorded]
+    assert sorted((each.ref, each.path) for each in drifts) == sorted(
+        (each.ref, each.path or each.fact) for each in differing
+    )
+    assert list(drifts) == sorted(drifts, key=lambda each: (each.ref, each.path))
+    for each in drifts:
+        assert each.reason and "{" not in each.reason and each.recorded != each.found
+        assert each.ref in managed or each.remedy is Remedy.NOTHING
+        assert isinstance(shown(each.found), str)
+    acting = by_resource(drifts)
+    assert set(acting) <= managed
+    assert all(not each.ignored and not each.planned for group in acting.values() for each in group)
+
+
+@pytest.mark.parametrize(
+    ("found", "path", "remedy"),
+    [
+        ({"content": "e" * 64}, "content", Remedy.UPDATE),
+        ({"content": None}, "content", Remedy.NOTHING),
+        ({"commit": "f" * 40}, "commit", Remedy.UPDATE),
+        ({"commit": None}, "commit", Remedy.NOTHING),
+        ({"adapter": "e" * 64}, "adapter", Remedy.REPLACE),
+        ({"adapter": None}, "adapter", Remedy.REPLACE),
+        ({"copy": None}, "copy", Remedy.UPDATE),
+        ({"version": None}, "version", Remedy.REPLACE),
+        ({"version.source": "models:/m-2"}, "version.source", Remedy.REPLACE),
+        ({"version.files": None}, "version.files", Remedy.REPLACE),
+        ({"version.files": "moved"}, "version.files", Remedy.UPDATE),
+        ({"version.description": ""}, "version.description", Remedy.UPDATE),
+        ({"version.tags": {}}, "version.tags", Remedy.UPDATE),
+        ({"run": "succeeded"}, "run", Remedy.UPDATE),
+        ({"run": None}, "run", Remedy.REPLACE),
+    ],
+)
+def test_what_apply_does_about_a_difference(found: dict[str, Any], path: str, remedy: Remedy) -> None:
+    [(_, told, decided)] = drifted(**found)
+    assert (told, decided) == (path, remedy)
+
+
+def facts_of(past: Past) -> set[str]:
+    return {each.fact for each in expectations(past)}
+
+
+def test_the_hub_is_expected_to_say_something_only_when_it_is_asked() -> None:
+    assert "commit" not in facts_of(replace(PAST, online=False))
+
+
+def test_a_pinned_revision_is_its_own_record() -> None:
+    pinned = record(HUB_DATA, {"type": "huggingface", "huggingface_name": "o/n", "revision": COMMIT})
+    [expected] = expectations(Past({HUB_DATA: pinned}, online=True))
+    assert (expected.fact, expected.recorded) == ("commit", COMMIT)
+
+
+def test_what_was_reused_from_elsewhere_may_be_logged_elsewhere() -> None:
+    assert "mlflow_run" not in facts_of(replace(PAST, made_here=frozenset()))
+
+
+def test_an_export_to_another_registry_is_not_looked_for_in_this_one() -> None:
+    moved = replace(PAST, registry="another")
+    assert "version" not in facts_of(moved) and went_elsewhere(moved) == [RELEASE]
+    unknown = replace(PAST, registry=None)
+    assert "version" in facts_of(unknown) and went_elsewhere(unknown) == []
+
+
+def test_a_resource_whose_last_run_failed_has_nothing_that_could_be_gone() -> None:
+    failed = {ref: replace(each, status=RecordStatus.FAILED) for ref, each in PAST.records.items()}
+    assert facts_of(replace(PAST, records=failed)) == {"run"}
+
+
+@given(st.recursive(st.none() | st.text() | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_no_recorded_output_breaks_it(output: Any) -> None:
+    """State may have been written by another version."""
+    for ref in (TRAIN, RELEASE):
+        past = Past({ref: record(ref, {}, outcome={"output": output})}, made_here=frozenset({"x"}))
+        assert all(isinstance(each, Expected) for each in expectations(past))
+
+
+def test_every_sort_of_subject_is_looked_at_by_somebody() -> None:
+    from studio.workflow.refreshing import _LOOKING, ALIKE
+
+    assert {ALIKE.get(sort, sort) for sort in Sort} == set(_LOOKING)
