@@ -99,6 +99,7 @@ class Loop:
     def run(self) -> dict[Ref, Outcome]:
         self.waiting = {action.ref: action for action in self.plan.actions}
         while self.waiting or self.flights:
+            self.tools.state.demand_lease()
             self.room.renew()
             begun = [ref for ref, action in self.waiting.items() if self._unblocked(action) and self._try(action)]
             for ref in begun:

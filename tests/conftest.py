@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import projects
+from tests import postgresql, projects
 
 settings.register_profile("studio", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("studio")
@@ -42,3 +43,19 @@ def desk(tmp_path: Path) -> Path:
 def data_only(tmp_path: Path) -> Path:
     """The folder of a project that runs no job, so that apply is a matter of milliseconds."""
     return projects.write(tmp_path / "data-only", projects.data_resources())
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server, started by the first test that asks for it."""
+    with postgresql.running() as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest) -> str:
+    """Where a state may be kept, empty: in a file of the project, and in a database of a server."""
+    if request.param == "sqlite":
+        return "sqlite:///.studio/state.db"
+    found: postgresql.Server = request.getfixturevalue("server")
+    return found.database()

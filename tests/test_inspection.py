@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ RUN = Run("key", 1, "default", JOB, "f" * 64, "local", RunStatus.SUBMITTED, {"fo
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[SqlState]:
     engine = open_engine("sqlite:///state.db", tmp_path)
-    with held(engine, "default", time.time) as found:
+    with held(engine, "default", "studio apply") as found:
         yield found
     engine.dispose()
 

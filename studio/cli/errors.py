@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from studio import __version__
-from studio.core.errors import StalePlanError, StateLockedError, StudioError, UsageError
+from studio.core.errors import LeaseLostError, StalePlanError, StateLockedError, StudioError, UsageError
 from studio.core.secrets import redact
 
 
@@ -36,6 +36,7 @@ class Exit(IntEnum):
 _CODES: tuple[tuple[type[StudioError], Exit], ...] = (
     (UsageError, Exit.USAGE),
     (StateLockedError, Exit.LOCKED),
+    (LeaseLostError, Exit.LOCKED),
     (StalePlanError, Exit.STALE),
     (StudioError, Exit.FINDINGS),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.load.commit import commit
 
@@ -50,8 +48,8 @@ def state(around: Surroundings) -> Checkup | None:
     finally:
         opened.dispose()
     found = f"{where}: schema {schema}"
-    if lease and lease.expires_at > time.time():
-        wait = f"wait for it; a killed one's lock expires in {lease.expires_at - time.time():.0f} s"
+    if lease:
+        wait = f"wait for it; a killed one's lock expires in {lease.left:.0f} s"
         return Checkup(Verdict.WARNING, f"{found}; locked by {lease.holder}", wait)
     return Checkup(Verdict.OK, f"{found}, not locked")
 

@@ -120,9 +120,10 @@ class Lease:
 
     environment: str
     holder: str
+    """Who, doing what, in which process, since when: words for a message."""
     token: int
-    expires_at: float
-    """Seconds since the epoch."""
+    left: float
+    """Seconds until it expires unless it is renewed, by the database's clock, when it was read."""
 
 
 class StateReader(Protocol):
@@ -151,7 +152,8 @@ class StateReader(Protocol):
 
     def operations(self, limit: int = 20) -> list[Operation]: ...
 
-    def lease(self) -> Lease | None: ...
+    def lease(self) -> Lease | None:
+        """Who holds the environment's lock now; None when the next writer gets it at once."""
 
 
 class StateStore(StateReader, Protocol):
@@ -160,7 +162,13 @@ class StateStore(StateReader, Protocol):
     def together(self) -> AbstractContextManager[None]:
         """The writes inside become one transaction; reads inside see them."""
 
+    def demand_lease(self) -> None:
+        """Raise LeaseLostError once the lease is known to be lost; costs nothing."""
+
     def save_record(self, record: Record) -> None: ...
+
+    def save_records(self, records: Iterable[Record]) -> None:
+        """Many at once: one transaction, one statement."""
 
     def delete_record(self, ref: Ref) -> None: ...
 

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError
 
 from studio.core.errors import StudioError
+from studio.state.encoding import dumps, loads
+from studio.state.faults import explained, place
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process's transaction."""
 HEAD = "0002"
 """The schema this version of studio reads and writes; a test holds it against the migrations."""
-_DECODER = json.JSONDecoder()
+IMMEDIATE = "studio_immediate"
+"""The option of a connection whose SQLite transactions take the lock when they begin, as one that writes must."""
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+_FORMS = "write sqlite:///path or postgresql+psycopg://user@host/db"
+_SERVER = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""libpq's words for: a host that does not answer is given up, at first after seconds, later within half a minute."""
+_JSON = {"json_serializer": dumps, "json_deserializer": loads}
+_SESSION = f"SET lock_timeout = '{BUSY_SECONDS:.0f}s'; SET idle_in_transaction_session_timeout = '60s'"
+"""A process that was paused inside a transaction must not keep its locks for ever: the server ends its session."""
+_MIGRATING = 0x66696E652D74756E
+"""The key of the advisory lock of whoever migrates: the bytes of ``fine-tun``."""
 
 
 def locate(url: str, root: Path) -> URL:
@@ -26,10 +45,11 @@ def locate(url: str, root: Path) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-        raise StudioError(
-            "the state URL is not valid (it is not shown: it may hold a secret)",
-            "write sqlite:///path or postgresql+psycopg://user@host/db",
-        ) from error
+        raise StudioError("the state URL is not valid (it is not shown: it may hold a secret)", _FORMS) from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in _DRIVERS:
+        raise StudioError(f"the state cannot be kept in {parsed.drivername!r}", _FORMS)
     if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
         return parsed.set(database=str(root / parsed.database))
     return parsed
@@ -42,9 +62,11 @@ def sqlite_file(url: URL) -> Path | None:
 
 def connect(url: URL, *, read_only: bool = False) -> Engine:
     """An engine; SQLite in WAL mode, and unable to write when ``read_only``."""
-    if url.get_backend_name() != "sqlite":
-        return _remote(url)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, json_deserializer=_decoded)
+    return _file(url, read_only) if url.get_backend_name() == "sqlite" else _remote(url, read_only)
+
+
+def _file(url: URL, read_only: bool) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, **_JSON)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -56,14 +78,12 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
             cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
 
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(IMMEDIATE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
     return engine
-
-
-def _decoded(text: str) -> Any:
-    """``json.loads`` in half the time: planning reads a hundred thousand short texts."""
-    text = text.strip()
-    value, end = _DECODER.raw_decode(text)
-    return value if end == len(text) else json.loads(text)
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
@@ -79,30 +99,33 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
             time.sleep(0.02)
 
 
-def _remote(url: URL) -> Engine:
+def _remote(url: URL, read_only: bool) -> Engine:
+    settings = {key: value for key, value in _SERVER.items() if key not in url.query}
     try:
-        return create_engine(url, pool_pre_ping=True)
-    except NoSuchModuleError as error:
-        hint = "write sqlite:///path or postgresql+psycopg://user@host/db"
-        raise StudioError(f"no database speaks {url.drivername!r}", hint) from error
+        engine = create_engine(url, pool_pre_ping=True, connect_args=settings, **_JSON)
     except ImportError as error:
         hint = "pip install 'fine-tuning-studio[postgres]'"
         raise StudioError(f"the driver of {url.drivername!r} is not installed: {error}", hint) from error
 
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_SESSION)
+            if read_only:
+                cursor.execute("SET default_transaction_read_only = on")
+        connection.commit()
+
+    return engine
+
 
 def revision(engine: Engine) -> str | None:
     """The schema revision of a database; None when it has no schema yet."""
-    try:
+    with explained(engine.url):  # also a file that is no database
         if not inspect(engine).has_table("alembic_version"):
             return None
         with engine.connect() as connection:
             found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
             return str(found) if found else None
-    except DatabaseError as error:  # also a file that is no database
-        raise StudioError(
-            f"the state at {engine.url.render_as_string()} cannot be opened: {error.orig}",
-            "check the URL and the server",
-        ) from error
 
 
 def demand_current(engine: Engine) -> None:
@@ -116,8 +139,9 @@ def demand_current(engine: Engine) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema forward to HEAD."""
-    if revision(engine) == HEAD:
+    """Bring the schema forward to HEAD. Of several processes that want to, one does and the others wait."""
+    found = revision(engine)
+    if found == HEAD:
         return
     from alembic import command
     from alembic.config import Config
@@ -126,11 +150,20 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    found = revision(engine)
     if found is not None and found not in known:
-        raise StudioError(f"the state has the unknown schema {found}", "it was written by a newer studio; use that one")
-    with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":  # whoever comes second waits, then finds nothing to do
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        raise StudioError(
+            f"the state at {place(engine.url)} has the unknown schema {found}",
+            "it was written by a newer studio; use that one",
+        )
+    with explained(engine.url), writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that will write: on SQLite it takes the file's lock at once, not in its middle."""
+    with engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
+        yield connection

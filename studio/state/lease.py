@@ -1,92 +1,133 @@
-"""The lock on an environment: a lease with heartbeat and fencing token.
+"""The lock on an environment: a lease with heartbeat and fencing token, measured by the database's clock.
 
-A killed holder's lease expires by itself. A holder that was paused too long finds its token outdated at its next
-write (see ``SqlState``) and can no longer change anything.
+A killed holder's lease expires by itself; on the same machine, where it is certain that the process is gone, the next
+one takes it over at once. A holder that was paused too long finds its token outdated at its next heartbeat or write,
+whichever comes first, and can no longer change anything.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.exc import DBAPIError
 
-from studio.core.errors import StateLockedError
+from studio.core.errors import LeaseLostError, StateLockedError
 from studio.state.base import Lease
+from studio.state.clock import Epoch
+from studio.state.engine import writing
+from studio.state.faults import explained
+from studio.state.holder import describe, is_gone, stored, this_process
+from studio.state.insertion import inserted
 from studio.state.schema import leases
 from studio.state.sql import SqlState
+from studio.state.transactions import Hold, fence
 
 LEASE_SECONDS = 60.0
-HEARTBEAT_SECONDS = 15.0
+BEATS = 4
+"""Heartbeats in the time of a lease."""
 
 
 @contextmanager
-def held(engine: Engine, environment: str, clock: Any) -> Iterator[SqlState]:
-    """Hold the environment's lease; yields the state that may write. Raises StateLockedError with the holder."""
-    lease = _acquire(engine, environment, clock)
+def held(
+    engine: Engine, environment: str, command: str, actor: str = "", seconds: float = LEASE_SECONDS
+) -> Iterator[SqlState]:
+    """Hold the environment's lease; yields the state that may write. Raises StateLockedError with the holder.
+
+    ``command`` and ``actor`` tell others who holds it. ``seconds``: when it expires, unless it is renewed.
+    """
+    with explained(engine.url):
+        hold = _acquire(engine, environment, command, actor, seconds)
     stopped = threading.Event()
-    heart = threading.Thread(target=_beat, args=(engine, lease, clock, stopped), daemon=True)
+    heart = threading.Thread(target=_beat, args=(engine, hold, stopped), daemon=True)
     heart.start()
     try:
-        yield SqlState(engine, environment, lease)
+        yield SqlState(engine, environment, hold)
     finally:
         stopped.set()
         heart.join()
-        _release(engine, lease)
+        _release(engine, hold.lease)
 
 
-def holder() -> str:
-    """Who this process is, for the message another one prints."""
-    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"process {os.getpid()} on {socket.gethostname()} since {since}"
+def break_lease(engine: Engine, environment: str, command: str, actor: str = "") -> Lease | None:
+    """Take the lock away from whoever holds it, who can write no more; None when nobody did.
+
+    Returns who held it. ``command`` and ``actor`` are what the former holder is told.
+    """
+    with explained(engine.url), writing(engine) as connection:
+        row = _row(connection, environment)
+        if row is None or not _is_held(row):
+            return None
+        words = describe(this_process(), actor, command, row["now"])
+        _assign(connection, environment, holder=words, token=row["token"] + 1, expires_at=0.0)
+        return _lease(row)
 
 
-def _acquire(engine: Engine, environment: str, clock: Any) -> Lease:
-    now = clock()
-    here = leases.c.environment == environment
-    try:
-        with engine.begin() as connection:
-            row = connection.execute(select(leases).where(here)).mappings().first()
-            lease = Lease(environment, holder(), (row["token"] if row else 0) + 1, now + LEASE_SECONDS)
-            values = {"holder": lease.holder, "token": lease.token, "expires_at": lease.expires_at}
-            if row is None:
-                connection.execute(insert(leases).values(environment=environment, **values))
-                return lease
-            free = (here, leases.c.token == row["token"], leases.c.expires_at <= now)
-            if connection.execute(update(leases).where(*free).values(**values)).rowcount == 1:
-                return lease
-    except IntegrityError:
-        row = None  # another process inserted the first lease between our two statements
-    except OperationalError as error:
-        raise StateLockedError(f"the state is busy: {error.orig}", "try again in a moment") from error
-    raise _locked(environment, row, now)
+def _acquire(engine: Engine, environment: str, command: str, actor: str, seconds: float) -> Hold:
+    process = this_process()
+    with writing(engine) as connection:
+        first = {"environment": environment, "holder": "", "token": 0, "process": {}, "expires_at": 0.0}
+        connection.execute(inserted(engine.dialect.name, leases).values(first).on_conflict_do_nothing())
+        row = _row(connection, environment)
+        assert row is not None
+        if _is_held(row):
+            raise _locked(_lease(row))
+        words = describe(process, actor, command, row["now"])
+        lease = Lease(environment, words, row["token"] + 1, seconds)
+        _assign(
+            connection, environment,
+            holder=words, token=lease.token, process=stored(process), expires_at=Epoch() + seconds,
+        )  # fmt: skip
+        return Hold(lease, seconds)
 
 
-def _locked(environment: str, row: Any, now: float) -> StateLockedError:
-    who = row["holder"] if row else "another process"
-    left = f"; its lock expires in {max(0, round(row['expires_at'] - now))} s unless it is alive" if row else ""
+def _row(connection: Connection, environment: str) -> dict[str, Any] | None:
+    """The lease, locked until the end of the transaction, and what time it is."""
+    mine = select(leases).where(leases.c.environment == environment).with_for_update()
+    row = connection.execute(mine).mappings().first()
+    now = connection.execute(select(Epoch())).scalar_one()  # after the row is ours: that may have taken a while
+    return {**row, "now": now} if row else None
+
+
+def _is_held(row: dict[str, Any]) -> bool:
+    return bool(row["expires_at"] > row["now"] and not is_gone(row["process"]))
+
+
+def _lease(row: dict[str, Any]) -> Lease:
+    return Lease(row["environment"], row["holder"], row["token"], row["expires_at"] - row["now"])
+
+
+def _assign(connection: Connection, environment: str, **values: Any) -> None:
+    connection.execute(update(leases).where(leases.c.environment == environment).values(**values))
+
+
+def _locked(lease: Lease) -> StateLockedError:
     return StateLockedError(
-        f"environment {environment!r} is locked by {who}{left}", "wait for it to finish, then try again"
+        f"environment {lease.environment!r} is locked by {lease.holder}; the lock expires in {lease.left:.0f} s "
+        "unless it is renewed",
+        "wait for it to finish and try again; of a process that is gone, wait for the lock to expire, "
+        "or take it with 'studio state unlock'",
     )
 
 
-def _beat(engine: Engine, lease: Lease, clock: Any, stopped: threading.Event) -> None:
-    while not stopped.wait(HEARTBEAT_SECONDS):
-        ours = (leases.c.environment == lease.environment, leases.c.token == lease.token)
+def _beat(engine: Engine, hold: Hold, stopped: threading.Event) -> None:
+    while not stopped.wait(hold.seconds / BEATS):
         try:
-            with engine.begin() as connection:
-                connection.execute(update(leases).where(*ours).values(expires_at=clock() + LEASE_SECONDS))
-        except OperationalError:
+            with writing(engine) as connection:
+                fence(connection, hold)
+        except LeaseLostError:
+            return  # ``fence`` has noted it; the loop asks
+        except DBAPIError:
             continue  # the database is busy or away; the next beat tries again, and writes are fenced anyway
 
 
 def _release(engine: Engine, lease: Lease) -> None:
     ours = (leases.c.environment == lease.environment, leases.c.token == lease.token)
-    with engine.begin() as connection:
-        connection.execute(update(leases).where(*ours).values(expires_at=0.0))
+    try:
+        with writing(engine) as connection:
+            connection.execute(update(leases).where(*ours).values(expires_at=0.0))
+    except DBAPIError:
+        return  # the database is busy or away: the lease expires by itself, and what was done is done

@@ -93,5 +93,6 @@ leases = Table(
     Column("environment", String(128), primary_key=True),
     Column("holder", Text, nullable=False),
     Column("token", Integer, nullable=False),
+    Column("process", JSON, nullable=False, server_default="{}"),
     Column("expires_at", Float, nullable=False),
 )

@@ -1,17 +1,15 @@
-"""State in SQLite or PostgreSQL. Every write is one transaction and is fenced by the lease."""
+"""State in SQLite or PostgreSQL. Every write is a transaction, alone or with others, and is fenced by the lease."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, and_, delete, insert, select, update
+from sqlalchemy import Engine, Table, delete, select
 
-from studio.core.errors import LeaseLostError
 from studio.core.references import Ref
 from studio.state import engine as database
 from studio.state import schema
@@ -27,6 +25,11 @@ from studio.state.base import (
     RunStatus,
     StateReader,
 )
+from studio.state.clock import Epoch
+from studio.state.encoding import storable
+from studio.state.holder import is_gone
+from studio.state.insertion import Insertion, added, upserted
+from studio.state.transactions import PATIENCE_SECONDS, Hold, Rows, Transaction, lease_lost, surviving
 
 NEW = Lineage("", 0)
 """The lineage of a state that does not exist yet."""
@@ -36,11 +39,11 @@ _FIELDS = tuple(each.name for each in fields(Record) if each.name != "ref")
 class SqlState:
     """One environment's state. Without a lease it only reads."""
 
-    def __init__(self, engine: Engine, environment: str, lease: Lease | None = None) -> None:
+    def __init__(self, engine: Engine, environment: str, hold: Hold | None = None) -> None:
         self.engine = engine
         self.environment = environment
-        self._lease = lease
-        self._open: Connection | None = None
+        self._hold = hold
+        self._open: Transaction | None = None
 
     def lineage(self) -> Lineage:
         table = schema.environments
@@ -50,9 +53,8 @@ class SqlState:
     def records(self) -> Mapping[Ref, Record]:
         table = schema.resources
         columns = (table.c[name] for name in ("kind", "name", *_FIELDS))
-        with self._read() as connection:
-            rows = connection.execute(select(*columns).where(table.c.environment == self.environment))
-            found = {Ref(kind, name): values for kind, name, *values in rows}
+        rows = self._rows(select(*columns).where(table.c.environment == self.environment))
+        found = {Ref(kind, name): values for kind, name, *values in rows}
         return {ref: _record(ref, found[ref]) for ref in sorted(found)}
 
     def artifact(self, kind: str, fingerprint: str) -> Artifact | None:
@@ -94,27 +96,37 @@ class SqlState:
 
     def lease(self) -> Lease | None:
         table = schema.leases
-        row = self._one(select(table).where(table.c.environment == self.environment))
-        return Lease(**row) if row else None
+        query = select(table, Epoch().label("now")).where(table.c.environment == self.environment)
+        row = self._one(query)
+        left = row["expires_at"] - row["now"] if row else 0.0
+        if row is None or left <= 0 or is_gone(row["process"]):
+            return None
+        return Lease(row["environment"], row["holder"], row["token"], left)
+
+    def demand_lease(self) -> None:
+        if self._hold and self._hold.lost.is_set():
+            raise lease_lost(self.environment, None)
 
     def save_record(self, record: Record) -> None:
-        values = {**_columns(record), "environment": self.environment}
-        self._put(schema.resources, values, ("environment", "kind", "name"))
+        self.save_records([record])
+
+    def save_records(self, records: Iterable[Record]) -> None:
+        self._put(schema.resources, [{**_columns(record), "environment": self.environment} for record in records])
 
     def delete_record(self, ref: Ref) -> None:
         table = schema.resources
-        with self._write() as connection:
-            same = (table.c.environment == self.environment, table.c.kind == ref.kind, table.c.name == ref.name)
-            connection.execute(delete(table).where(*same))
+        same = (table.c.environment == self.environment, table.c.kind == ref.kind, table.c.name == ref.name)
+        with self._transaction() as transaction:
+            transaction.write(delete(table).where(*same), [])
 
     def save_artifact(self, artifact: Artifact) -> None:
-        self._put(schema.artifacts, asdict(artifact), ("kind", "fingerprint"))
+        self._put(schema.artifacts, [asdict(artifact)])
 
     def save_run(self, run: Run) -> None:
-        self._put(schema.runs, _columns(run), ("key", "attempt"))
+        self._put(schema.runs, [_columns(run)])
 
     def save_operation(self, operation: Operation) -> None:
-        self._put(schema.operations, asdict(operation), ("id",))
+        self._put(schema.operations, [asdict(operation)])
 
     def restore(
         self,
@@ -125,73 +137,53 @@ class SqlState:
     ) -> None:
         here = {"environment": self.environment}
         with self.together():
-            self._add(schema.resources, [{**_columns(each), **here} for each in records])
-            self._add(schema.artifacts, [asdict(each) for each in artifacts])
-            self._add(schema.runs, [_columns(each) for each in runs])
-            self._add(schema.operations, [asdict(each) for each in operations])
-
-    def _add(self, table: Table, rows: list[dict[str, Any]]) -> None:
-        """Insert the rows whose primary key is free."""
-        key = [column.name for column in table.primary_key]
-        there = {tuple(row[name] for name in key) for row in self._all(select(*table.primary_key))}
-        new = [row for row in rows if tuple(row[name] for name in key) not in there]
-        if new:
-            with self._write() as connection:
-                connection.execute(insert(table), new)
-
-    def _put(self, table: Table, values: dict[str, Any], key: tuple[str, ...]) -> None:
-        """Insert or replace one row."""
-        same = and_(*(table.c[name] == values[name] for name in key))
-        with self._write() as connection:
-            changed = connection.execute(update(table).where(same).values(**values))
-            if changed.rowcount == 0:
-                connection.execute(insert(table).values(**values))
+            self._put(schema.resources, [{**_columns(each), **here} for each in records], added)
+            self._put(schema.artifacts, [asdict(each) for each in artifacts], added)
+            self._put(schema.runs, [_columns(each) for each in runs], added)
+            self._put(schema.operations, [asdict(each) for each in operations], added)
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make the writes inside one transaction: all of them happen, or none. Reads inside see them."""
-        if self._open is not None:
+        with self._transaction():
             yield
-            return
-        with self._write() as connection:
-            self._open = connection
-            try:
-                yield
-            finally:
-                self._open = None
+
+    def _put(self, table: Table, rows: Rows, insertion: Insertion = upserted) -> None:
+        if rows:
+            rows = [{name: storable(value) for name, value in row.items()} for row in rows]
+            with self._transaction() as transaction:
+                transaction.write(insertion(self.engine.dialect.name, table, list(rows[0])), rows)
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        """A transaction that checks the fencing token first and counts the serial up."""
-        if self._lease is None:
+    def _transaction(self) -> Iterator[Transaction]:
+        """The transaction that is open, else a new one, committed at the end."""
+        if self._hold is None:
             raise AssertionError("this state was opened for reading")
         if self._open is not None:
             yield self._open
             return
-        with self.engine.begin() as connection:
-            leases, environments = schema.leases, schema.environments
-            held = (leases.c.environment == self.environment, leases.c.token == self._lease.token)
-            if connection.execute(update(leases).where(*held).values(token=self._lease.token)).rowcount == 0:
-                raise LeaseLostError(
-                    f"the lock on environment {self.environment!r} was taken over by another process",
-                    "nothing was written after that; run 'studio plan' to see where things stand",
-                )
-            here = environments.c.name == self.environment
-            counted = connection.execute(update(environments).where(here).values(serial=environments.c.serial + 1))
-            if counted.rowcount == 0:
-                fresh = {"name": self.environment, "lineage": str(uuid.uuid4()), "serial": 1}
-                connection.execute(insert(environments).values(**fresh))
-            yield connection
+        self._open = Transaction(self.engine, self._hold)
+        try:
+            yield self._open
+            self._open.commit()
+        finally:
+            self._open.close()
+            self._open = None
 
     def _one(self, query: Any) -> dict[str, Any] | None:
         return next(iter(self._all(query)), None)
 
     def _all(self, query: Any) -> list[dict[str, Any]]:
-        with self._read() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+        return [row._asdict() for row in self._rows(query)]
 
-    def _read(self) -> AbstractContextManager[Connection]:
-        return nullcontext(self._open) if self._open is not None else self.engine.connect()
+    def _rows(self, query: Any) -> Sequence[Any]:
+        if self._open is not None:
+            return self._open.read(query)
+        return surviving(lambda: self._read(query), self.engine, PATIENCE_SECONDS if self._hold else 0.0)
+
+    def _read(self, query: Any) -> Sequence[Any]:
+        with self.engine.connect() as connection:
+            return connection.execute(query).all()
 
 
 class EmptyState:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,12 +48,8 @@ def apply(
 
     ``agreed``: somebody said yes to this very plan; raises StalePlanError when it is not the same any more.
     """
-    from studio.state.lease import held
-    from studio.state.sql import open_engine
-
     loaded = planned.checked.loaded
-    engine = open_engine(places.state_url(loaded), loaded.root)
-    with held(engine, loaded.environment, time.time) as state:
+    with places.locked_state(loaded, "studio apply") as state:
         current = plan_against(planned.checked, state)
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,24 +22,9 @@ Summary = dict[str, Any]
 """Resource to what was done with it, in words."""
 
 
-@contextmanager
-def editing(loaded: Loaded) -> Iterator[StateStore]:
-    """The environment's state, for writing; raises StateLockedError while somebody else writes."""
-    from studio.state.lease import held
-    from studio.state.sql import open_engine
-
-    places.demand_whole(loaded)
-    engine = open_engine(places.state_url(loaded), loaded.root)
-    try:
-        with held(engine, loaded.environment, time.time) as state:
-            yield state
-    finally:
-        engine.dispose()
-
-
 def edit(loaded: Loaded, command: str, change: Callable[[StateStore], Summary]) -> Summary:
     """Make one change and note the operation, both or neither; a change of nothing leaves no trace."""
-    with editing(loaded) as state:
+    with places.locked_state(loaded, f"studio {command}") as state:
         begun = places.now()
         with state.together():
             summary = change(state)

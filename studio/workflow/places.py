@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from studio.backends import BACKENDS
 from studio.backends.base import Backend
-from studio.core.errors import StudioError
+from studio.core.errors import StudioError, UsageError
 from studio.core.fingerprints import digest
 from studio.core.suggest import did_you_mean
-from studio.load import destinations
+from studio.load import commit, destinations
 from studio.load.project import Loaded
 from studio.load.settings import SecretName
-from studio.state.base import StateReader
+from studio.state.base import StateReader, StateStore
 
 pause = time.sleep
 """Between two looks at running jobs; seconds."""
@@ -36,6 +37,37 @@ def demand_whole(loaded: Loaded) -> None:
     """Raise StudioError when studio.yaml does not reliably say where state is."""
     if loaded.damaged:
         raise StudioError("studio.yaml has errors", "'studio validate' shows them")
+
+
+@contextmanager
+def locked_state(loaded: Loaded, command: str) -> Iterator[StateStore]:
+    """The project's state for writing, created and migrated where needed, under the environment's lock.
+
+    ``command`` is what others are told that holds it. Raises StateLockedError.
+    """
+    from studio.state.lease import held
+    from studio.state.sql import open_engine
+
+    demand_whole(loaded)
+    seconds = lease_seconds(os.environ)
+    engine = open_engine(state_url(loaded), loaded.root)
+    try:
+        with held(engine, loaded.environment, command, commit.actor(os.environ), seconds) as state:
+            yield state
+    finally:
+        engine.dispose()
+
+
+def lease_seconds(environ: Mapping[str, str]) -> float:
+    """How long a lock outlives its holder: STUDIO_LEASE_SECONDS, else a minute."""
+    from studio.state.lease import LEASE_SECONDS
+
+    given = environ.get("STUDIO_LEASE_SECONDS", "")
+    if not given:
+        return LEASE_SECONDS
+    if given.isascii() and given.isdigit() and 2 <= int(given) <= 3600:
+        return float(given)
+    raise UsageError(f"STUDIO_LEASE_SECONDS is {given!r}", "write whole seconds from 2 to 3600, or unset it")
 
 
 def state_url(loaded: Loaded) -> str:

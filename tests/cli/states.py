@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ URL = "sqlite:///.studio/state.db"
 def writing(root: Path) -> Iterator[SqlState]:
     engine = open_engine(URL, root)
     try:
-        with held(engine, "default", time.time) as state:
+        with held(engine, "default", "studio apply") as state:
             yield state
     finally:
         engine.dispose()

@@ -135,7 +135,7 @@ def file_artifacts(root: Path) -> None:
     (root / "adapter").mkdir(exist_ok=True)
     (root / "adapter" / "adapter_model.safetensors").write_bytes(b"")
     engine = open_engine(URL, root)
-    with held(engine, "elsewhere", lambda: 0.0) as state:
+    with held(engine, "elsewhere", "studio apply") as state:
         for item in projects.wanted(root).items.values():
             if item.resource.is_job:
                 made = outputs[item.ref.kind]
@@ -177,14 +177,12 @@ def test_a_stricter_gate_is_decided_again_from_the_recorded_metrics(desk: Path) 
 
 
 def test_a_locked_state_ends_apply_with_3_and_names_the_holder(data_only: Path) -> None:
-    import time
-
     engine = open_engine(URL, data_only)
-    with held(engine, "default", time.time):
+    with held(engine, "default", "studio apply"):
         answer = ask(data_only, "apply", "--yes")
         assert ask(data_only, "plan").code == 0
     engine.dispose()
-    assert answer.code == 3 and "locked by process" in answer.err
+    assert answer.code == 3 and "locked by 'studio apply', process" in answer.err
     assert ask(data_only, "apply", "--yes").code == 0
 
 
@@ -261,7 +259,7 @@ def test_a_state_file_that_is_none_is_told_and_left_alone(data_only: Path, conte
     state.write_bytes(content)
     for command in (["plan"], ["apply", "--yes"], ["status"]):
         answer = ask(data_only, *command)
-        assert answer.code == 1 and "cannot be opened" in answer.err, answer
+        assert answer.code == 1 and "file is not a database" in answer.err, answer
     assert state.read_bytes() == content
 
 

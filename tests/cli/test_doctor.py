@@ -175,10 +175,10 @@ def test_settings_that_are_broken_do_not_stop_the_rest(desk: Path, text: str) ->
 def test_a_state_says_its_schema_and_who_holds_its_lock(desk: Path) -> None:
     engine = open_engine(STATE, desk)
     assert diagnosis(desk)["state"]["found"].endswith("schema 0002, not locked")
-    with held(engine, "default", time.time):
+    with held(engine, "default", "studio apply"):
         found = diagnosis(desk)["state"]
     engine.dispose()
-    assert found["verdict"] == "warning" and f"locked by process {os.getpid()}" in found["found"]
+    assert found["verdict"] == "warning" and f"locked by 'studio apply', process {os.getpid()}" in found["found"]
 
 
 def test_files_that_are_no_databases_are_missing_ones(desk: Path) -> None:
@@ -187,7 +187,7 @@ def test_files_that_are_no_databases_are_missing_ones(desk: Path) -> None:
         (desk / ".studio" / name).write_bytes(b"not a database, but long enough to look at" * 100)
     found = diagnosis(desk, code=1)
     assert found["state"]["verdict"] == found["MLflow"]["verdict"] == "missing"
-    assert "cannot be" in found["state"]["found"] and "file is not a database" in found["MLflow"]["found"]
+    assert all("file is not a database" in found[part]["found"] for part in ("state", "MLflow"))
 
 
 def test_variables_that_hold_secrets_are_named_and_never_shown(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,7 +47,7 @@ snapshots = st.builds(
 def empty(root: Path) -> Iterator[SqlState]:
     engine = open_engine(f"sqlite:///{next(FOLDERS)}.db", root)
     try:
-        with held(engine, "default", time.time) as state:
+        with held(engine, "default", "studio apply") as state:
             yield state
     finally:
         engine.dispose()

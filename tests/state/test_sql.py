@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,18 +43,18 @@ operations = st.builds(Operation, st.uuids().map(str), st.just("default"), text,
 
 
 @contextmanager
-def writing(root: Path, environment: str = "default") -> Iterator[SqlState]:
-    engine = open_engine(URL, root)
+def writing(url: str, root: Path, environment: str = "default") -> Iterator[SqlState]:
+    engine = open_engine(url, root)
     try:
-        with held(engine, environment, time.time) as state:
+        with held(engine, environment, "studio apply") as state:
             yield state
     finally:
         engine.dispose()
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[SqlState]:
-    with writing(tmp_path) as found:
+def state(state_url: str, tmp_path: Path) -> Iterator[SqlState]:
+    with writing(state_url, tmp_path) as found:
         yield found
 
 
@@ -98,6 +97,13 @@ def test_a_run_is_read_back_as_it_was_written(state: SqlState, one: Run) -> None
 def test_an_operation_is_read_back_as_it_was_written(state: SqlState, one: Operation) -> None:
     state.save_operation(one)
     assert one in state.operations(limit=1000)
+
+
+def test_what_a_database_cannot_hold_is_kept_in_json_and_replaced_in_text(state: SqlState) -> None:
+    odd = {"\0": "\ud800", "loss": [float("inf"), -float("inf")]}
+    state.save_record(replace(record("a"), facts=odd, error="cut \0 here"))
+    found = state.records()[Ref("Dataset", "a")]
+    assert found.facts == odd and found.error == "cut \N{REPLACEMENT CHARACTER} here"
 
 
 # Replacing, deleting, ordering
@@ -153,18 +159,18 @@ def test_every_write_counts_the_serial_and_the_lineage_stays(state: SqlState) ->
 # Environments
 
 
-def test_records_belong_to_an_environment_and_artifacts_to_all(tmp_path: Path) -> None:
+def test_records_belong_to_an_environment_and_artifacts_to_all(state_url: str, tmp_path: Path) -> None:
     made = Artifact("FineTuningJob", "f" * 64, {"adapter": "x"}, "key", "dir", "", "", 1.0, {}, "now")
-    with writing(tmp_path, "dev") as dev:
+    with writing(state_url, tmp_path, "dev") as dev:
         dev.save_record(record("a"))
         dev.save_artifact(made)
         dev.save_run(run("key", 1, "2024"))
-    with writing(tmp_path, "prod") as prod:
+    with writing(state_url, tmp_path, "prod") as prod:
         assert prod.records() == {} and prod.operations() == []
         assert prod.artifact("FineTuningJob", "f" * 64) == made
         prod.save_record(record("b"))
         assert prod.lineage().serial == 1
-    with writing(tmp_path, "dev") as dev:
+    with writing(state_url, tmp_path, "dev") as dev:
         assert list(dev.records()) == [Ref("Dataset", "a")]
 
 
@@ -191,10 +197,10 @@ def test_an_empty_file_in_place_of_the_state_is_an_empty_state(tmp_path: Path) -
     assert isinstance(open_reader(URL, tmp_path, "default"), EmptyState)
 
 
-def test_a_reader_sees_what_was_written_and_cannot_write(tmp_path: Path) -> None:
-    with writing(tmp_path) as state:
+def test_a_reader_sees_what_was_written_and_cannot_write(state_url: str, tmp_path: Path) -> None:
+    with writing(state_url, tmp_path) as state:
         state.save_record(record("a"))
-    reader = open_reader(URL, tmp_path, "default")
+    reader = open_reader(state_url, tmp_path, "default")
     assert isinstance(reader, SqlState) and list(reader.records()) == [Ref("Dataset", "a")]
     with pytest.raises(AssertionError, match="opened for reading"):
         reader.save_record(record("b"))
@@ -221,6 +227,31 @@ def test_writes_together_are_one_change_and_what_is_read_inside_sees_them(state:
         assert [ref.name for ref in state.records()] == ["b"]
     assert [ref.name for ref in state.records()] == ["b"]
     assert state.lineage().serial == before + 1
+
+
+def test_together_without_a_write_is_no_change(state: SqlState) -> None:
+    state.save_record(record("a"))
+    before = state.lineage()
+    with state.together():
+        assert list(state.records()) == [Ref("Dataset", "a")]
+    with state.together():
+        state.save_records([])
+    assert state.lineage() == before
+
+
+def test_together_inside_together_is_one_transaction(state: SqlState) -> None:
+    with pytest.raises(ZeroDivisionError), state.together():
+        with state.together():
+            state.save_records([record("a"), record("b")])
+        raise ZeroDivisionError
+    assert state.records() == {}
+
+
+def test_many_records_at_once_are_one_change(state: SqlState) -> None:
+    state.save_records(record(f"r{n:03}") for n in range(300))
+    state.save_records(replace(record(f"r{n:03}"), error="again") for n in range(200))
+    assert [each.error for each in state.records().values()] == ["again"] * 200 + [""] * 100
+    assert state.lineage().serial == 2
 
 
 def test_of_writes_together_none_happens_when_one_fails(state: SqlState) -> None:

@@ -1,4 +1,7 @@
-"""Operations name their plan; artifacts keep what their duration depends on, runs what their artifact will say."""
+"""Operations name their plan; artifacts keep what their duration depends on, runs what their artifact will say.
+
+Leases name the process of their holder.
+"""
 
 from __future__ import annotations
 
@@ -15,3 +18,4 @@ def upgrade() -> None:
     op.add_column("operations", sa.Column("plan", sa.String(64), nullable=False, server_default=sa.text("''")))
     op.add_column("artifacts", sa.Column("measures", sa.JSON, nullable=False, server_default="{}"))
     op.add_column("runs", sa.Column("filing", sa.JSON, nullable=False, server_default="{}"))
+    op.add_column("leases", sa.Column("process", sa.JSON, nullable=False, server_default="{}"))
