@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +55,5 @@ def _told(operations: list[Operation]) -> list[Ref]:
 
 def _at_work(state: StateReader, operations: list[Operation]) -> str:
     """The id of the operation whose process holds the lock now."""
-    lease = state.lease()
     unfinished = [each.id for each in operations if not each.outcome]
-    return unfinished[0] if unfinished and lease and lease.expires_at > time.time() else ""
+    return unfinished[0] if unfinished and state.lease() else ""
