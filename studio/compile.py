@@ -16,6 +16,7 @@ from studio.core.jobspec import (
     AdapterInput,
     DatasetInput,
     JobSpec,
+    Kept,
     ModelInput,
     SeenRows,
     Split,
@@ -51,6 +52,8 @@ class Target:
     settings: Project
     environment: str
     commit: str
+    server: str = ""
+    """Of MLflow, hashed (``load.destinations``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,14 @@ class ProjectScope:
                 digest=facts.digest if isinstance(facts, AdapterFacts) else "",
             )
         artifact = self._trained(name)
-        output = artifact.output
-        return AdapterInput(name=name, type="project", location=output["adapter"], digest=output["digest"])
+        output, kept = artifact.output, artifact.output.get("kept")
+        return AdapterInput(
+            name=name,
+            type="project",
+            location=output["adapter"],
+            digest=output["digest"],
+            kept=Kept.model_validate(kept) if kept else None,
+        )
 
     def templates(self, prompt: str) -> Templates:
         facts = self.desire.observations.get(Ref("Prompt", prompt))
@@ -248,17 +257,18 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         run_dir=f"{RUNS_FOLDER}/{key}",
         work=kind.compile(item.resource, ProjectScope(item, desire, target, state)),
         resources=kind.resources(item.resource),
-        tracking=tracking(target.settings),
+        tracking=tracking(target.settings, target.server),
         secrets={"hf_token": target.settings.spec.hf_token.env},
     )
 
 
-def tracking(project: Project) -> Tracking:
+def tracking(project: Project, server: str = "") -> Tracking:
     """MLflow settings. Relative SQLite paths stay relative to the project, wherever the job runs."""
     settings = project.spec.mlflow
     experiment = settings.experiment or project.metadata.name or "studio"
     uri = settings.tracking_uri
     if isinstance(uri, SecretName):
-        return Tracking(tracking_uri=f"{VARIABLE}{uri.env}", experiment=experiment)
+        return Tracking(tracking_uri=f"{VARIABLE}{uri.env}", experiment=experiment, server=server)
     own = uri.startswith("sqlite:")
-    return Tracking(tracking_uri=uri, experiment=experiment, artifact_location=ARTIFACTS_FOLDER if own else "")
+    location = ARTIFACTS_FOLDER if own else ""
+    return Tracking(tracking_uri=uri, experiment=experiment, artifact_location=location, server=server)

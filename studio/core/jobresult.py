@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from studio.core.jobspec import SPEC_VERSION, Record
+from studio.core.jobspec import SPEC_VERSION, Kept, Record
 
 
 class TrainingOutput(Record):
@@ -20,6 +20,7 @@ class TrainingOutput(Record):
     held_out_rows: int
     curve: str = ""
     model_family: str = ""
+    kept: Kept | None = None
 
 
 class CombinationOutput(Record):

@@ -48,8 +48,17 @@ class ModelInput(Record):
     digest: str = ""
 
 
+class Kept(Record):
+    """Where an adapter's files are besides the disk that it was trained on: artifacts of an MLflow run."""
+
+    server: str
+    """Which server that is, hashed (``Tracking.server``)."""
+    run_id: str
+    path: str
+
+
 class AdapterInput(Record):
-    """A PEFT adapter: a folder, or a hub name at a revision."""
+    """A PEFT adapter: a folder, or a hub name at a revision. One that is ``kept`` need not be on this disk."""
 
     name: str
     type: str
@@ -57,6 +66,7 @@ class AdapterInput(Record):
     huggingface_name: str = ""
     revision: str = ""
     digest: str = ""
+    kept: Kept | None = None
 
 
 class Templates(Record):
@@ -167,6 +177,8 @@ class Resources(Record):
     dist_memory: int | None = None
 
 
+ADAPTERS_FOLDER = ".studio/adapters"
+"""Where adapters that were trained elsewhere are fetched to, by digest."""
 VARIABLE = "env:"
 """Prefix of a value that is the name of an environment variable."""
 
@@ -180,6 +192,8 @@ class Tracking(Record):
     tracking_uri: str
     experiment: str
     artifact_location: str = ""
+    server: str = ""
+    """A hash of which MLflow server that is, however its address is written; "" where runs are filed on a disk."""
 
 
 class JobSpec(Record):

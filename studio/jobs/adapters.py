@@ -1,20 +1,30 @@
-"""Adapters on disk: written so that the same training gives the same bytes, and nothing names this machine."""
+"""Adapters: written so that the same training gives the same bytes, and nothing names this machine; kept on an MLflow
+server, and fetched from there where they were not trained."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 from transformers import PreTrainedTokenizerBase
 
+from studio.core.errors import JobError
 from studio.core.fingerprints import folder_digest, tree
-from studio.jobs import tokenizers
+from studio.core.jobspec import ADAPTERS_FOLDER, AdapterInput, JobSpec, Kept
+from studio.jobs import locations, tokenizers, tracking
 from studio.jobs.checkpoints import PICKLED_ARGUMENTS
-from studio.jobs.locations import ADAPTER_CONFIG, read_json
+from studio.jobs.events import EventLog
+from studio.jobs.locations import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json
+from studio.jobs.tracking import TrackedRun
 
 READABLE = 0o644
+KEPT = "adapter"
+"""Folder among the artifacts of the MLflow run that trained it."""
 
 
 def save(model: Any, tokenizer: PreTrainedTokenizerBase, base_name: str, folder: Path) -> str:
@@ -35,6 +45,51 @@ def save(model: Any, tokenizer: PreTrainedTokenizerBase, base_name: str, folder:
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
     return digest(folder)
+
+
+def keep(folder: Path, spec: JobSpec, run: TrackedRun, events: EventLog) -> Kept | None:
+    """Copy an adapter to the MLflow server, so that other machines find it. A server that fails costs only that."""
+    if not spec.tracking.server:  # it would be another copy on the same disk
+        return None
+    try:
+        run.log_folder(folder, KEPT)
+    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
+        events.write("save", f"MLflow did not take the adapter, so it is on this machine only: {error}")
+        return None
+    return Kept(server=spec.tracking.server, run_id=run.run_id, path=KEPT)
+
+
+def folder(adapter: AdapterInput, spec: JobSpec) -> Path:
+    """A folder with the adapter's configuration and weights: where it was trained, else fetched from MLflow.
+
+    Raises JobError when it is in neither place, or what MLflow holds is not what was trained.
+    """
+    if adapter.kept is None or (spec.path(adapter.location) / ADAPTER_WEIGHTS).is_file():
+        return locations.adapter_folder(adapter, spec)
+    fetched = spec.path(ADAPTERS_FOLDER) / adapter.digest
+    if not fetched.is_dir():
+        _fetch(adapter, adapter.kept, fetched, spec)
+    return fetched
+
+
+def _fetch(adapter: AdapterInput, kept: Kept, target: Path, spec: JobSpec) -> None:
+    """Into place at once, and only when it is what was trained; who comes second finds it there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    again = f"train it again: studio apply --replace FineTuningJob/NAME, of the job that makes {adapter.name}"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as inside:
+        try:
+            client = MlflowClient(tracking.address(spec.tracking, Path(spec.project_dir)))
+            found = Path(client.download_artifacts(kept.run_id, kept.path, inside))
+        except (MlflowException, OSError) as error:
+            where = "is not on this machine, and MLflow does not give it"
+            raise JobError(f"adapter {adapter.name} {where}: {error}", again) from error
+        if digest(found) != adapter.digest:
+            raise JobError(f"adapter {adapter.name}: what MLflow keeps is not what was trained", again)
+        try:
+            found.replace(target)
+        except OSError:
+            if not target.is_dir():
+                raise
 
 
 def digest(folder: Path) -> str:

@@ -18,6 +18,7 @@ from studio.core.jobresult import CombinationOutput, EvaluationOutput, Measures
 from studio.core.jobspec import Combination, EvaluationWork, JobSpec
 from studio.core.suggest import did_you_mean
 from studio.jobs import (
+    adapters,
     comparison,
     devices,
     generation,
@@ -155,7 +156,7 @@ def _base_key(session: Session, combination: Combination) -> str:
     """Combinations with equal keys share a base in memory. An adapter that carries whole layers has one of its own:
     taking it off again would not bring the base's layers back."""
     adapter = combination.adapter
-    lasting = adapter is not None and not lora.is_removable(locations.adapter_folder(adapter, session.spec))
+    lasting = adapter is not None and not lora.is_removable(adapters.folder(adapter, session.spec))
     quantization = _quantization(session.work, combination)
     return repr((combination.model.model_dump_json(), quantization, adapter if lasting else None))
 
@@ -186,7 +187,7 @@ def _measure(session: Session, combination: Combination, loaded: Loaded) -> Meas
     adapter = combination.adapter
     if adapter is None:
         return _answer(session, loaded)
-    folder = locations.adapter_folder(adapter, session.spec)
+    folder = adapters.folder(adapter, session.spec)
     with lora.attached(loaded.model, folder, adapter.name) as adapted:
         return _answer(session, Loaded(adapted, loaded.tokenizer))
 

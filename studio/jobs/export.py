@@ -59,7 +59,7 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
 def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> tuple[str, str]:
     """A whole checkpoint, logged from its folder without loading it; version and content digest."""
     base = locations.model_folder(work.model, spec)
-    adapter = locations.adapter_folder(work.adapter, spec) if work.adapter else None
+    adapter = adapters.folder(work.adapter, spec) if work.adapter else None
     tokenizer = _tokenizer(base, work)
     folder = spec.folder / MODEL
     building = folder.with_name(f".{MODEL}.building")
@@ -117,7 +117,7 @@ def _adapter_only(
     if work.adapter is None:
         raise JobError("weights: adapter needs an adapter", "name one, or use weights: merged")
     _need_hub_model(work)
-    adapter = locations.adapter_folder(work.adapter, spec)
+    adapter = adapters.folder(work.adapter, spec)
     model, tokenizer = _from_hub(spec, work)
     adapted = PeftModel.from_pretrained(model, str(adapter))
     version = registry.register(spec, work, {"model": adapted, "tokenizer": tokenizer}, card, tracked)

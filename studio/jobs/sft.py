@@ -77,9 +77,10 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
         if run:
             run.log_metrics(metrics, setup.trainer.state.global_step)
             run.log_file(curve)
+        kept = adapters.keep(spec.folder / ADAPTER, spec, run, events) if run else None
     shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
     events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")
-    output = _output(spec, work, setup, digest, metrics)
+    output = _output(spec, work, setup, digest, metrics).model_copy(update={"kept": kept})
     return Outcome(output, run.run_id if run else "", run.experiment_id if run else "", _measures(setup, progress))
 
 

@@ -54,6 +54,10 @@ class TrackedRun:
         for start in range(0, len(metrics), BATCH_METRICS):
             self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH_METRICS])
 
+    def log_folder(self, path: Path, folder: str) -> None:
+        """Copy a folder's files to the run's artifacts."""
+        self.client.log_artifacts(self.run_id, str(path), folder)
+
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Copy a file to the run's artifacts."""
         self.client.log_artifact(self.run_id, str(path), folder)

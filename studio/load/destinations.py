@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from studio.core.fingerprints import digest
 from studio.load.settings import SecretName, Tracking
 
 SQLITE = "sqlite:///"
@@ -28,6 +29,12 @@ def registry(tracking: Tracking, root: Path, environ: Mapping[str, str]) -> str 
             return None
     found = _identity(uri, root)
     return "" if isinstance(_OWN, str) and found == _identity(_OWN, root) else found
+
+
+def server(tracking: Tracking, root: Path, environ: Mapping[str, str]) -> str | None:
+    """A hash of which MLflow server keeps what jobs log; "" where a disk does, None where the address is not known."""
+    found = registry(tracking, root, environ)
+    return found and (digest(found) if found.startswith("http://") else "")
 
 
 def _identity(uri: str, root: Path) -> str:

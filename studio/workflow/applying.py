@@ -12,13 +12,14 @@ from studio.apply import Loop, Manner, Tools, Watcher
 from studio.compile import Target
 from studio.core.references import Ref
 from studio.load import commit
+from studio.load.artifacts import is_present
 from studio.orphans import Settled, left_behind, settle
 from studio.outcome import FINE, Outcome
 from studio.plan import Plan
 from studio.recording import Recorder
 from studio.state.base import Operation, StateStore
 from studio.workflow import places
-from studio.workflow.planning import Planned, is_present, plan_against
+from studio.workflow.planning import Planned, plan_against
 
 USUAL = Manner()
 
@@ -53,13 +54,17 @@ def apply(
         current = plan_against(planned.checked, state)
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
-        target = Target(loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ))
+        server = places.server(loaded, os.environ)
+        target = Target(
+            loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ), server or ""
+        )
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         recorder = Recorder(state, sources, target.commit, places.now, places.new_id, dict(state.records()))
         tools = Tools(
             current.desire, target, state, places.backend(loaded, os.environ), recorder, watcher,
             places.now, places.clock, places.pause,
-            present=lambda artifact: is_present(artifact.output, loaded.root), parallelism=parallelism, manner=manner,
+            present=lambda artifact: is_present(artifact.output, loaded.root, server),
+            parallelism=parallelism, manner=manner,
         )  # fmt: skip
         loop = Loop(tools, current.plan)
         settled = settle(

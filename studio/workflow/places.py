@@ -83,6 +83,11 @@ def state_url(loaded: Loaded) -> str:
     return value
 
 
+def server(loaded: Loaded, environ: Mapping[str, str]) -> str | None:
+    """Which MLflow server jobs log to, hashed: "" where a disk does, None where its variable is not set here."""
+    return destinations.server(loaded.settings.spec.mlflow, loaded.root, environ)
+
+
 def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
     """Where jobs run."""
     type = loaded.settings.spec.backend.type

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from studio.checking import Checked, examine, recheck
 from studio.core.findings import OFFLINE, Phase
@@ -15,8 +14,8 @@ from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.decide import Recorded, make_plan, with_memory
 from studio.desired import REGISTRY, Desire, desire
-from studio.load.adapters import ADAPTER_WEIGHTS
-from studio.load.project import NOTHING, load_project
+from studio.load.artifacts import is_present
+from studio.load.project import NOTHING, Loaded, load_project
 from studio.load.verdicts import Shelf
 from studio.plan import Plan
 from studio.recording import missed
@@ -62,7 +61,7 @@ def plan_against(checked: Checked, state: StateReader) -> Planned:
     """The same against a state that is open already."""
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
     wanted = desire(checked.graph, checked.observations, defaults, _registries(checked, state))
-    recorded = _recorded_state(wanted, state, checked.loaded.root)
+    recorded = _recorded_state(wanted, state, checked.loaded)
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings)
     if any(action.dispatches for action in made.actions):
         made = _estimated(made, wanted, checked.loaded.root)
@@ -106,20 +105,15 @@ def _registries(checked: Checked, state: StateReader) -> dict[Ref, str]:
     return {ref: known for ref, known in past.items() if known}
 
 
-def _recorded_state(wanted: Desire, state: StateReader, root: Path) -> Recorded:
-    """Records, and the artifacts whose files are still there."""
+def _recorded_state(wanted: Desire, state: StateReader, loaded: Loaded) -> Recorded:
+    """Records, and the artifacts whose files can be had."""
+    root, server = loaded.root, places.server(loaded, os.environ)
     kinds = [kind for kind, declared in KINDS.items() if declared.compile]
     outputs = {kind: state.outputs(kind) for kind in kinds}
     done = [item for item in wanted.items.values() if item.fingerprint in outputs.get(item.ref.kind, ())]
-    lost = [item for item in done if not is_present(outputs[item.ref.kind][item.fingerprint], root)]
+    lost = [item for item in done if not is_present(outputs[item.ref.kind][item.fingerprint], root, server)]
     gone = frozenset(item.ref for item in lost)
     missing = {item.fingerprint for item in lost}
     artifacts = {kind: frozenset(outputs[kind]) - missing for kind in kinds}
     under_way = frozenset((run.ref, run.fingerprint) for run in state.active())
     return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)
-
-
-def is_present(output: Mapping[str, Any], root: Path) -> bool:
-    """Whether what a job produced is still where it was put."""
-    location = output.get("adapter")
-    return not isinstance(location, str) or (root / location / ADAPTER_WEIGHTS).is_file()
