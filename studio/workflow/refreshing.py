@@ -35,6 +35,7 @@ from studio.drift import (
     expectations,
     went_elsewhere,
 )  # fmt: skip
+from studio.load.artifacts import is_present
 from studio.load.hub import Hub, HubFault, HubInfo
 from studio.load.observation import Defect, Observation, Unusable
 from studio.load.project import Loaded, load_project
@@ -149,7 +150,17 @@ def _on_disk(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -
         except OSError as error:
             looks.unseen.append(Unseen(subject.key[-1], error.strerror or str(error), "check the file and its rights"))
         else:
-            looks.found[subject] = found
+            if found is not None or subject.sort is not Sort.FOLDER or not _kept_elsewhere(sight, known, subject):
+                looks.found[subject] = found
+
+
+def _kept_elsewhere(sight: Sight, known: Past, subject: Subject) -> bool:
+    """Whether an adapter that was trained on another disk can be fetched."""
+    outputs = (record.outcome.get("output", {}) for record in known.records.values())
+    server = places.server(sight.loaded, os.environ)
+    return any(
+        is_present(output, sight.loaded.root, server) for output in outputs if output.get("adapter") == subject.key[0]
+    )
 
 
 def _folder(root: Path, location: str) -> str | None:
