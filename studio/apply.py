@@ -241,11 +241,14 @@ class Loop:
                 tools.state.save_run(closed)
             self._done(action, Ending.DONE, flight=flight)
             return
+        if status.state is JobState.CANCELLED:  # somebody's wish, and no news about the resource
+            tools.state.save_run(closed)
+            self._end(action, Ending.CANCELLED, status.message, status.hint, flight)
+            return
         with tools.state.together():
             tools.recorder.fail(flight.item, status.message)
             tools.state.save_run(closed)
-        ending = Ending.CANCELLED if status.state is JobState.CANCELLED else Ending.FAILED
-        self._end(action, ending, status.message, status.hint, flight)
+        self._end(action, Ending.FAILED, status.message, status.hint, flight)
 
     def _unheard(self, action: Action, error: BackendError) -> bool:
         """The backend did not answer before anything was started: ask again later, up to a point."""

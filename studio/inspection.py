@@ -1,12 +1,16 @@
-"""What is recorded and what is running, joined: the data behind ``status`` and ``show``."""
+"""What is declared, recorded and running, joined: the data behind ``status`` and ``show``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from studio.backends.base import Backend, Handle, JobState, JobStatus
+from studio.core.errors import BackendError
 from studio.core.references import Ref
-from studio.state.base import ACTIVE, Record, Run, StateReader
+from studio.recording import held_back
+from studio.resources.base import Resource
+from studio.state.base import ACTIVE, Record, RecordStatus, Run, RunStatus, StateReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,34 +21,87 @@ class Standing:
     record: Record | None
     run: Run | None
     live: JobStatus | None
+    silence: str = ""
+    """Why the backend did not say where the run stands."""
+    outdated: bool = False
+    """The run is of an earlier version of the resource."""
+    held: str = ""
+    """Why an export will not happen as things are recorded."""
+
+    @property
+    def is_running(self) -> bool:
+        return self.live is not None and self.live.state is JobState.RUNNING
 
     @property
     def state(self) -> str:
-        """One word: running, ready, failed, or what a run that nobody recorded yet came to."""
+        """In a word or three: running, ready, failed, or what a run that nobody recorded yet came to."""
         if self.live:
-            return "running" if self.live.state is JobState.RUNNING else f"{self.live.state.value}, not recorded"
-        return self.record.status.value if self.record else (self.run.status.value if self.run else "unknown")
+            word = "running" if self.is_running else f"{self.live.state.value}, not recorded"
+            return f"{word}, earlier version" if self.outdated else word
+        if self.silence:
+            return "not known"
+        if self.run and self.run.status in (*ACTIVE, RunStatus.CANCELLED) and self._is_newer(self.run):
+            return self.run.status.value
+        if self.record:
+            return self.record.status.value
+        return self.run.status.value if self.run else "not applied"
+
+    def _is_newer(self, run: Run) -> bool:
+        return self.record is None or run.submitted_at >= self.record.updated_at
 
 
-def standings(state: StateReader, backend: Backend) -> list[Standing]:
-    """Every recorded or running resource, sorted by kind and name."""
-    records = state.records()
+def standings(state: StateReader, backend: Backend, declared: Mapping[Ref, Resource] | None = None) -> list[Standing]:
+    """Every declared, recorded or running resource, sorted by kind and name; jobs of earlier versions beside them."""
+    records, runs, wanted = state.records(), state.runs(), declared or {}
     latest: dict[Ref, Run] = {}
-    for run in state.runs():
+    for run in runs:
         latest.setdefault(run.ref, run)
-    refs = sorted({*records, *latest})
-    return [standing(ref, records.get(ref), latest.get(ref), backend) for ref in refs]
+    older = [run for run in runs if run.status in ACTIVE and latest[run.ref] is not run]
+    found = [
+        standing(ref, records.get(ref), latest.get(ref), backend, held(wanted.get(ref), records))
+        for ref in {*records, *latest, *wanted}
+    ]
+    found += [under_way(run, backend, outdated=True) for run in older]
+    return sorted(found, key=lambda each: (each.ref, each.outdated))
 
 
-def standing(ref: Ref, record: Record | None, run: Run | None, backend: Backend) -> Standing:
+def standing(ref: Ref, record: Record | None, run: Run | None, backend: Backend, held: str = "") -> Standing:
     """One resource's standing; a run under way is asked for."""
-    live = None
-    if run and run.status in ACTIVE:
+    if run is None or run.status not in ACTIVE:
+        return Standing(ref, record, run, None, held=held)
+    found = under_way(run, backend, outdated=_is_outdated(run, record))
+    return Standing(ref, record, run, found.live, found.silence, found.outdated, held)
+
+
+def under_way(run: Run, backend: Backend, *, outdated: bool = False) -> Standing:
+    """A run that nobody recorded the end of, and where its job stands."""
+    if run.backend != backend.name:
+        return Standing(run.ref, None, run, None, f"it runs on the backend {run.backend!r}", outdated)
+    try:
         handle = backend.find(run.key, run.attempt)
-        live = backend.poll(handle) if handle else None
-    return Standing(ref, record, run, live)
+        return Standing(run.ref, None, run, backend.poll(handle) if handle else None, outdated=outdated)
+    except BackendError as error:
+        return Standing(run.ref, None, run, None, error.message, outdated)
 
 
-def handle_of(run: Run) -> Handle:
-    """The backend's handle of a recorded run."""
-    return Handle(run.key, run.attempt, run.handle)
+def held(resource: Resource | None, records: Mapping[Ref, Record]) -> str:
+    """Why a declared export will not happen; "" for what is no export, or has happened."""
+    record = records.get(resource.ref) if resource else None
+    if resource is None or (record and record.status is RecordStatus.READY):
+        return ""
+    return held_back(resource, records)
+
+
+def handle_of(run: Run, backend: Backend) -> Handle | None:
+    """The backend's handle of a recorded run; it is asked for one that an apply did not live to write down."""
+    return Handle(run.key, run.attempt, run.handle) if run.handle else backend.find(run.key, run.attempt)
+
+
+def _is_outdated(run: Run, record: Record | None) -> bool:
+    """Another version was recorded after the run was submitted. Only a plan knows about later edits."""
+    return record is not None and record.fingerprint != run.fingerprint and record.updated_at > run.submitted_at
+
+
+def awaited(found: Iterable[Standing]) -> bool:
+    """Whether anything runs, or may."""
+    return any(each.is_running or each.silence for each in found)

@@ -55,6 +55,16 @@ class Capacity:
         return self.idle or (asked.cpu <= self.cpu and asked.memory <= self.memory)
 
 
+class Log(Protocol):
+    """What a job prints. Every reading goes on where the last one ended. Each method may raise BackendError."""
+
+    def skip(self, last: int) -> None:
+        """Go on with the last ``last`` lines."""
+
+    def lines(self, *, unfinished: bool = True) -> Iterator[str]:
+        """What was not read yet, line by line; the last one only when it has ended, or ``unfinished`` is given."""
+
+
 class Backend(Protocol):
     """Where jobs run. Every method may raise BackendError."""
 
@@ -75,8 +85,8 @@ class Backend(Protocol):
     def cancel(self, handle: Handle) -> None:
         """Ask the job to stop; it may take a moment."""
 
-    def logs(self, handle: Handle) -> Iterator[str]:
-        """The log's lines so far."""
+    def log(self, handle: Handle) -> Log:
+        """The job's log; opening it reads nothing."""
 
     def capacity(self) -> Capacity:
         """What is free now."""

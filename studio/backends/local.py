@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from studio.backends import run_folder
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
+from studio.backends.log_file import LogFile
 from studio.core.errors import BackendError
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, Event, JobSpec
@@ -24,6 +26,15 @@ from studio.jobs import threads
 START_SECONDS = 20.0
 """How long a supervisor may take to report itself."""
 TAIL_BYTES = 8192
+
+
+@contextmanager
+def _legible() -> Iterator[None]:
+    """A disk that fails, missing rights, a damaged report: the job itself may be in order."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise BackendError(f"the runs cannot be read: {error}", "check the disk, its space and its rights") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +59,19 @@ class LocalBackend:
         self._await_start(folder, spec.attempt)
         return handle
 
+    @_legible()
     def find(self, key: str, attempt: int) -> Handle | None:
         folder = self.runs / key
         started = run_folder.read(folder / run_folder.SUPERVISOR).get("attempt") == attempt
         return Handle(key, attempt, {"folder": str(folder)}) if started else None
 
+    @_legible()
     def attempts(self, key: str) -> int:
         folder = self.runs / key
         reports = (run_folder.read(folder / name) for name in (run_folder.SUPERVISOR, run_folder.EXIT))
         return max(int(report.get("attempt", 0)) for report in reports)
 
+    @_legible()
     def poll(self, handle: Handle) -> JobStatus:
         folder = _folder(handle)
         alive = run_folder.is_alive(folder)  # asked first: what ends after this is seen at the next poll
@@ -80,26 +94,28 @@ class LocalBackend:
         hint = f"apply again to resume it; the log is {folder / run_folder.LOG}"
         return JobStatus(JobState.FAILED, progress, None, message, hint)
 
+    @_legible()
     def cancel(self, handle: Handle) -> None:
         folder = _folder(handle)
-        if run_folder.is_alive(folder):
-            started = run_folder.read(folder / run_folder.SUPERVISOR)
-            if started.get("attempt") == handle.attempt:
-                os.kill(int(started["pid"]), signal.SIGTERM)
+        started = run_folder.read(folder / run_folder.SUPERVISOR)
+        if not run_folder.is_alive(folder) or started.get("attempt") != handle.attempt:
+            return
+        if run_folder.is_supervisor(int(started["pid"]), folder):
+            os.kill(int(started["pid"]), signal.SIGTERM)
+        elif started.get("job_pid"):  # it was killed, and its job lives on
+            os.killpg(int(started["job_pid"]), signal.SIGTERM)
 
-    def logs(self, handle: Handle) -> Iterator[str]:
-        log = _folder(handle) / run_folder.LOG
-        if log.exists():
-            with log.open(encoding="utf-8", errors="replace") as stream:
-                yield from stream
+    def log(self, handle: Handle) -> LogFile:
+        return LogFile(_folder(handle) / run_folder.LOG)
 
     def total(self) -> Capacity:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
         return Capacity(len(os.sched_getaffinity(0)), len(self._gpus()), memory)
 
+    @_legible()
     def capacity(self) -> Capacity:
         total, running = self.total(), list(self._running())
-        asked = [spec["resources"] for spec, _ in running]
+        asked = [spec["resources"] for spec, _ in running if spec]
         return Capacity(
             total.cpu - sum(each["cpu"] for each in asked),
             total.gpu - sum(each["gpu"] for each in asked),
@@ -183,4 +199,7 @@ def _last_event(file: Path) -> Event | None:
             lines = stream.read().split(b"\n")[:-1]
     except FileNotFoundError:
         return None
-    return Event.model_validate_json(lines[-1]) if lines and lines[-1].startswith(b"{") else None
+    try:
+        return Event.model_validate_json(lines[-1]) if lines else None
+    except ValidationError:  # of another version of studio, or damaged: progress is not worth more
+        return None

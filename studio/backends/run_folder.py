@@ -55,3 +55,15 @@ def is_alive(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def is_supervisor(pid: int, folder: Path) -> bool:
+    """Whether a process is this run's supervisor: when that was killed, its number may be another process's by now."""
+    proc = Path("/proc")
+    if not (proc / "self").exists():
+        return True  # not Linux; nothing tells
+    try:
+        words = (proc / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(folder) in words

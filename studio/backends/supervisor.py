@@ -32,10 +32,14 @@ def main(folder: Path) -> int:
         return 0
     if attempt in (run_folder.read(folder / name).get("attempt") for name in (run_folder.EXIT, run_folder.RESULT)):
         return 0
+    children: list[subprocess.Popen[bytes]] = []
+    stopped = _forward_signals(children)  # before the claim: whoever reads it may ask us to stop at once
     claim = {"attempt": attempt, "pid": os.getpid(), "started_at": time.time(), "gpus": _gpus()}
     run_folder.write(folder / run_folder.SUPERVISOR, claim)  # before the job: a crash between never runs it unclaimed
     child = _start(folder, spec, lock)
-    stopped = _forward_signals(child)
+    children.append(child)
+    if stopped:
+        _signal_group(child.pid, signal.SIGTERM)
     run_folder.write(folder / run_folder.SUPERVISOR, {**claim, "job_pid": child.pid})
     code = _wait(child, stopped)
     _signal_group(child.pid, signal.SIGKILL)  # workers that outlived their launcher would go on writing
@@ -77,13 +81,14 @@ def _start(folder: Path, spec: dict[str, Any], lock: int) -> subprocess.Popen[by
         )
 
 
-def _forward_signals(child: subprocess.Popen[bytes]) -> list[float]:
-    """Pass a request to stop on to the job's process group; the list holds when it came."""
+def _forward_signals(children: list[subprocess.Popen[bytes]]) -> list[float]:
+    """Pass a request to stop on to the job's process group; the list that is returned holds when it came."""
     requested: list[float] = []
 
     def forward(_: int, __: FrameType | None) -> None:
         requested.append(time.monotonic())
-        _signal_group(child.pid, signal.SIGTERM)
+        for child in children:
+            _signal_group(child.pid, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType, TracebackType
@@ -18,31 +19,53 @@ STOPPING = "\nStopping; jobs that run go on. Once more leaves at once.\n"
 
 @dataclass(slots=True)
 class Interrupts:
-    """Within it, the first signal raises KeyboardInterrupt; the second prints ``last_words`` and ends the process."""
+    """Within it, the first signal raises KeyboardInterrupt; the second prints ``last_words`` and ends the process.
+
+    Python calls its handlers between two steps of the main thread, which may wait for a database for half a minute. So
+    signals are also counted by a thread, which speaks and leaves when the main thread cannot.
+    """
 
     last_words: Callable[[], str]
-    _stopping: bool = False
     _before: dict[signal.Signals, Any] = field(default_factory=dict)
+    _stopping: bool = False
+    _reader: int = -1
+    _writer: int = -1
+    _wakeup: int = -1
 
     def __enter__(self) -> Self:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
         for each in SIGNALS:
             if signal.getsignal(each) is not signal.SIG_IGN:  # nohup, or a shell's background job
-                self._before[each] = signal.signal(each, self._signalled)
+                self._before[each] = signal.signal(each, self._interrupt)
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._count, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        signal.set_wakeup_fd(self._wakeup)
         for each, handler in self._before.items():
             signal.signal(each, handler)
+        os.close(self._writer)  # which ends the thread
 
-    def _signalled(self, _: int, __: FrameType | None) -> None:
-        if self._stopping:
-            _say(f"{self.last_words()}\n")
-            os._exit(Exit.INTERRUPTED)
-        self._stopping = True
-        _say(STOPPING)
-        raise KeyboardInterrupt
+    def _interrupt(self, _: int, __: FrameType | None) -> None:
+        if not self._stopping:
+            self._stopping = True
+            raise KeyboardInterrupt
+
+    def _count(self) -> None:
+        came = 0
+        while received := os.read(self._reader, 1):
+            if received[0] not in self._before:
+                continue
+            came += 1
+            if came > 1:
+                _say(f"{self.last_words()}\n")
+                os._exit(Exit.INTERRUPTED)
+            _say(STOPPING)
+        os.close(self._reader)
 
 
 def _say(text: str) -> None:

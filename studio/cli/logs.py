@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from studio.backends.base import Backend, Handle, JobState
 from studio.cli import options
-from studio.core.errors import UsageError
+from studio.core.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from studio.backends.base import Backend, Handle, JobStatus, Log
+    from studio.patience import Patience
+
+PAUSE_SECONDS = 0.5
 
 
 @click.command(epilog="Example: studio logs FineTuningJob/router --follow")
@@ -32,19 +39,53 @@ def command(name: str, folder: Path, environment: str, follow: bool, lines: int 
     run = next((run for run in runs if run.ref == ref), None)
     if run is None:
         raise UsageError(f"{ref} has never run here", f"'studio show {ref}' says what is recorded")
-    _print(places.backend(loaded, os.environ), inspection.handle_of(run), follow, lines)
+    backend = places.backend(loaded, os.environ)
+    handle = inspection.handle_of(run, backend)
+    if handle is None:
+        raise UsageError(f"the job of {ref} was never started", "'studio apply' starts it")
+    log = backend.log(handle)
+    if lines:
+        log.skip(lines)
+    if follow:
+        ended = _follow(backend, handle, log)
+        click.echo(f"{ref}: {ended.state.value}", err=True)
+    else:
+        _print(log, unfinished=True)
 
 
-def _print(backend: Backend, handle: Handle, follow: bool, last: int | None) -> None:
-    printed = 0
+def _follow(backend: Backend, handle: Handle, log: Log) -> JobStatus:
+    """Print what comes until the job has ended; it is asked first, so that nothing is missed."""
+    from studio.backends.base import JobState
+    from studio.patience import Patience
+
+    patience = Patience(time.monotonic)
     while True:
-        running = follow and backend.poll(handle).state is JobState.RUNNING
-        content = list(backend.logs(handle))
-        if printed == 0 and last:
-            printed = max(0, len(content) - last)
-        for line in content[printed:]:
-            click.echo(line, nl=False)
-        printed = len(content)
-        if not running:
-            return
-        time.sleep(0.5)
+        status = _asked(backend, handle, patience)
+        over = status is not None and status.state is not JobState.RUNNING
+        _print(log, unfinished=over)
+        if status and over:
+            return status
+        time.sleep(PAUSE_SECONDS)
+
+
+def _asked(backend: Backend, handle: Handle, patience: Patience) -> JobStatus | None:
+    """Where the job stands; None while the backend does not answer. Raises BackendError after minutes of that."""
+    if not patience.is_due:
+        return None
+    try:
+        status = backend.poll(handle)
+    except BackendError:
+        patience.was_ignored()
+        if patience.is_exhausted:
+            raise
+        return None
+    patience.answered()
+    return status
+
+
+def _print(log: Log, *, unfinished: bool) -> None:
+    from studio.report.plain import log_line
+
+    for line in log.lines(unfinished=unfinished):
+        sys.stdout.write(log_line(line))  # click would flush each of a million lines
+    sys.stdout.flush()

@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "status": "What is recorded, and what is running.",
         "show": "One resource in full: facts, metrics, comparison.",
         "logs": "The log of a resource's latest run.",
+        "cancel": "Stop a job.",
     },
     "State": {
         "history": "Who changed state, when, from what, and what came of it.",

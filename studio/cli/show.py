@@ -32,9 +32,12 @@ def command(name: str | None, folder: Path, environment: str, as_json: bool, def
     loaded = load_project(options.root_of(folder), environment)
     state = places.open_state(loaded)
     records, runs = state.records(), state.runs()
-    ref = resource.recorded(name, [*records, *(run.ref for run in runs)], loaded)
+    declared = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
+    held = {ref: why for ref, each in declared.items() if (why := inspection.held(each, records))}
+    ref = resource.recorded(name, [*records, *(run.ref for run in runs), *held], loaded)
     latest = next((run for run in runs if run.ref == ref), None)
-    found = inspection.standing(ref, records.get(ref), latest, places.backend(loaded, os.environ))
+    backend = places.backend(loaded, os.environ)
+    found = inspection.standing(ref, records.get(ref), latest, backend, held.get(ref, ""))
     if as_json:
         options.echo_json(standings.to_json([found])[0])
     else:

@@ -8,22 +8,39 @@ from pathlib import Path
 import click
 
 from studio.cli import options
+from studio.cli.errors import Exit
+from studio.core.errors import UsageError
 
 
 @click.command(epilog="Example: studio status --json | jq '.[].state'")
 @options.project
 @options.as_json
-def command(folder: Path, environment: str, as_json: bool) -> None:
-    """What is recorded, what is running, and who applied last. Reads only."""
+@click.option("-w", "--watch", is_flag=True, help="Go on until nothing runs; Ctrl-C leaves.")
+def command(folder: Path, environment: str, as_json: bool, watch: bool) -> int:
+    """What is declared, recorded and running, and who applied last. Reads only, and asks no network but the backend's
+    and the state's."""
     from studio import inspection
     from studio.load.project import load_project
     from studio.report import standings
     from studio.workflow import places
 
+    if watch and as_json:
+        raise UsageError("--watch and --json exclude each other", "run the command once for each")
     loaded = load_project(options.root_of(folder), environment)
-    state = places.open_state(loaded)
-    found = inspection.standings(state, places.backend(loaded, os.environ))
+    state, backend = places.open_state(loaded), places.backend(loaded, os.environ)
+    if watch:
+        from studio.cli.watching import until_nothing_runs
+
+        try:
+            until_nothing_runs(state, backend)
+        except KeyboardInterrupt:
+            click.echo("\nStopped watching; what runs goes on.", err=True)
+            return Exit.INTERRUPTED
+    declared = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
+    found = inspection.standings(state, backend, declared)
     if as_json:
         options.echo_json(standings.to_json(found))
     else:
-        click.echo(standings.to_text(found, next(iter(state.operations(1)), None)))
+        here = options.here(folder, environment)
+        click.echo(standings.to_text(found, next(iter(state.operations(1)), None), here))
+    return Exit.OK

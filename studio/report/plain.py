@@ -13,6 +13,8 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff
 """Control characters, line breaks, what reverses the direction of text, what no encoding can write, and ``##[``, with
 which GitHub's runner takes the rest of any line for a command."""
 
+_UNSAFE_IN_LOGS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_COLOR = re.compile("\x1b\\[[0-9;]*m")
 _COMMAND = re.compile(r"^(\s*):(?=:)")
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What JSON would leave as it is; a terminal must not get it either."""
@@ -31,6 +33,12 @@ def _spelled(found: re.Match[str]) -> str:
 def excerpt(line: str) -> str:
     """A line of a file, as wide as it is there but for hidden secrets; unsafe characters are replaced."""
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", redact(line.replace("\t", " ")))
+
+
+def log_line(line: str) -> str:
+    """A line of a job's log, which may hold rows of a data set: tabs and line breaks stay, colors go, and so does
+    whatever could command a terminal, and every secret."""
+    return _UNSAFE_IN_LOGS.sub("\N{REPLACEMENT CHARACTER}", redact(_COLOR.sub("", line)))
 
 
 def difference(line: str) -> str:

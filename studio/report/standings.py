@@ -10,6 +10,8 @@ import click
 
 from studio.core.jobspec import Event
 from studio.inspection import Standing
+from studio.report.advice import Here
+from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.resources.evaluation_job import Verdict
 from studio.state.base import Operation
@@ -19,15 +21,17 @@ FIRST = "'studio apply' makes the first records"
 _COLORS = {"ready": "green", "failed": "red", "running": "cyan"}
 
 
-def to_text(standings: Sequence[Standing], last: Operation | None) -> str:
-    """One line for each resource, then the last operation."""
+def to_text(standings: Sequence[Standing], last: Operation | None, here: Here) -> str:
+    """One line for each resource, then what to know of those that need somebody, then the last operation."""
     if not standings:
         return f"{NOTHING.capitalize()}. {FIRST}."
     width = max(len(str(standing.ref)) for standing in standings)
+    words = max(8, *(len(standing.state) for standing in standings))
     lines = []
     for each in standings:
-        state = click.style(f"{each.state:8}", fg=_COLORS.get(each.state, "yellow"))
+        state = click.style(f"{each.state:{words}}", fg=_COLORS.get(each.state, "yellow"))
         lines.append(f"{each.ref!s:{width}}  {state}  {headline(each)}".rstrip())
+    lines += _advice(standings, here)
     if last:
         when = last.finished_at or last.started_at
         commit = f" at {last.commit[:12]}" if last.commit else ""
@@ -35,10 +39,24 @@ def to_text(standings: Sequence[Standing], last: Operation | None) -> str:
     return "\n".join(lines)
 
 
+def _advice(standings: Sequence[Standing], here: Here) -> list[str]:
+    """What the states call for."""
+    new = sum(each.state == "not applied" for each in standings)
+    ended = sum(each.live is not None and not each.is_running for each in standings)
+    older = [each.ref for each in standings if each.outdated and each.is_running]
+    advice = [f"{plural(new, 'resource')} declared, not applied: {here.command('plan')} says what would happen."]
+    advice += [f"{plural(ended, 'job')} ended and not recorded: {here.command('apply')} does that."]
+    told = [line for line, count in zip(advice, (new, ended), strict=True) if count]
+    told += [f"{ref} runs for an earlier version: {here.command('cancel', str(ref))} stops it." for ref in older]
+    return ["", *told] if told else []
+
+
 def headline(standing: Standing) -> str:
     """The one thing to know about a resource."""
     if standing.live and standing.live.progress:
         return progress(standing.live.progress)
+    if standing.silence or standing.held:
+        return plain(standing.silence or f"held back: {standing.held}")
     record = standing.record
     if record is None:
         return ""
@@ -92,6 +110,8 @@ def _json(standing: Standing) -> dict[str, Any]:
         "resource": str(standing.ref),
         "state": standing.state,
         "headline": headline(standing),
+        "earlier_version": standing.outdated,
+        "held_back": standing.held,
         "record": {**asdict(record), "ref": str(record.ref)} if record else None,
         "run": {**asdict(run), "ref": str(run.ref)} if run else None,
     }
@@ -101,6 +121,7 @@ def detail(standing: Standing) -> str:
     """Everything worth reading about one resource."""
     record, run = standing.record, standing.run
     lines = [click.style(str(standing.ref), bold=True) + f"  {standing.state}"]
+    lines += _pairs(("held back", standing.held), ("not known", standing.silence))
     if record:
         lines += _pairs(
             ("title", record.metadata.get("title")),

@@ -106,7 +106,7 @@ def test_a_job_that_cannot_go_on_says_why_in_its_result(tmp_path: Path, backend:
     assert status.state is JobState.FAILED
     assert "none" in status.message and status.hint
     assert status.result and status.result.failure and not status.result.failure.bug
-    assert any("[start]" in line for line in backend.logs(handle))
+    assert any("[start]" in line for line in backend.log(handle).lines())
 
 
 def test_submitting_the_same_attempt_twice_runs_it_once(tmp_path: Path, backend: LocalBackend) -> None:
@@ -114,7 +114,7 @@ def test_submitting_the_same_attempt_twice_runs_it_once(tmp_path: Path, backend:
     ended(backend, backend.submit(spec))
     again = backend.submit(spec)
     assert ended(backend, again).state is JobState.FAILED
-    assert sum("[start]" in line for line in backend.logs(again)) == 1
+    assert sum("[start]" in line for line in backend.log(again).lines()) == 1
 
 
 def test_a_further_attempt_runs_again_in_the_same_folder(tmp_path: Path, backend: LocalBackend) -> None:
@@ -122,7 +122,7 @@ def test_a_further_attempt_runs_again_in_the_same_folder(tmp_path: Path, backend
     second = backend.submit(job(tmp_path, attempt=2))
     result = ended(backend, second).result
     assert result and result.attempt == 2
-    assert sum("[start]" in line for line in backend.logs(second)) == 2
+    assert sum("[start]" in line for line in backend.log(second).lines()) == 2
 
 
 def test_what_was_never_submitted_is_not_found(tmp_path: Path, backend: LocalBackend) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio.backends.base import Capacity, Handle, JobState, JobStatus
+from studio.backends.base import Capacity, Handle, JobState, JobStatus, Log
 from studio.core.jobresult import Failure, JobResult
 from studio.core.jobspec import JobSpec
 from tests.crash.project import FLAKY
@@ -78,8 +78,8 @@ class JournalBackend:
     def cancel(self, handle: Handle) -> None:
         raise AssertionError("nothing is cancelled here")
 
-    def logs(self, handle: Handle) -> Iterator[str]:
-        yield f"log of {handle.details['job']}\n"
+    def log(self, handle: Handle) -> Log:
+        raise AssertionError("nothing is read here")
 
     def capacity(self) -> Capacity:
         self.reach("before capacity")

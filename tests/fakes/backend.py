@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
+from studio.backends.log_file import LogFile
 from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import (
     CombinationOutput,
@@ -62,8 +63,8 @@ class CountingBackend:
     def cancel(self, handle: Handle) -> None:
         self.ends[self.specs[handle.key].name] = lambda _: JobStatus(JobState.CANCELLED, message="cancelled")
 
-    def logs(self, handle: Handle) -> Iterator[str]:
-        yield f"log of {handle.key}\n"
+    def log(self, handle: Handle) -> LogFile:
+        return LogFile(self.root / ".studio" / "runs" / handle.key / "log.txt")
 
     def capacity(self) -> Capacity:
         running = [self.specs[key].resources for key in self._running()]

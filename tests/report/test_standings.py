@@ -13,6 +13,7 @@ from studio.core.jobspec import Event
 from studio.core.references import Ref
 from studio.inspection import Standing
 from studio.report import standings
+from studio.report.advice import Here
 from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
 
 JOB = Ref("FineTuningJob", "train")
@@ -78,7 +79,7 @@ EVENT = Event(time=0, phase="train", step=5, total=10, loss=1.234, eta_seconds=6
         ),
         (Standing(JOB, None, run(RunStatus.SUBMITTED), live(JobState.SUCCEEDED)), "succeeded, not recorded", ""),
         (Standing(JOB, None, run(RunStatus.INTENT), None), "intent", ""),
-        (Standing(JOB, None, None, None), "unknown", ""),
+        (Standing(JOB, None, None, None), "not applied", ""),
     ],
 )  # fmt: skip
 def test_a_standing_is_one_word_and_one_thing_to_know(standing: Standing, state: str, headline: str) -> None:
@@ -87,17 +88,19 @@ def test_a_standing_is_one_word_and_one_thing_to_know(standing: Standing, state:
 
 def test_each_resource_has_a_line_and_the_last_operation_ends_the_list() -> None:
     last = Operation("1", "default", "apply", "me", "abcdef0123456789", "start", "end", "succeeded")
-    shown = click.unstyle(standings.to_text([Standing(JOB, record({"output": TRAINING}), None, None)], last))
+    shown = click.unstyle(standings.to_text([Standing(JOB, record({"output": TRAINING}), None, None)], last, Here()))
     assert shown == "FineTuningJob/train  ready     train_loss 0.51\n\nLast apply by me at abcdef012345: succeeded, end"
 
 
 def test_an_operation_under_way_says_so() -> None:
     under_way = Operation("1", "default", "apply", "me", "", "start")
-    assert "Last apply by me: under way, start" in standings.to_text([Standing(JOB, None, None, None)], under_way)
+    assert "Last apply by me: under way, start" in standings.to_text(
+        [Standing(JOB, None, None, None)], under_way, Here()
+    )
 
 
 def test_nothing_recorded_says_what_to_do() -> None:
-    assert "'studio apply' makes the first records" in standings.to_text([], None)
+    assert "'studio apply' makes the first records" in standings.to_text([], None, Here())
 
 
 def test_the_comparison_shows_each_metric_beside_the_baseline_and_then_the_gates() -> None:
@@ -127,8 +130,10 @@ def test_the_json_form_is_plain_data() -> None:
     assert first["record"]["status"] == "ready" and first["run"]["status"] == "succeeded"
     assert second == {
         "resource": "FineTuningJob/train",
-        "state": "unknown",
+        "state": "not applied",
         "headline": "",
+        "earlier_version": False,
+        "held_back": "",
         "record": None,
         "run": None,
     }

@@ -1,0 +1,81 @@
+"""``studio cancel``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studio.cli import options
+from studio.cli.errors import Exit
+from studio.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from studio.load.project import Loaded
+    from studio.report.advice import Here
+    from studio.state.base import Run, StateReader
+    from studio.workflow.cancelling import Cancellation
+
+
+@click.command(epilog="Example: studio cancel FineTuningJob/router")
+@click.argument("name", required=False, metavar="[KIND/]NAME")
+@options.project
+@click.option("--all", "everything", is_flag=True, help="Every job of the environment that runs.")
+@click.option("--no-wait", is_flag=True, help="Ask the jobs to stop, and do not wait until they have.")
+def command(name: str | None, folder: Path, environment: str, everything: bool, no_wait: bool) -> int:
+    """Stop a resource's job, also one of an earlier version of it. What is recorded stays.
+
+    The next apply starts it again, a training from its latest checkpoint. It is no error when nothing runs.
+    """
+    from studio.load.project import load_project
+    from studio.workflow import cancelling, places
+
+    if everything == (name is not None):
+        hint = "studio cancel Kind/name, or --all; 'studio status' lists what runs"
+        raise UsageError("name one resource or say --all, not both" if everything else "which job?", hint)
+    loaded = load_project(options.root_of(folder), environment)
+    runs = _chosen(name, places.open_state(loaded), loaded)
+    if not runs:
+        click.echo(f"Nothing of {name} is running." if name else "Nothing is running.")
+        return Exit.OK
+    backend = places.backend(loaded, os.environ)
+    found = cancelling.cancel(runs, backend, _tell, wait=not no_wait)
+    elsewhere = cancelling.record(loaded, found)
+    return _report(found, elsewhere, options.here(folder, environment))
+
+
+def _chosen(name: str | None, state: StateReader, loaded: Loaded) -> list[Run]:
+    """The runs under way of one resource, or of all."""
+    from studio.cli import resource
+
+    active = state.active()
+    if name is None:
+        return active
+    known = [*loaded.manifests, *state.records(), *(run.ref for run in state.runs())]
+    ref = resource.find(name, known, "declared or recorded")
+    return [run for run in active if run.ref == ref]
+
+
+def _tell(run: Run) -> None:
+    click.echo(f"  {run.ref}: stopping {run.key}")
+
+
+def _report(found: list[Cancellation], elsewhere: str, here: Here) -> int:
+    from studio.report.plain import plain
+    from studio.workflow.cancelling import Stage
+
+    stages = {each.stage for each in found}
+    for each in found:
+        words = f": {plain(each.words)}" if each.words else ""
+        click.echo(f"{each.run.ref}: {each.stage.value}{words}")
+    if elsewhere:
+        click.echo(f"  {elsewhere}")
+    if Stage.STOPPED in stages:
+        click.echo(f"  to start again: {here.command('apply')}")
+    if Stage.OVER in stages:
+        click.echo(f"  to record what ended by itself: {here.command('apply')}")
+    if Stage.ASKED in stages:
+        click.echo(f"  to see when it has stopped: {here.command('status', '--watch')}")
+    return Exit.FINDINGS if stages & {Stage.STUCK, Stage.UNKNOWN} else Exit.OK
