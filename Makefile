@@ -79,8 +79,9 @@ format: $(TEST)  ## format the code
 banking77: here  ## the whole loop on real customers' questions: make banking77 DATA=train.csv
 	$(BIN)/python benchmarks/banking77.py $(DATA)
 
-bench: here  ## validate and plan at scale, beside PyYAML and Terraform
+bench: here  ## validate, plan and apply at scale, beside PyYAML and Terraform
 	$(BIN)/python benchmarks/validate.py --terraform
+	$(BIN)/python benchmarks/plan.py
 
 clean:  ## remove what a demo made; the virtual environment stays
 	rm -rf examples/*/.studio

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-SET = 20
-"""Manifests in a set."""
 SETTINGS = "apiVersion: studio/v1\nkind: Project\nmetadata:\n  name: benchmark\n"
 REVISION = "0123456789abcdef0123456789abcdef{:08x}"
 
@@ -146,6 +144,8 @@ _BODIES: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
+_DATA = tuple(each for each in _BODIES if each[0] in ("Dataset", "Model", "Adapter", "Prompt", "Config"))
+
 _FAULTS: tuple[tuple[str, str], ...] = (
     ("  name: ", "  nmae: "),
     ("  title: ", "  title: [1, 2] # "),
@@ -158,25 +158,28 @@ _FAULTS: tuple[tuple[str, str], ...] = (
 """What is written wrong, and how; one after the other."""
 
 
-def write(root: Path, count: int, faulty: float = 0.0) -> None:
-    """A project of ``count`` manifests below ``root``, the share ``faulty`` of them with a mistake each."""
+def write(root: Path, count: int, faulty: float = 0.0, *, jobs: bool = True) -> None:
+    """A project of ``count`` manifests below ``root``, the share ``faulty`` of them with a mistake each.
+
+    Without ``jobs`` only data sets, models, adapters, prompts and configs: what apply registers and does not run.
+    """
     root.mkdir(parents=True, exist_ok=True)
     (root / "studio.yaml").write_text(SETTINGS)
     every = round(1 / faulty) if faulty else 0
-    for index, (kind, name, n, text) in enumerate(_manifests(count)):
+    for index, (kind, name, n, text) in enumerate(_manifests(count, _BODIES if jobs else _DATA)):
         folder = root / "manifests" / f"team-{n:05}"
         folder.mkdir(parents=True, exist_ok=True)
         wrong = every and index % every == 0
         (folder / f"{kind.lower()}-{name}.yaml").write_text(_broken(text, index // every) if wrong else text)
-    for n in range(-(-count // SET)):
+    for n in range(-(-count // len(_BODIES if jobs else _DATA))):
         if _local(n):
             _inputs(root, n)
 
 
-def _manifests(count: int) -> Iterator[tuple[str, str, int, str]]:
+def _manifests(count: int, bodies: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, int, str]]:
     for index in range(count):
-        n, position = divmod(index, SET)
-        kind, name, body = _BODIES[position]
+        n, position = divmod(index, len(bodies))
+        kind, name, body = bodies[position]
         text = _HEAD + (body or _input(name, n))
         filled = text.format(kind=kind, name=name, n=n, seed=n + 1, revision=REVISION.format(n))
         yield kind, name, n, filled

@@ -11,11 +11,7 @@ the loading without the start of its process.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,11 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import generated
+from measuring import SETTLE, Cost, demand, run, save, terraform_project
 
-ROOT = Path(__file__).resolve().parents[1]
-SETTLE = 2.5
-"""Seconds until what was just written counts as left alone, see decision 4."""
-
+PLAN_OPTIONS = {"validate": (), "plan": ("-input=false",)}
 LOADER = """
 import os, sys, time, yaml
 files = [os.path.join(path, name) for path, _, names in os.walk(sys.argv[1]) for name in names]
@@ -40,17 +34,6 @@ print(time.process_time() - begun)
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """One run: seconds of processor and of wall clock, megabytes of resident memory."""
-
-    cpu: float
-    wall: float
-    memory: float
-    printed: str = ""
-    code: int = 0
-
-
 @dataclass(slots=True)
 class Row:
     size: int
@@ -58,21 +41,6 @@ class Row:
     cpu: float
     wall: float
     memory: float
-
-
-def run(command: list[str], folder: Path, cache: Path) -> Cost:
-    """Run a command to its end; children that it waits for count with it."""
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache), "NO_COLOR": "1"}
-    with tempfile.TemporaryFile() as printed:
-        begun = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=printed, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        printed.seek(0)
-        text = printed.read().decode(errors="replace")
-    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return Cost(used.ru_utime + used.ru_stime, wall, used.ru_maxrss / scale, text, process.returncode)
 
 
 @dataclass(slots=True)
@@ -88,10 +56,8 @@ class Bench:
         return self.root.parent / "cache"
 
     def studio(self, *arguments: str) -> Cost:
-        cost = run([sys.executable, "-m", "studio", *arguments], self.root, self.cache)
-        if cost.code != (0 if self.valid else 1):
-            raise SystemExit(f"studio {' '.join(arguments)} ended with {cost.code}:\n{cost.printed[-2000:]}")
-        return cost
+        command = [sys.executable, "-m", "studio", *arguments]
+        return demand(command, self.root, self.cache, code=0 if self.valid else 1)
 
     def loader(self) -> Cost:
         return run([sys.executable, "-c", LOADER, "manifests"], self.root, self.cache)
@@ -142,23 +108,11 @@ def measure(bench: Bench, rounds: int) -> list[Row]:
 
 
 def terraform(size: int, folder: Path) -> list[Row]:
-    """``terraform validate`` and ``plan`` of as many resources, each naming the one before."""
-    folder.mkdir()
-    named = ['resource "terraform_data" "r0" {\n  input = "0"\n}\n']
-    named += [
-        f'resource "terraform_data" "r{n}" {{\n  input = {{\n    name  = "router-{n}"\n    team  = "team-{n}"\n'
-        f'    rate  = "{n}"\n    needs = terraform_data.r{n - 1 - (n - 1) % 20}.id\n  }}\n}}\n'
-        for n in range(1, size)
-    ]
-    (folder / "main.tf").write_text("\n".join(named))
-    run(["terraform", "init", "-input=false"], folder, folder)
+    """``terraform validate`` and ``plan`` of as many resources, each naming another."""
+    terraform_project(size, folder)
     rows = []
     for command in ("validate", "plan"):
-        cost = run(
-            ["terraform", command, "-no-color", *(["-input=false"] if command == "plan" else [])], folder, folder
-        )
-        if cost.code:
-            raise SystemExit(cost.printed[-2000:])
+        cost = demand(["terraform", command, "-no-color", *PLAN_OPTIONS[command]], folder, folder)
         rows.append(Row(size, f"terraform {command}", cost.cpu, cost.wall, cost.memory))
     return rows
 
@@ -191,10 +145,8 @@ def main() -> None:
             if arguments.terraform and shutil.which("terraform"):
                 rows += terraform(size, Path(folder, "terraform"))
     print(table(rows))
-    if arguments.json:
-        machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        content = {"machine": machine, "rounds": arguments.rounds, "faulty": arguments.faulty}
-        arguments.json.write_text(json.dumps(content | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    content = {"rounds": arguments.rounds, "faulty": arguments.faulty, "rows": [asdict(row) for row in rows]}
+    save(arguments.json, content)
 
 
 if __name__ == "__main__":
