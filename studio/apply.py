@@ -21,7 +21,7 @@ from studio.flight import Flight
 from studio.outcome import FAILURES, UNBLOCKS, Ending, Outcome
 from studio.patience import DEADLINE_SECONDS, Patience
 from studio.plan import Action, Plan, Verb
-from studio.recording import Recorder
+from studio.recording import Recorder, registrations
 from studio.room import Room
 from studio.state.base import Artifact, StateStore
 from studio.submission import ENDED, Submitter, UncertainError
@@ -98,6 +98,7 @@ class Loop:
 
     def run(self) -> dict[Ref, Outcome]:
         self.waiting = {action.ref: action for action in self.plan.actions}
+        self._register()
         while self.waiting or self.flights:
             self.tools.state.demand_lease()
             self.room.renew()
@@ -110,6 +111,15 @@ class Loop:
                 break
             self.tools.sleep(self.tools.poll_seconds)
         return self.outcomes
+
+    def _register(self) -> None:
+        """Record at once what runs nothing and waits for nothing that runs, then tell of it."""
+        actions = list(registrations(self.plan))
+        new = (action.ref for action in actions if action.verb is not Verb.NONE)
+        self.tools.recorder.register(*(self.tools.desire.items[ref] for ref in new))
+        for action in actions:
+            del self.waiting[action.ref]
+            self._done(action, Ending.SKIPPED if action.verb is Verb.NONE else Ending.DONE)
 
     def _unblocked(self, action: Action) -> bool:
         return all(need in self.outcomes for need in action.needs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from studio.core.references import Ref
 from studio.desired import Desired
 from studio.filing import artifact
 from studio.load.observation import Facts, Unusable
+from studio.plan import Action, Plan, Verb
 from studio.resources.base import Resource
 from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
 from studio.resources.model import UNRECORDED
@@ -29,12 +30,16 @@ class Recorder:
     new_id: Callable[[], str]
     records: dict[Ref, Record]
 
-    def register(self, item: Desired) -> None:
-        """A resource that runs nothing now: record what is desired, keep what an earlier job produced."""
-        record = self._record(item)
+    def register(self, *items: Desired) -> None:
+        """Resources that run nothing now: record what is desired, keep what an earlier job produced; all or none."""
+        records = [self._registered(item) for item in items]
+        self.state.save_records(records)
+        self.records.update((record.ref, record) for record in records)
+
+    def _registered(self, item: Desired) -> Record:
         before = self.records.get(item.ref)
         outcome = dict(before.outcome) if before else {}
-        self._save(replace(record, outcome=self._judged(item, outcome)))
+        return replace(self._record(item), outcome=self._judged(item, outcome))
 
     def adopt(self, item: Desired, artifact: Artifact) -> None:
         """The same work was done before: take its artifact over."""
@@ -91,6 +96,16 @@ class Recorder:
     def _save(self, record: Record) -> None:
         self.state.save_record(record)
         self.records[record.ref] = record
+
+
+def registrations(plan: Plan) -> Iterator[Action]:
+    """What is done by writing it down, as far as all that it needs is too; in dependency order."""
+    done: set[Ref] = set()
+    for action in plan.actions:
+        written = action.resources is None and action.verb in (Verb.CREATE, Verb.UPDATE)
+        if (written or action.verb is Verb.NONE) and done.issuperset(action.needs):
+            done.add(action.ref)
+            yield action
 
 
 def missed(record: Record) -> list[str]:

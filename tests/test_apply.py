@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from studio.core.references import Ref
 from studio.outcome import Ending, Outcome
 from studio.plan import Action, Verb
 from studio.state import lease
-from studio.state.base import Operation, RecordStatus, Run, RunStatus
+from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
 from studio.state.sql import SqlState, open_engine
 from studio.workflow import applying, places, planning
 from tests.fakes.backend import CountingBackend, failed
@@ -26,6 +26,7 @@ QUICKSTART = Path(__file__).resolve().parents[1] / "examples" / "quickstart"
 ROUTER = Ref("FineTuningJob", "router")
 EVALUATION = Ref("EvaluationJob", "router-vs-base")
 EXPORT = Ref("ModelExport", "router-release")
+MADE = Ref("Adapter", "ticket-router")
 
 
 @dataclass
@@ -434,3 +435,61 @@ def test_an_operation_that_was_killed_says_so_once_the_next_one_begins(
     project.add_job("other")
     project.apply()
     assert sorted(each.outcome for each in project.plan().state.operations()) == ["killed", "succeeded"]
+
+
+# Registering
+
+
+def test_what_runs_no_job_is_recorded_at_once_and_told_afterwards(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[Ref]] = []
+    notes = Notes()
+    save = SqlState.save_records
+
+    def noted(state: SqlState, records: Iterable[Record]) -> None:
+        several = list(records)
+        batches.append([record.ref for record in several])
+        assert len(several) == 1 or not notes.outcomes
+        save(state, several)
+
+    monkeypatch.setattr(SqlState, "save_records", noted)
+    outcomes = applying.apply(project.plan(), notes, 4).outcomes
+    assert {ref.kind for ref in batches[0]} == {"Dataset", "Model", "Prompt", "Config"}
+    assert batches[1:] == [[ROUTER], [EVALUATION], [EXPORT]]
+    assert [outcome.action.ref for outcome in notes.outcomes] == [*batches[0], ROUTER, EVALUATION, EXPORT]
+    assert set(outcomes) == set(project.plan().state.records())
+
+
+def test_where_the_records_cannot_be_written_nothing_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = Notes()
+
+    def refuse(*_: object) -> None:
+        raise LeaseLostError("somebody else holds it", "wait")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlState, "save_records", refuse)
+        with pytest.raises(LeaseLostError):
+            applying.apply(project.plan(), notes, 4)
+    assert notes.outcomes == [] and project.backend.submissions == [] and project.plan().state.records() == {}
+
+
+ADAPTER = """\
+apiVersion: studio/v1
+kind: Adapter
+metadata: {name: ticket-router}
+spec: {model: tiny-llama, fine_tuning_job: router}
+"""
+
+
+@pytest.mark.parametrize("ends", [Ending.DONE, Ending.FAILED])
+def test_an_adapter_that_a_job_makes_is_recorded_after_the_job_alone(project: Project, ends: Ending) -> None:
+    (project.root / "manifests" / "adapter.yaml").write_text(ADAPTER)
+    if ends is Ending.FAILED:
+        project.backend.ends["router"] = failed("out of memory")
+    notes = Notes()
+    outcomes = applying.apply(project.plan(), notes, 4).outcomes
+    told = [outcome.action.ref for outcome in notes.outcomes]
+    assert told.index(ROUTER) < told.index(MADE)
+    assert outcomes[MADE].ending is (Ending.DONE if ends is Ending.DONE else Ending.BLOCKED)
+    assert (MADE in project.plan().state.records()) is (ends is Ending.DONE)

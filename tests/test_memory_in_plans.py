@@ -65,8 +65,8 @@ def test_a_model_s_shape_has_no_place_in_its_record(quickstart: Path) -> None:
 
         saved: Record
 
-        def save_record(self, record: Record) -> None:
-            self.saved = record
+        def save_records(self, records: list[Record]) -> None:
+            (self.saved,) = records
 
     item = plan(quickstart).desire.items[Ref("Model", "tiny-llama")]
     assert isinstance(item.facts, ModelFacts) and item.facts.shape

@@ -243,8 +243,7 @@ def open_engine(url: str, root: Path) -> Engine:
 
 
 def _columns(value: Record | Run) -> dict[str, Any]:
-    values = asdict(value)
-    values.pop("ref")
+    values = {each.name: getattr(value, each.name) for each in fields(value) if each.name != "ref"}
     return {**values, "kind": value.ref.kind, "name": value.ref.name}
 
 
