@@ -6,8 +6,10 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -66,7 +68,13 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
 
 
 def _file(url: URL, read_only: bool) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, **_JSON)
+    arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    if read_only and _has_journal(url):
+        name = f"file:{quote(str(url.database))}?mode=ro"
+        creator = partial(sqlite3.connect, name, uri=True, check_same_thread=False, **arguments)
+        engine = create_engine(url, creator=creator, **_JSON)
+    else:
+        engine = create_engine(url, connect_args=arguments, **_JSON)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -84,6 +92,14 @@ def _file(url: URL, read_only: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _has_journal(url: URL) -> bool:
+    """Whether a writer is at work, or was killed: whoever closes such a file last moves its journal into it, which is
+    for the next writer to do. Without a journal it is the other way round: a strictly reading connection leaves one.
+    """
+    file = sqlite_file(url)
+    return file is not None and file.with_name(f"{file.name}-wal").exists()
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,8 @@ from sqlalchemy import create_engine, inspect, text
 import studio.state.engine as database
 from studio.core.errors import StudioError
 from studio.state import schema
-from studio.state.sql import open_engine, open_reader
+from studio.state.sql import SqlState, open_engine, open_reader
+from tests.projects import ROOT
 
 URL = "sqlite:///state.db"
 
@@ -103,3 +108,29 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, content: 
 )
 def test_a_relative_sqlite_path_is_taken_from_the_project(url: str, expected: str | None) -> None:
     assert database.locate(url, Path("/root")).database == expected
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import text
+from studio.state.sql import open_engine
+
+engine = open_engine("sqlite:///state.db", Path(sys.argv[1]))
+with engine.begin() as connection:
+    connection.execute(text("INSERT INTO environments (name, lineage, serial) VALUES ('default', 'mine', 41)"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_reading_what_a_killed_writer_left_leaves_it_as_it_is(tmp_path: Path) -> None:
+    root = tmp_path / "100% #1 & more?"
+    root.mkdir()
+    done = subprocess.run([sys.executable, "-c", KILLED, str(root)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == -signal.SIGKILL
+    before = {path.name: path.read_bytes() for path in root.glob("state.db*") if path.suffix != ".db-shm"}
+    assert set(before) == {"state.db", "state.db-wal"}
+    state = open_reader("sqlite:///state.db", root, "default")
+    assert isinstance(state, SqlState) and state.lineage().serial == 41
+    state.engine.dispose()
+    assert {name: (root / name).read_bytes() for name in before} == before
