@@ -9,46 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from studio.backends.base import Backend, JobState, JobStatus
 from studio.compile import Target
 from studio.core.errors import BackendError, StudioError
-from studio.core.jobspec import Event
+from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.desired import Desire, Desired
+from studio.errand import Errand, Work
 from studio.flight import Flight
-from studio.outcome import FAILURES, UNBLOCKS, Ending, Outcome
+from studio.manner import USUAL, Manner
+from studio.outcome import FAILURES, GOOD, UNBLOCKS, Ending, Outcome, Watcher
 from studio.patience import DEADLINE_SECONDS, Patience
-from studio.plan import Action, Plan, Verb
+from studio.plan import REMOVES, Action, Plan, Verb
 from studio.recording import Recorder, registrations
+from studio.removing import Remover
 from studio.room import Room
 from studio.state.base import Artifact, StateStore
 from studio.submission import ENDED, Submitter, UncertainError
 
 IMPROVE = "improve the model or the gate, then apply again"
-
-
-class Watcher(Protocol):
-    """Told what happens, as it happens."""
-
-    def started(self, action: Action, message: str) -> None: ...
-
-    def waiting(self, action: Action, message: str) -> None: ...
-
-    def progressed(self, action: Action, event: Event) -> None: ...
-
-    def finished(self, outcome: Outcome) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How an apply goes about it."""
-
-    fail_fast: bool = False
-    """Start nothing new after the first failure; what runs is waited for."""
-    detach: bool = False
-    """Wait for no job: begin what can begin now, and leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +40,7 @@ class Tools:
     state: StateStore
     backend: Backend
     recorder: Recorder
+    remover: Remover
     watcher: Watcher
     now: Callable[[], str]
     clock: Callable[[], float]
@@ -67,7 +48,7 @@ class Tools:
     present: Callable[[Artifact], bool]
     parallelism: int = 4
     poll_seconds: float = 0.5
-    manner: Manner = Manner()
+    manner: Manner = USUAL
 
 
 @dataclass(slots=True)
@@ -94,7 +75,7 @@ class Loop:
     def __post_init__(self) -> None:
         tools = self.tools
         self.room = Room(tools.backend, tools.parallelism)
-        self.submitter = Submitter(tools.desire, tools.target, tools.state, tools.backend, tools.now)
+        self.submitter = Submitter(tools.target.environment, tools.state, tools.backend, tools.now)
 
     def run(self) -> dict[Ref, Outcome]:
         self.waiting = {action.ref: action for action in self.plan.actions}
@@ -150,6 +131,8 @@ class Loop:
         return next((outcome.action.ref for outcome in new), None)
 
     def _begin(self, action: Action) -> bool:
+        if action.verb in REMOVES:
+            return self._remove(action)
         item = self.tools.desire.items[action.ref]
         if action.verb is Verb.NONE:
             self._done(action, Ending.SKIPPED)
@@ -160,23 +143,44 @@ class Loop:
             self._done(action, Ending.DONE)
         return True
 
+    def _remove(self, action: Action) -> bool:
+        """Take a resource away: at once where that is possible, else by a job."""
+        try:
+            errand = self.tools.remover.begin(action)
+        except BackendError:
+            raise
+        except StudioError as error:
+            self._end(action, Ending.FAILED, error.message, error.hint)
+            return True
+        if errand is None:
+            self._end(action, GOOD.get(action.verb, Ending.DONE))
+            return True
+        return self._run(action, errand, lambda: False)
+
     def _work(self, action: Action, item: Desired) -> bool:
         """Have a job's work done: by taking over what was done before, by attaching, or by starting it."""
+        tools = self.tools
+        asked = action.resources or Resources()
+        fresh = action.fresh and not action.attaches  # a fresh run that died goes on from where it was
+        errand = Work(item, asked, tools.desire, tools.target, tools.state, tools.recorder, fresh)
+        return self._run(action, errand, lambda: self._is_settled(action, item))
+
+    def _run(self, action: Action, errand: Errand, is_settled: Callable[[], bool]) -> bool:
+        """Get an errand under way, unless it is settled without a job; False while it must wait."""
         if any(flight.action.fingerprint == action.fingerprint for flight in self.flights.values()):
             return False
         if action.ref not in self.met:
-            if self._is_settled(action, item) or self._attach(action, item):
+            if is_settled() or self._attach(action, errand):
                 return True
             self.met.add(action.ref)
-        asked = action.resources
-        lacking = self.room.lacking(asked, len(self.flights)) if asked else ""
+        lacking = self.room.lacking(errand.resources, len(self.flights))
         if lacking:
             if action.ref not in self.told:
                 self.told.add(action.ref)
                 self.tools.watcher.waiting(action, f"waits for {lacking}")
             return False
-        if not self._is_settled(action, item):  # the same work may have ended while this one waited for room
-            self._start(action, item)
+        if not is_settled():  # the same work may have ended while this one waited for room
+            self._start(action, errand)
         return True
 
     def _is_settled(self, action: Action, item: Desired) -> bool:
@@ -185,39 +189,39 @@ class Loop:
         if held:
             self._end(action, Ending.HELD, held, IMPROVE)
             return True
-        artifact = self.tools.state.artifact(item.ref.kind, item.fingerprint)
+        artifact = None if action.fresh else self.tools.state.artifact(item.ref.kind, item.fingerprint)
         if artifact is None or not self.tools.present(artifact):
             return False
         self.tools.recorder.adopt(item, artifact)
         self._done(action, Ending.REUSED, f"from run {artifact.run_key}")
         return True
 
-    def _attach(self, action: Action, item: Desired) -> bool:
-        job = self.submitter.attach(item)
+    def _attach(self, action: Action, errand: Errand) -> bool:
+        job = self.submitter.attach(errand)
         if job is None:
             return False
-        self.flights[action.ref] = Flight(action, item, job, Patience(self.tools.clock), attached=True)
+        self.flights[action.ref] = Flight(action, errand, job, Patience(self.tools.clock), attached=True)
         self.tools.watcher.started(action, f"attached to the running job {job.run.key}")
         return True
 
-    def _start(self, action: Action, item: Desired) -> None:
+    def _start(self, action: Action, errand: Errand) -> None:
         tools = self.tools
         try:
-            spec = self.submitter.compiled(item)
+            spec = self.submitter.compiled(errand)
         except BackendError:
             raise
         except StudioError as error:
-            self._fail(action, item, error)
+            self._fail(action, errand, error)
             return
         try:
-            job = self.submitter.start(item, spec)
+            job = self.submitter.start(spec)
         except UncertainError as error:
             self._end(action, Ending.LOST, error.message, error.hint)
         except BackendError as error:
-            self._fail(action, item, error)
+            self._fail(action, errand, error)
         else:
             self.room.take(spec.resources)
-            self.flights[action.ref] = Flight(action, item, job, Patience(tools.clock))
+            self.flights[action.ref] = Flight(action, errand, job, Patience(tools.clock))
             tools.watcher.started(action, f"started as {spec.key}")
 
     def _land(self) -> bool:
@@ -247,16 +251,16 @@ class Loop:
         closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
         if status.state is JobState.SUCCEEDED and status.result:
             with tools.state.together():  # a crash never leaves a record whose run looks open
-                tools.recorder.succeed(flight.item, job.run, status.result)
+                flight.errand.succeeded(job.run, status.result)
                 tools.state.save_run(closed)
-            self._done(action, Ending.DONE, flight=flight)
+            self._done(action, GOOD.get(action.verb, Ending.DONE), flight=flight)
             return
         if status.state is JobState.CANCELLED:  # somebody's wish, and no news about the resource
             tools.state.save_run(closed)
             self._end(action, Ending.CANCELLED, status.message, status.hint, flight)
             return
         with tools.state.together():
-            tools.recorder.fail(flight.item, status.message)
+            flight.errand.failed(status.message)
             tools.state.save_run(closed)
         self._end(action, Ending.FAILED, status.message, status.hint, flight)
 
@@ -271,8 +275,8 @@ class Loop:
         self._end(action, Ending.LOST if action.attaches else Ending.FAILED, message, error.hint)
         return True
 
-    def _fail(self, action: Action, item: Desired, error: StudioError) -> None:
-        self.tools.recorder.fail(item, error.message)
+    def _fail(self, action: Action, errand: Errand, error: StudioError) -> None:
+        errand.failed(error.message)
         self._end(action, Ending.FAILED, error.message, error.hint)
 
     def _done(self, action: Action, ending: Ending, message: str = "", flight: Flight | None = None) -> None:

@@ -41,6 +41,7 @@ from studio.state.base import Artifact, StateReader
 from studio.workload import Workload, workload
 
 R = TypeVar("R")
+_REMOVAL = "remove-"
 ARTIFACTS_FOLDER = ".studio/mlartifacts"
 
 
@@ -232,12 +233,22 @@ def intended(item: Desired, desire: Desire, target: Target, state: StateReader) 
     return workload(work, kind.resources(item.resource))
 
 
-def job_key(item: Desired) -> str:
+def job_key(ref: Ref, fingerprint: str) -> str:
     """The deterministic name of a job on its backend: kind, name, fingerprint."""
-    name = item.ref.name
+    name = ref.name
     if len(name) > 80:
         name = f"{name[:71]}-{digest(name)[:8]}"
-    return re.sub(r"[^a-z0-9.-]", "-", f"{item.ref.kind}-{name}-{item.fingerprint[:16]}".lower())
+    return re.sub(r"[^a-z0-9.-]", "-", f"{ref.kind}-{name}-{fingerprint[:16]}".lower())
+
+
+def removal_key(ref: Ref, fingerprint: str) -> str:
+    """The name of the job that takes away what the job of ``job_key`` made."""
+    return f"{_REMOVAL}{job_key(ref, fingerprint)}"
+
+
+def is_removal(key: str) -> bool:
+    """Whether a job takes something away, and makes nothing."""
+    return key.startswith(_REMOVAL)
 
 
 def compile_job(item: Desired, desire: Desire, target: Target, state: StateReader, attempt: int) -> JobSpec:
@@ -245,7 +256,7 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
     kind = KINDS[item.resource.kind]
     if kind.compile is None or kind.resources is None:
         raise AssertionError(f"{item.resource.kind} is not a job")
-    key = job_key(item)
+    key = job_key(item.ref, item.fingerprint)
     return JobSpec(
         key=key,
         attempt=attempt,

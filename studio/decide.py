@@ -11,9 +11,12 @@ from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, Desired
 from studio.diff import Change, compare_inputs, compare_parts
 from studio.load.settings import Project
-from studio.plan import NAMED, RUNS, Action, Plan, Verb, leading
+from studio.plan import NAMED, RUNS, Action, Kept, LeftOut, Plan, Verb, leading
+from studio.pruning import dependants_first, divide, recorded_needs
 from studio.resources import KINDS
 from studio.resources.base import Metadata, stored
+from studio.resources.fine_tuning_job import FineTuningJob
+from studio.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
 from studio.state.base import Lineage, Record, RecordStatus
 
 _ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})
@@ -30,15 +33,68 @@ class Recorded:
     gone: frozenset[Ref] = frozenset()
     under_way: frozenset[tuple[Ref, str]] = frozenset()
     """Resource and fingerprint of the jobs that an earlier apply left running."""
+    protected: frozenset[Ref] = frozenset()
+    """Protected by a manifest that is not part of the plan; what a record protects is in the record."""
+    nameable: frozenset[Ref] = frozenset()
+    """Resources that a selection may name although there is nothing to do about them."""
 
 
-def make_plan(desire: Desire, recorded: Recorded, environment: str, settings: Project) -> Plan:
-    """Compare what should be with what is recorded. ``settings`` are those in force in the environment."""
+def make_plan(
+    desire: Desire, recorded: Recorded, environment: str, settings: Project, selection: Selection = WHOLE
+) -> Plan:
+    """Compare what should be with what is recorded. ``settings`` are those in force in the environment.
+
+    Raises SelectionError for a selection that names nothing, or something that it cannot be about.
+    """
     items = [item for item in desire.items.values() if not item.shipped]
-    actions = tuple(_action(item, desire, recorded) for item in items)
-    kept = tuple(sorted(ref for ref in recorded.records if ref not in desire.items))
-    said = _manifest_digest(items, settings)
-    return Plan(environment, recorded.lineage.id, recorded.lineage.serial, said, actions, kept)
+    known = _known(desire, items, recorded, selection)
+    scope = resolve(selection, known)
+    actions = [_action(item, tuple(known.managed[item.ref]), recorded, item.ref in scope.again) for item in items]
+    left_out = tuple(LeftOut(each.ref, each.verb) for each in actions if each.ref not in scope.acting)
+    acting = tuple(each for each in actions if each.ref in scope.acting)
+    removals, kept = _removals(known, scope, recorded, selection)
+    return Plan(
+        environment, recorded.lineage.id, recorded.lineage.serial, _manifest_digest(items, settings),
+        (*acting, *removals), kept, left_out=left_out, selection=selection, recorded=len(recorded.records),
+    )  # fmt: skip
+
+
+def _known(desire: Desire, items: list[Desired], recorded: Recorded, selection: Selection) -> Known:
+    """What the patterns of a selection may name."""
+    managed = {
+        item.ref: [ref for ref in desire.graph.upstream(item.ref) if not desire.items[ref].shipped] for item in items
+    }
+    removing = selection.unmanaged is not Unmanaged.KEEP
+    past: Edges = recorded_needs(recorded.records) if removing else dict.fromkeys(recorded.records, ())
+    jobs = (item.resource for item in items)
+    made = {Ref("Adapter", job.spec.adapter_name): job.ref for job in jobs if isinstance(job, FineTuningJob)}
+    aliases = {ref: job for ref, job in made.items() if ref not in managed and ref not in past}
+    return Known(managed, past, recorded.nameable, aliases)
+
+
+def _removals(
+    known: Known, scope: Scope, recorded: Recorded, selection: Selection
+) -> tuple[tuple[Action, ...], tuple[Kept, ...]]:
+    """What is deleted or forgotten, dependants first, and what of it stays all the same."""
+    unmanaged = known.recorded.keys() - known.managed.keys()
+    if selection.unmanaged is Unmanaged.KEEP:
+        return (), tuple(Kept(ref, "no manifest") for ref in sorted(unmanaged))
+    left = unmanaged - scope.removable
+    stays = left | (known.managed.keys() - scope.acting)
+    protected = {ref for ref in scope.removable if ref in recorded.protected or _is_protected(recorded.records[ref])}
+    going, kept = divide(scope.removable, protected, sorted(stays), known.recorded)
+    users = turned({ref: known.recorded[ref] for ref in sorted({*going, *(known.recorded.keys() & scope.acting)})})
+    verb = Verb.FORGET if selection.unmanaged is Unmanaged.FORGET else Verb.DELETE
+    reason = "everything is to go" if selection.destroy else "it has no manifest any more"
+    actions = tuple(
+        Action(ref, verb, recorded.records[ref].fingerprint, needs=tuple(users.get(ref, ())), reason=reason)
+        for ref in dependants_first(going, known.recorded)
+    )
+    return actions, tuple(sorted((*kept, *(Kept(ref, "left out") for ref in left)), key=lambda each: each.ref))
+
+
+def _is_protected(record: Record) -> bool:
+    return bool(record.metadata.get("protect"))
 
 
 def with_memory(plan: Plan, needed: Callable[[Ref], int | None]) -> Plan:
@@ -57,15 +113,19 @@ def _manifest_digest(items: list[Desired], settings: Project) -> str:
     return digest({"resources": resources, "project": settings.metadata.name, "settings": spec})
 
 
-def _action(item: Desired, desire: Desire, recorded: Recorded) -> Action:
+def _action(item: Desired, needs: tuple[Ref, ...], recorded: Recorded, fresh: bool) -> Action:
     kind = KINDS[item.resource.kind]
     record = recorded.records.get(item.ref)
     changes = tuple(_changes(item, record)) if record else ()
     verb, reason = _verb(item, record, changes, recorded)
-    needs = tuple(ref for ref in desire.graph.upstream(item.ref) if not desire.items[ref].shipped)
+    if fresh:
+        verb, reason = (Verb.REPLACE if record else Verb.CREATE), _once_more(verb, reason)
     asked = kind.resources(item.resource) if kind.resources else None
-    attaches = verb in RUNS and (item.ref, item.fingerprint) in recorded.under_way
-    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason, attaches)
+    under_way = (item.ref, item.fingerprint) in recorded.under_way
+    if under_way and verb in (Verb.NONE, Verb.UPDATE):
+        verb, reason, fresh = Verb.REPLACE, "it was started again, and its job is under way", True
+    attaches = verb in RUNS and under_way
+    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason, attaches, fresh=fresh)
 
 
 def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], recorded: Recorded) -> tuple[Verb, str]:
@@ -84,6 +144,11 @@ def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], rec
     if record.status is RecordStatus.FAILED:
         return (Verb.REUSE, "the same work was done elsewhere") if at_hand else (Verb.RETRY, "the last run failed")
     return (Verb.UPDATE, _because(changes)) if changes else (Verb.NONE, "")
+
+
+def _once_more(verb: Verb, reason: str) -> str:
+    """Why a job runs that --replace names; what would have made it run anyway is told too."""
+    return f"{reason}, and --replace asks for it" if verb in RUNS else "--replace asks for it"
 
 
 def _because(changes: tuple[Change, ...]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from studio.backends.base import Backend, JobStatus
 from studio.core.errors import BackendError
 from studio.core.jobspec import Event
-from studio.desired import Desired
+from studio.errand import Errand
 from studio.patience import Patience
 from studio.plan import Action
 from studio.submission import Submitted
@@ -18,7 +18,7 @@ class Flight:
     """One action's job."""
 
     action: Action
-    item: Desired
+    errand: Errand
     job: Submitted
     patience: Patience
     attached: bool = False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from studio.backends.base import Backend, JobState, JobStatus
+from studio.compile import is_removal
 from studio.core.errors import BackendError
 from studio.desired import Desire
 from studio.filing import artifact
@@ -73,5 +74,7 @@ def _ended(run: Run, status: JobStatus, state: StateStore, now: str) -> Settled:
         state.save_run(replace(run, status=ENDED[status.state], finished_at=now, error=status.message))
         if status.state is not JobState.SUCCEEDED or status.result is None:
             return Settled(run, f"{ENDED[status.state].value}: {status.message}")
+        if is_removal(run.key):
+            return Settled(run, "succeeded; --prune forgets what it took away")
         state.save_artifact(artifact(run, status.result, now))
     return Settled(run, "succeeded; what it made is kept, for whoever needs the same work")

@@ -1,17 +1,21 @@
-"""How actions end, as values."""
+"""How actions end, as values, and who is told of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
-from studio.plan import Action
+from studio.core.jobspec import Event
+from studio.plan import Action, Verb
 
 
 class Ending(StrEnum):
     """How an action ended."""
 
     DONE = "done"
+    DELETED = "deleted"
+    FORGOTTEN = "forgotten"
     REUSED = "reused"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -23,11 +27,14 @@ class Ending(StrEnum):
     MISSED = "done, gate missed"
 
 
-UNBLOCKS = frozenset({Ending.DONE, Ending.REUSED, Ending.SKIPPED, Ending.MISSED})
+UNBLOCKS = frozenset({Ending.DONE, Ending.DELETED, Ending.FORGOTTEN, Ending.REUSED, Ending.SKIPPED, Ending.MISSED})
 """Endings after which dependants go on; a missed gate holds back only the exports that require it."""
 FINE = UNBLOCKS - {Ending.MISSED}
 FAILURES = frozenset({Ending.FAILED, Ending.CANCELLED, Ending.LOST, Ending.MISSED})
 """Endings that are no other action's consequence."""
+
+GOOD = {Verb.DELETE: Ending.DELETED, Verb.FORGET: Ending.FORGOTTEN}
+"""A good end in the words of the verb, where that is not simply done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +48,15 @@ class Outcome:
     attached: bool = False
     """An earlier apply had started the job."""
     has_log: bool = False
+
+
+class Watcher(Protocol):
+    """Told what happens, as it happens."""
+
+    def started(self, action: Action, message: str) -> None: ...
+
+    def waiting(self, action: Action, message: str) -> None: ...
+
+    def progressed(self, action: Action, event: Event) -> None: ...
+
+    def finished(self, outcome: Outcome) -> None: ...

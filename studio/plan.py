@@ -11,8 +11,14 @@ from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.diff import Change
 from studio.resources.base import Effect
+from studio.selection import WHOLE, Selection
+from studio.selection import to_json as selection_json
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+LIMIT_PERCENT = 30
+"""So much of what is recorded may be deleted or replaced without being asked for with --force."""
+LIMIT_FROM = 10
+"""Recorded resources from which on the limit counts: in a small project any change is a large share."""
 NAMED = 3
 """Causes named in a reason; the others are counted there and listed below it."""
 
@@ -32,6 +38,8 @@ class Verb(StrEnum):
 
 RUNS = frozenset({Verb.CREATE, Verb.REPLACE, Verb.RETRY})
 """Verbs that dispatch a job when the kind has one."""
+REMOVES = frozenset({Verb.DELETE, Verb.FORGET})
+"""Verbs after which nothing is recorded any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,8 @@ class Action:
     """An earlier apply left the job running; this one would attach to it."""
     memory: int | None = None
     """Bytes that the job's largest process will probably need; None where nobody can tell."""
+    fresh: bool = False
+    """The job starts from nothing, although the same work was done before."""
 
     @property
     def dispatches(self) -> bool:
@@ -56,18 +66,55 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A recorded resource without a manifest that stays, and why."""
+
+    ref: Ref
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A resource that --target or --exclude leaves alone, and what would happen to it otherwise."""
+
+    ref: Ref
+    verb: Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """How much of what is recorded a plan deletes or replaces."""
+
+    recorded: int
+    removed: int
+    replaced: int
+    asked: bool
+    """The plan is for a destroy: that everything goes is what was asked for."""
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether apply needs --force."""
+        touched = self.removed + self.replaced
+        return not self.asked and self.recorded >= LIMIT_FROM and touched * 100 > self.recorded * LIMIT_PERCENT
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Actions in dependency order; the same input gives the same plan."""
+    """Actions in dependency order, then what is removed, dependants first; the same input gives the same plan."""
 
     environment: str
     lineage: str
     serial: int
     manifest_digest: str
     actions: tuple[Action, ...]
-    kept: tuple[Ref, ...] = ()
-    """Recorded resources without a manifest; they stay until they are deleted or forgotten."""
+    kept: tuple[Kept, ...] = ()
+    """Recorded resources without a manifest that stay."""
     left: tuple[Ref, ...] = ()
     """Resources with a job under way for an earlier version of them; no action waits for it."""
+    left_out: tuple[LeftOut, ...] = ()
+    selection: Selection = WHOLE
+    recorded: int = 0
+    """Resources that are recorded, with and without a manifest."""
     version: int = PLAN_VERSION
 
     @property
@@ -78,6 +125,11 @@ class Plan:
     def counts(self) -> dict[Verb, int]:
         counted = Counter(action.verb for action in self.actions)
         return {verb: counted[verb] for verb in Verb}
+
+    @property
+    def safety(self) -> Safety:
+        removed = sum(action.verb in REMOVES for action in self.actions)
+        return Safety(self.recorded, removed, self.counts[Verb.REPLACE], self.selection.destroy)
 
 
 def leading(changes: tuple[Change, ...]) -> list[Change]:
@@ -93,10 +145,23 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "lineage": plan.lineage,
         "serial": plan.serial,
         "manifest_digest": plan.manifest_digest,
+        "selection": selection_json(plan.selection),
         "actions": [_action_json(action) for action in plan.actions],
-        "kept": [str(ref) for ref in plan.kept],
+        "kept": [{"resource": str(each.ref), "reason": each.reason} for each in plan.kept],
+        "left_out": [{"resource": str(each.ref), "action": each.verb.value} for each in plan.left_out],
         "left_running": [str(ref) for ref in plan.left],
         "counts": {verb.value: count for verb, count in plan.counts.items()},
+        "safety": _safety_json(plan.safety),
+    }
+
+
+def _safety_json(safety: Safety) -> dict[str, Any]:
+    return {
+        "recorded": safety.recorded,
+        "removed": safety.removed,
+        "replaced": safety.replaced,
+        "limit_percent": LIMIT_PERCENT,
+        "needs_force": safety.exceeded,
     }
 
 
@@ -106,6 +171,7 @@ def _action_json(action: Action) -> dict[str, Any]:
         "action": action.verb.value,
         "reason": action.reason,
         "attaches": action.attaches,
+        "fresh": action.fresh,
         "fingerprint": action.fingerprint,
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
         "needs": [str(ref) for ref in action.needs],

@@ -55,6 +55,15 @@ class Recorder:
         """A job failed: the record says so, and the next plan retries."""
         self._save(replace(self._record(item), status=RecordStatus.FAILED, error=message))
 
+    def spoil(self, ref: Ref, message: str) -> None:
+        """Something else than the resource's own job went wrong with it: the record says so."""
+        self._save(replace(self.records[ref], status=RecordStatus.FAILED, error=message, updated_at=self.now()))
+
+    def forget(self, ref: Ref) -> None:
+        """Drop a record; what it stands for is not looked at."""
+        self.state.delete_record(ref)
+        self.records.pop(ref, None)
+
     def missed_gates(self, ref: Ref) -> list[str]:
         """The conditions that an evaluation's recorded metrics do not meet, in words."""
         record = self.records.get(ref)

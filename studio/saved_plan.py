@@ -14,12 +14,14 @@ from typing import Any
 from studio.core.errors import StalePlanError, UsageError
 from studio.core.secrets import redact
 from studio.plan import PLAN_VERSION, Plan, to_json
+from studio.selection import Selection, from_json
 
 MAX_BYTES = 256 << 20
 """Far above the plan of 100,000 resources; what is larger is no plan."""
 AGAIN = "make the plan again with 'studio plan --out FILE', and have it reviewed"
 _SHAPE: dict[str, type] = {
-    "version": int, "environment": str, "lineage": str, "serial": int, "manifest_digest": str, "actions": list,
+    "version": int, "environment": str, "lineage": str, "serial": int, "manifest_digest": str, "selection": dict,
+    "actions": list,
 }  # fmt: skip
 SHOWN = 3
 """Differing resources named in a refusal."""
@@ -54,6 +56,17 @@ def read(path: Path) -> dict[str, Any]:
     broken = [key for key, kind in _SHAPE.items() if not isinstance(found.get(key), kind)]
     if broken:
         raise UsageError(f"{path} is damaged: {broken[0]} is missing or of the wrong type", AGAIN)
+    return found
+
+
+def selection(saved: dict[str, Any]) -> Selection:
+    """What the saved plan is about, so that it can be made again; raises UsageError when the file was damaged."""
+    try:
+        found = from_json(saved["selection"])
+    except ValueError as error:
+        raise UsageError(f"the plan is damaged: its selection is {error}", AGAIN) from error
+    if found.destroy:
+        raise UsageError("the plan is one of 'studio destroy'", "run that again: it shows what goes, and asks")
     return found
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from studio.backends.base import Backend, Handle, JobState
-from studio.compile import Target, compile_job, job_key
+from studio.compile import is_removal
 from studio.core.errors import BackendError
 from studio.core.jobspec import JobSpec
-from studio.desired import Desire, Desired
+from studio.core.references import Ref
+from studio.errand import Errand
 from studio.filing import filing
 from studio.state.base import ACTIVE, Run, RunStatus, StateStore
 
@@ -37,18 +38,17 @@ class Submitted:
 class Submitter:
     """Starts jobs, and finds those that an earlier apply started. Every method may raise BackendError."""
 
-    desire: Desire
-    target: Target
+    environment: str
     state: StateStore
     backend: Backend
     now: Callable[[], str]
 
-    def attach(self, item: Desired) -> Submitted | None:
+    def attach(self, errand: Errand) -> Submitted | None:
         """The job that an earlier apply left: still running, or ended with a result that nobody recorded.
 
         One that was killed while nobody watched left nothing to record but that; its run is closed.
         """
-        earlier = self._left_open(item) or self._same_work(item)
+        earlier = self._left_open(errand.key) or self._same_work(errand)
         handle = self.backend.find(earlier.key, earlier.attempt) if earlier else None
         if earlier is None or handle is None:
             return None
@@ -59,20 +59,20 @@ class Submitter:
         self.state.save_run(ended)
         return None
 
-    def compiled(self, item: Desired) -> JobSpec:
+    def compiled(self, errand: Errand) -> JobSpec:
         """The spec of the next attempt; an intent that never reached the backend is the next attempt."""
-        intent = self._left_open(item)
+        intent = self._left_open(errand.key)
         if intent:
-            return self._compiled(item, intent.attempt)
-        earlier = self.state.attempts(job_key(item))
-        known = max(earlier[0].attempt if earlier else 0, self.backend.attempts(job_key(item)))
-        return self._compiled(item, known + 1)
+            return errand.spec(intent.attempt)
+        earlier = self.state.attempts(errand.key)
+        known = max(earlier[0].attempt if earlier else 0, self.backend.attempts(errand.key))
+        return errand.spec(known + 1)
 
-    def start(self, item: Desired, spec: JobSpec) -> Submitted:
+    def start(self, spec: JobSpec) -> Submitted:
         """Commit the intent, then submit. Raises BackendError when the job was refused, UncertainError when that is
         not known."""
         run = Run(
-            spec.key, spec.attempt, self.target.environment, item.ref, item.fingerprint, self.backend.name,
+            spec.key, spec.attempt, self.environment, Ref(spec.kind, spec.name), spec.fingerprint, self.backend.name,
             RunStatus.INTENT, submitted_at=self.now(), filing=filing(spec),
         )  # fmt: skip
         self.state.save_run(run)
@@ -106,17 +106,18 @@ class Submitter:
         self.state.save_run(submitted)
         return submitted
 
-    def _left_open(self, item: Desired) -> Run | None:
+    def _left_open(self, key: str) -> Run | None:
         """The latest run of the same work when nobody recorded its end, and this backend can be asked about it."""
-        earlier = next(iter(self.state.attempts(job_key(item))), None)
+        earlier = next(iter(self.state.attempts(key)), None)
         open_here = earlier and earlier.status in ACTIVE and earlier.backend == self.backend.name
         return earlier if open_here else None
 
-    def _same_work(self, item: Desired) -> Run | None:
+    def _same_work(self, errand: Errand) -> Run | None:
         """A run of the same work under another name: the resource was renamed while its job ran."""
-        same = (item.ref.kind, item.fingerprint, self.backend.name)
-        alike = (run for run in self.state.active() if (run.ref.kind, run.fingerprint, run.backend) == same)
+        same = (errand.ref.kind, errand.fingerprint, self.backend.name, is_removal(errand.key))
+        alike = (
+            run
+            for run in self.state.active()
+            if (run.ref.kind, run.fingerprint, run.backend, is_removal(run.key)) == same
+        )
         return next(alike, None)
-
-    def _compiled(self, item: Desired, attempt: int) -> JobSpec:
-        return compile_job(item, self.desire, self.target, self.state, attempt)

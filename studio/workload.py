@@ -15,6 +15,7 @@ from studio.core.jobspec import (
     JobSpec,
     ModelInput,
     Record,
+    RemovalWork,
     Resources,
     TrainingWork,
     Work,
@@ -65,6 +66,8 @@ def workload(work: Work, resources: Resources) -> Workload:
             return _evaluation(work)
         case ExportWork():
             return Workload(task=work.task, model=_model(work.model), weights=work.weights)
+        case RemovalWork():
+            return Workload(task=work.task)
 
 
 def promised(spec: JobSpec) -> dict[str, Any]:

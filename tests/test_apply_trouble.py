@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from studio.apply import Manner
 from studio.backends.base import Capacity, Handle, JobStatus
 from studio.core.errors import BackendError, LeaseLostError
 from studio.core.references import Ref
+from studio.manner import Manner
 from studio.outcome import Ending
 from studio.patience import DEADLINE_SECONDS
 from studio.plan import Verb

@@ -106,7 +106,7 @@ def test_remote_code_is_trusted_by_hub_name_only(tmp_path: Path) -> None:
 
 def test_a_job_is_named_by_kind_name_and_fingerprint(tmp_path: Path) -> None:
     item = planned(tmp_path).desire.items[Ref("FineTuningJob", "train")]
-    assert job_key(item) == f"finetuningjob-train-{item.fingerprint[:16]}"
+    assert job_key(item.ref, item.fingerprint) == f"finetuningjob-train-{item.fingerprint[:16]}"
 
 
 def test_secrets_travel_as_names_of_variables(tmp_path: Path) -> None:

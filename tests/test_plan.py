@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from studio.core.references import Ref
 from studio.decide import Recorded, make_plan
 from studio.load.settings import Project
-from studio.plan import Action, Plan, to_json
+from studio.plan import Action, Kept, Plan, to_json
 from studio.resources import KINDS
 from studio.resources.base import Effect, effects
 from studio.state.base import Lineage, RecordStatus
@@ -161,7 +161,7 @@ def test_a_job_whose_artifact_is_gone_is_replaced(tmp_path: Path) -> None:
 def test_what_is_recorded_without_a_manifest_is_kept_and_named(tmp_path: Path) -> None:
     remaining = [document for document in support_desk() if document["kind"] not in ("ModelExport", "EvaluationJob")]
     plan = replanned(tmp_path, remaining)
-    assert plan.kept == (EVALUATION, EXPORT) and plan.pending == ()
+    assert plan.kept == (Kept(EVALUATION, "no manifest"), Kept(EXPORT, "no manifest")) and plan.pending == ()
 
 
 def test_the_shipped_defaults_are_no_actions_of_a_plan(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_the_manifest_digest_follows_where_and_as_what_jobs_run(tmp_path: Path, 
 
 def test_a_plan_carries_the_lineage_and_serial_it_was_made_against(tmp_path: Path) -> None:
     plan = replanned(tmp_path, support_desk())
-    assert (plan.lineage, plan.serial, plan.environment, plan.version) == ("lineage", 7, "default", 1)
+    assert (plan.lineage, plan.serial, plan.environment, plan.version) == ("lineage", 7, "default", 2)
 
 
 def test_the_counts_are_those_of_the_actions(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_the_json_form_of_any_plan_matches_the_schema(tmp_path: Path, edit: dict
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda c: c.update(version=2),
+        lambda c: c.update(version=1),
         lambda c: c.update(extra=1),
         lambda c: c.pop("serial"),
         lambda c: c["actions"][0].update(action="destroy"),

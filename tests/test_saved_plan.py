@@ -13,7 +13,7 @@ import pytest
 
 from studio import saved_plan
 from studio.core.errors import StalePlanError, UsageError
-from studio.plan import Plan
+from studio.plan import Kept, Plan
 from tests import projects
 from tests.projects import support_desk, with_spec
 
@@ -46,7 +46,7 @@ def test_a_plan_that_is_made_again_is_the_saved_one(plan: Plan) -> None:
         ({"serial": 9}, r"state was changed since it was made \(serial 7, now 9\)"),
         ({"manifest_digest": "0" * 64}, "manifests, settings or the data they name were changed"),
         ({"actions": ()}, r"what would happen is different now \(Config/lora, .* and 4 more\)"),
-        ({"kept": (projects.Ref("Model", "old"),)}, "its content was changed"),
+        ({"kept": (Kept(projects.Ref("Model", "old"), "no manifest"),)}, "its content was changed"),
     ],
 )
 def test_whatever_moved_on_is_said(plan: Plan, moved: dict[str, Any], words: str) -> None:
@@ -73,7 +73,7 @@ def test_a_file_that_was_edited_is_refused(plan: Plan, key: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "nan", '{"version": "1"}', "[" * 100_000, "\0",
-     '{"version": 1}', '{"version": 1, "serial": ""}'],
+     '{"version": 2}', '{"version": 2, "serial": ""}'],
 )  # fmt: skip
 def test_what_is_no_saved_plan_is_a_usage_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "plan.json"
@@ -85,7 +85,7 @@ def test_what_is_no_saved_plan_is_a_usage_error(tmp_path: Path, text: str) -> No
 def test_a_plan_of_another_format_is_stale(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps({"version": 99}), "utf-8")
-    with pytest.raises(StalePlanError, match="format 99; this studio reads format 1"):
+    with pytest.raises(StalePlanError, match="format 99; this studio reads format 2"):
         saved_plan.read(file)
 
 

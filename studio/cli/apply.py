@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,13 @@ from click.core import ParameterSource
 
 from studio.cli import options
 from studio.cli.errors import Exit
-from studio.core.errors import StalePlanError
+from studio.core.errors import StalePlanError, UsageError
 from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
-    from studio.apply import Manner
+    from studio.manner import Manner
     from studio.report.advice import Here
+    from studio.selection import Selection
     from studio.workflow.planning import Planned
 
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @options.project
 @options.variables
+@options.selection
+@click.option("--force", is_flag=True, help="Also when much of what is recorded would be deleted or replaced.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked anyway.")
 @click.option("--online/--offline", default=False, help="Also check names on the Hugging Face Hub first.")
 @click.option(
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context, plan_file: Path | None, folder: Path, environment: str, given: dict[str, str], yes: bool,
-    online: bool, parallelism: int, keep_going: bool, detach: bool,
+    online: bool, parallelism: int, keep_going: bool, detach: bool, selection: Selection, force: bool,
 ) -> int:  # fmt: skip
     """Make what the manifests say: register resources, run the jobs whose outcome is not there yet.
 
@@ -46,17 +51,19 @@ def command(
     A job that fails holds up only what depends on it.
     Ctrl-C stops waiting, not training: the next apply attaches again.
     """
-    from studio.apply import Manner
     from studio.checking import Checked
+    from studio.manner import Manner
     from studio.report import findings, plans
     from studio.saved_plan import demand_same, read
-    from studio.workflow import planning
+    from studio.workflow import applying, planning
 
     saved = read(plan_file) if plan_file else None
     if saved:
-        environment = _environment(saved, context)
+        environment, selection = _environment(saved, context), _selection(saved, selection)
     root = options.root_of(folder)
-    planned = planning.plan(root, environment, EVERYTHING if online else OFFLINE, given=given)
+    with _told_as_stale() if saved else nullcontext():
+        phases = EVERYTHING if online else OFFLINE
+        planned = planning.plan(root, environment, phases, given=given, selection=selection)
     if isinstance(planned, Checked):
         click.echo(findings.to_text(planned.findings, root), nl=False)
         click.echo("Nothing was applied: mend the errors above first.", err=True)
@@ -67,12 +74,36 @@ def command(
     click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
     if not planned.plan.pending and not planned.plan.left:
         return _nothing_to_do(planned)
+    applying.demand_safe(planned.plan, force=force)
     asked = planned.plan.pending and not (yes or saved) and sys.stdin.isatty() and sys.stdout.isatty()
     if asked and not click.confirm("\nApply this plan?"):
         click.echo("Nothing was applied.")
         return Exit.FINDINGS
-    manner = Manner(fail_fast=not keep_going, detach=detach)
+    manner = Manner(fail_fast=not keep_going, detach=detach, force=force)
     return _apply(planned, parallelism, manner, options.here(folder, environment), agreed=bool(asked or saved))
+
+
+@contextmanager
+def _told_as_stale() -> Iterator[None]:
+    """What a saved plan is about may be gone: then the plan is stale, and nothing is wrong with the command line."""
+    from studio.saved_plan import AGAIN
+    from studio.selection import SelectionError
+
+    try:
+        yield
+    except SelectionError as error:
+        raise StalePlanError(f"the plan is stale: {error.message}; nothing was applied", AGAIN) from error
+
+
+def _selection(saved: dict[str, Any], given: Selection) -> Selection:
+    """What the saved plan is about; the command line may not say otherwise."""
+    from studio.saved_plan import selection
+    from studio.selection import WHOLE
+
+    if given != WHOLE:
+        hint = "leave --target, --exclude, --replace, --prune and --forget out, or make another plan with them"
+        raise UsageError("a saved plan says itself what it is about", hint)
+    return selection(saved)
 
 
 def _environment(saved: dict[str, Any], context: click.Context) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from studio.report.advice import Here
 
 F = Callable[..., Any]
+PATTERN = "KIND/NAME"
 
 
 def project(command: F) -> F:
@@ -86,6 +88,46 @@ def no_cache(command: F) -> F:
     return click.option("--no-cache", is_flag=True, help="Check everything again, also when nothing has changed.")(
         command
     )
+
+
+def selection(command: F) -> F:
+    """``--target``, ``--exclude``, ``--replace``, ``--prune`` and ``--forget``, handed over as ``selection``."""
+
+    @wraps(command)
+    def selecting(
+        *args: Any, target: tuple[str, ...], exclude: tuple[str, ...], replace: tuple[str, ...], prune: bool,
+        forget: bool, **others: Any,
+    ) -> Any:  # fmt: skip
+        from studio.selection import Selection, Unmanaged
+
+        if prune and forget:
+            hint = "--prune deletes, --forget drops records and leaves the things; choose with --target what for"
+            raise UsageError("--prune and --forget exclude each other", hint)
+        unmanaged = Unmanaged.DELETE if prune else Unmanaged.FORGET if forget else Unmanaged.KEEP
+        return command(*args, selection=Selection(target, exclude, replace, unmanaged), **others)
+
+    chosen: F = selecting
+    for add in (
+        click.option("--forget", is_flag=True, help="Drop the records of what has no manifest any more; leave it be."),
+        click.option("--prune", is_flag=True, help="Delete what is recorded and has no manifest any more."),
+        click.option("--replace", multiple=True, metavar=PATTERN, help="Run this job again although nothing changed."),
+        exclude,
+        target,
+    ):
+        chosen = add(chosen)
+    return chosen
+
+
+def target(command: F) -> F:
+    """``--target``."""
+    words = "Only this resource and what it needs, such as FineTuningJob/router, 'FineTuningJob/*' or a name."
+    return click.option("--target", multiple=True, metavar=PATTERN, help=words)(command)
+
+
+def exclude(command: F) -> F:
+    """``--exclude``."""
+    words = "All but this resource and what needs it."
+    return click.option("--exclude", multiple=True, metavar=PATTERN, help=words)(command)
 
 
 def colored() -> bool:

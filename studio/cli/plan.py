@@ -16,12 +16,14 @@ from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
     from studio.checking import Checked
+    from studio.selection import Selection
     from studio.workflow.planning import Planned
 
 
 @click.command(epilog="Example: studio plan --json | jq '.actions[] | select(.action != \"none\")'")
 @options.project
 @options.variables
+@options.selection
 @options.online
 @options.as_json
 @click.option("--markdown", is_flag=True, help="Print Markdown for a pull request, at most 65,000 characters.")
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @options.no_cache
 def command(
     folder: Path, environment: str, given: dict[str, str], online: bool, as_json: bool, markdown: bool,
-    out: Path | None, detailed_exitcode: bool, no_cache: bool,
+    out: Path | None, detailed_exitcode: bool, no_cache: bool, selection: Selection,
 ) -> int:  # fmt: skip
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
     options.keep_garbage()
@@ -51,7 +53,7 @@ def command(
     root, phases = options.root_of(folder), EVERYTHING if online else OFFLINE
     shelf = None if online or no_cache or given else verdicts.shelf(root, environment, os.environ)
     with nullcontext() if no_cache else remembering(root, os.environ):
-        planned = planning.plan(root, environment, phases, shelf, given)
+        planned = planning.plan(root, environment, phases, shelf, given, selection)
     if isinstance(planned, Checked):
         _refuse(planned, as_json, markdown)
         return Exit.FINDINGS

@@ -53,7 +53,16 @@ class ExportOutput(Record):
     source: str = ""
 
 
-Output = Annotated[TrainingOutput | EvaluationOutput | ExportOutput, Field(discriminator="task")]
+class RemovalOutput(Record):
+    """``was_there`` is false when somebody else had deleted the version already."""
+
+    task: Literal["removal"] = "removal"
+    model_name: str
+    model_version: str
+    was_there: bool
+
+
+Output = Annotated[TrainingOutput | EvaluationOutput | ExportOutput | RemovalOutput, Field(discriminator="task")]
 
 
 class Failure(Record):

@@ -161,7 +161,16 @@ class ExportWork(Record):
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
-Work = Annotated[TrainingWork | EvaluationWork | ExportWork, Field(discriminator="task")]
+class RemovalWork(Record):
+    """Delete a model version that an export registered. ``made_by`` is the key of the job that registered it."""
+
+    task: Literal["removal"] = "removal"
+    model_name: str
+    model_version: str
+    made_by: str = ""
+
+
+Work = Annotated[TrainingWork | EvaluationWork | ExportWork | RemovalWork, Field(discriminator="task")]
 
 
 class Resources(Record):
@@ -204,6 +213,8 @@ class JobSpec(Record):
     """Deterministic: kind, name and fingerprint. Names the job on the backend."""
     attempt: int = 1
     """Counts retries of the same key; a later attempt may resume what an earlier one left."""
+    fresh: bool = False
+    """Start from nothing: what earlier attempts left or made does not count."""
     kind: str
     name: str
     fingerprint: str

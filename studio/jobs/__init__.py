@@ -6,5 +6,6 @@ JOBS: dict[str, str] = {
     "training": "studio.jobs.training:run",
     "evaluation": "studio.jobs.evaluation:run",
     "export": "studio.jobs.export:run",
+    "removal": "studio.jobs.removal:run",
 }
 """``work.task`` to ``module:function``; the function takes (JobSpec, EventLog) and returns an Outcome."""

@@ -132,7 +132,9 @@ def _tracked(spec: JobSpec) -> AbstractContextManager[TrackedRun | None]:
 
 def _fit(spec: JobSpec, setup: Setup, run: TrackedRun | None, events: EventLog) -> ProgressCallback:
     """Train from the latest whole checkpoint of an earlier attempt, or from the start."""
-    earlier = checkpoints.latest(spec.folder / CHECKPOINTS)
+    if spec.fresh and ranks.is_main():
+        shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
+    earlier = None if spec.fresh else checkpoints.latest(spec.folder / CHECKPOINTS)
     progress = ProgressCallback(events, run, earlier.seconds if earlier else 0.0)
     setup.trainer.add_callback(progress)
     if earlier:

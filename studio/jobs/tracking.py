@@ -80,6 +80,14 @@ def run(spec: JobSpec) -> Iterator[TrackedRun]:
 
 
 @contextmanager
+def registry(spec: JobSpec) -> Iterator[MlflowClient]:
+    """The project's registry, for a job that makes no run. Raises JobError when MLflow cannot be reached."""
+    with _explained(spec.tracking):
+        _experiment(spec)
+        yield MlflowClient()
+
+
+@contextmanager
 def child(parent: TrackedRun, name: str, tags: dict[str, str]) -> Iterator[TrackedRun]:
     """A run nested in ``parent``, which must be active."""
     with mlflow.start_run(experiment_id=parent.experiment_id, run_name=name, nested=True, tags=tags) as started:

@@ -13,7 +13,8 @@ from studio.diff import Change
 from studio.plan import Action, Plan, Verb
 from studio.report.findings import plural
 from studio.report.plain import plain
-from studio.report.plans import LEFT, describe
+from studio.report.plans import LEFT, describe, idle
+from studio.report.remarks import names, remarks
 
 MAX_CHARACTERS = 65_000
 """GitHub refuses a comment of more than 65,536 characters; the poster adds a few of its own."""
@@ -37,12 +38,12 @@ def plan_to_markdown(
     At most ``limit`` characters: changes are left out first, then actions, and each time it says how many.
     """
     head = [f"### Plan for {code(plan.environment)}: {_totals(plan)}"]
-    head += [""] if missed or plan.kept or plan.left else []
+    told = remarks(plan)
+    head += [""] if missed or told or plan.left else []
     head += [f"- gate missed: {code(words)}" for words in missed[:20]]
-    if plan.kept:
-        more = " …" if len(plan.kept) > 20 else ""
-        names = ", ".join(code(ref) for ref in plan.kept[:20]) + more
-        head.append(f"- {plural(len(plan.kept), 'recorded resource')} without a manifest stay as they are: {names}")
+    for remark in told:
+        listed = [code(ref) for ref in remark.refs[:21]]
+        head.append(f"- {remark.words}" + (f": {names(listed, 20)}" if listed else ""))
     head += [f"- {code(ref)}: {LEFT}" for ref in plan.left[:20]]
     tail = _warnings(findings, limit // 4)
     text = "\n".join(head) + "\n"
@@ -62,7 +63,7 @@ def code(text: object) -> str:
 
 def _totals(plan: Plan) -> str:
     if not plan.pending:
-        return f"nothing to do, {plural(len(plan.actions), 'resource')} up to date"
+        return f"nothing to do, {idle(plan)}"
     counted = [f"{count} to {verb.value}" for verb, count in plan.counts.items() if count and verb is not Verb.NONE]
     return ", ".join(counted) + f", {plan.counts[Verb.NONE]} unchanged"
 
@@ -80,7 +81,7 @@ def _row(action: Action) -> str:
     asked = action.resources if action.dispatches else None
     job = describe(asked, action.memory).removeprefix("job: ") if asked else ""
     attached = " (under way)" if action.attaches else ""
-    why = code(action.reason) if action.verb is not Verb.CREATE else ""
+    why = code(action.reason)
     return f"| **{action.verb.value}** | {code(action.ref)} | {why} | {job}{attached} |\n"
 
 

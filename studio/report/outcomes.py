@@ -16,6 +16,8 @@ from studio.report.plain import plain
 
 _COLORS = {
     Ending.DONE: "green",
+    Ending.DELETED: "green",
+    Ending.FORGOTTEN: "green",
     Ending.REUSED: "cyan",
     Ending.SKIPPED: "white",
     Ending.FAILED: "red",

@@ -10,6 +10,7 @@ from studio.diff import Change
 from studio.plan import NAMED, Action, Plan, Verb, leading
 from studio.report.findings import plural
 from studio.report.plain import plain
+from studio.report.remarks import names, remarks
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 
@@ -35,9 +36,8 @@ def to_text(plan: Plan, desire: Desire, *, color: bool = True) -> str:
         lines += _action(action, desire)
     lines += _totals(plan)
     lines += [f"{ref}: {LEFT}" for ref in plan.left]
-    if plan.kept:
-        names = ", ".join(map(str, plan.kept[:5])) + (" …" if len(plan.kept) > 5 else "")
-        lines.append(f"{plural(len(plan.kept), 'recorded resource')} without a manifest stay as they are: {names}")
+    for remark in remarks(plan):
+        lines.append(remark.words + (f": {names(remark.refs, 5)}" if remark.refs else "."))
     text = "\n".join(lines)
     return text if color else click.unstyle(text)
 
@@ -49,7 +49,7 @@ def _action(action: Action, desire: Desire) -> list[str]:
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
     if action.attaches:
         lines.append("      its job is under way; apply attaches")
-    if action.verb is not Verb.CREATE:
+    if action.verb is not Verb.CREATE or action.fresh:
         lines.append(f"      because {plain(action.reason)}")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
     lines += [_change(change) for change in action.changes if change not in told]
@@ -57,7 +57,7 @@ def _action(action: Action, desire: Desire) -> list[str]:
 
 
 def _detail(action: Action, desire: Desire) -> str:
-    facts = desire.items[action.ref].facts
+    facts = desire.items[action.ref].facts if action.ref in desire.items else None
     if isinstance(facts, DatasetFacts):
         rows = f"{plural(facts.rows, 'row')}, " if facts.rows is not None else ""
         return f"{rows}columns {plain(', '.join(facts.features))}"
@@ -89,12 +89,16 @@ def _value(value: object) -> str:
     return flat if len(flat) <= 60 else f"{flat[:57]}..."
 
 
+def idle(plan: Plan) -> str:
+    """Why there is nothing to do."""
+    if plan.selection.destroy:
+        return "nothing is recorded" if not plan.recorded else "nothing of it goes"
+    return f"{plural(len(plan.actions), 'resource')} up to date"
+
+
 def _totals(plan: Plan) -> list[str]:
     if not plan.pending:
-        return [
-            click.style("Nothing to do:", fg="green", bold=True)
-            + f" {plural(len(plan.actions), 'resource')} up to date."
-        ]
+        return [click.style("Nothing to do:", fg="green", bold=True) + f" {idle(plan)}."]
     counted = [f"{count} to {verb.value}" for verb, count in plan.counts.items() if count and verb is not Verb.NONE]
     under_way = [action for action in plan.pending if action.attaches]
     jobs = [each.resources for each in plan.pending if each.dispatches and each.resources and not each.attaches]

@@ -141,6 +141,9 @@ class StateReader(Protocol):
     def artifacts(self) -> list[Artifact]:
         """All artifacts, by kind and fingerprint."""
 
+    def everywhere(self, kind: str) -> list[tuple[str, Record]]:
+        """The records of a kind in all environments, each with its environment; sorted."""
+
     def runs(self, ref: Ref | None = None) -> list[Run]:
         """Runs of this environment, newest first."""
 
@@ -173,6 +176,12 @@ class StateStore(StateReader, Protocol):
     def delete_record(self, ref: Ref) -> None: ...
 
     def save_artifact(self, artifact: Artifact) -> None: ...
+
+    def discard_artifact(self, record: Record) -> bool:
+        """Drop the artifact behind a record unless another record, in any environment, has the same fingerprint.
+
+        Whether nothing is filed under that fingerprint any more. Asked and done in one transaction.
+        """
 
     def save_run(self, run: Run) -> None: ...
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, delete, select
+from sqlalchemy import Engine, Table, and_, delete, exists, select
 
 from studio.core.references import Ref
 from studio.state import engine as database
@@ -71,6 +71,13 @@ class SqlState:
         table = schema.artifacts
         return [Artifact(**row) for row in self._all(select(table).order_by(table.c.kind, table.c.fingerprint))]
 
+    def everywhere(self, kind: str) -> list[tuple[str, Record]]:
+        table = schema.resources
+        columns = (table.c[name] for name in ("environment", "name", *_FIELDS))
+        ordered = select(*columns).where(table.c.kind == kind).order_by(table.c.environment, table.c.name)
+        rows = self._rows(ordered)
+        return [(environment, _record(Ref(kind, name), values)) for environment, name, *values in rows]
+
     def runs(self, ref: Ref | None = None) -> list[Run]:
         table = schema.runs
         query = select(table).where(table.c.environment == self.environment)
@@ -121,6 +128,15 @@ class SqlState:
 
     def save_artifact(self, artifact: Artifact) -> None:
         self._put(schema.artifacts, [asdict(artifact)])
+
+    def discard_artifact(self, record: Record) -> bool:
+        filed, users = schema.artifacts, schema.resources
+        own = and_(users.c.environment == self.environment, users.c.name == record.ref.name)
+        same = (users.c.kind == record.ref.kind, users.c.fingerprint == record.fingerprint)
+        here = (filed.c.kind == record.ref.kind, filed.c.fingerprint == record.fingerprint)
+        with self._transaction() as transaction:
+            transaction.write(delete(filed).where(*here, ~exists().where(*same, ~own)), [])
+            return not transaction.read(select(filed.c.kind).where(*here))
 
     def save_run(self, run: Run) -> None:
         self._put(schema.runs, [_columns(run)])
@@ -202,6 +218,9 @@ class EmptyState:
         return {}
 
     def artifacts(self) -> list[Artifact]:
+        return []
+
+    def everywhere(self, kind: str) -> list[tuple[str, Record]]:
         return []
 
     def runs(self, ref: Ref | None = None) -> list[Run]:

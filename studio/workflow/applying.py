@@ -8,20 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from studio import saved_plan
-from studio.apply import Loop, Manner, Tools, Watcher
+from studio.apply import Loop, Tools
 from studio.compile import Target
+from studio.core.errors import StudioError
 from studio.core.references import Ref
 from studio.load import commit
 from studio.load.artifacts import is_present
+from studio.manner import USUAL, Manner
 from studio.orphans import Settled, left_behind, settle
-from studio.outcome import FINE, Outcome
+from studio.outcome import FINE, Outcome, Watcher
 from studio.plan import Plan
 from studio.recording import Recorder
+from studio.removing import Remover
+from studio.report.remarks import limit_words
 from studio.state.base import Operation, StateStore
 from studio.workflow import places
 from studio.workflow.planning import Planned, plan_against
-
-USUAL = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +44,37 @@ class Applied:
         return [outcome for outcome in self.outcomes.values() if outcome.ending not in FINE]
 
 
+def demand_safe(plan: Plan, *, force: bool = False) -> None:
+    """Raise StudioError when a plan takes away or replaces more than anybody does by intent, unless it is forced."""
+    if plan.safety.exceeded and not force:
+        hint = "read the plan again; say --force to go ahead, or choose with --target"
+        raise StudioError(f"{limit_words(plan)}; nothing was applied", hint)
+
+
 def apply(
     planned: Planned, watcher: Watcher, parallelism: int, *, agreed: bool = False, manner: Manner = USUAL
 ) -> Applied:
     """Make it so. The lease is taken first and the plan is made again under it, so that nothing stale is applied.
 
     ``agreed``: somebody said yes to this very plan; raises StalePlanError when it is not the same any more.
+    Raises StudioError where the plan is beyond the safety limit and not forced.
     """
     loaded = planned.checked.loaded
     with places.locked_state(loaded, "studio apply") as state:
-        current = plan_against(planned.checked, state)
+        current = plan_against(planned.checked, state, planned.plan.selection)
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
+        demand_safe(current.plan, force=manner.force)
         server = places.server(loaded, os.environ)
         target = Target(
             loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ), server or ""
         )
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         recorder = Recorder(state, sources, target.commit, places.now, places.new_id, dict(state.records()))
+        backend = places.backend(loaded, os.environ)
+        remover = Remover(target, state, backend, recorder, places.now, places.registry(loaded, os.environ))
         tools = Tools(
-            current.desire, target, state, places.backend(loaded, os.environ), recorder, watcher,
+            current.desire, target, state, backend, recorder, remover, watcher,
             places.now, places.clock, places.pause,
             present=lambda artifact: is_present(artifact.output, loaded.root, server),
             parallelism=parallelism, manner=manner,

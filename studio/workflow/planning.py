@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from studio.checking import Checked, examine, recheck
+from studio.compile import is_removal
 from studio.core.findings import OFFLINE, Phase
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
@@ -22,6 +23,7 @@ from studio.recording import missed
 from studio.resources import KINDS
 from studio.resources.base import stored
 from studio.resources.model_export import ModelExport
+from studio.selection import WHOLE, Selection
 from studio.state.base import StateReader
 from studio.workflow import places
 
@@ -43,26 +45,27 @@ def plan(
     phases: Iterable[Phase] = OFFLINE,
     shelf: Shelf | None = None,
     given: Mapping[str, str] = NOTHING,
+    selection: Selection = WHOLE,
 ) -> Planned | Checked:
     """What would happen and why; the checked project alone when it has errors. Writes nothing into the project.
 
     With a ``shelf``, where offline findings are kept, only the offline rules count.
     """
     checked = recheck(root, environment, shelf) if shelf else examine(load_project(root, environment, given), phases)
-    return checked if checked.errors else planned(checked)
+    return checked if checked.errors else planned(checked, selection)
 
 
-def planned(checked: Checked) -> Planned:
+def planned(checked: Checked, selection: Selection = WHOLE) -> Planned:
     """What would happen to a project without errors, and why."""
-    return plan_against(checked, places.open_state(checked.loaded))
+    return plan_against(checked, places.open_state(checked.loaded), selection)
 
 
-def plan_against(checked: Checked, state: StateReader) -> Planned:
+def plan_against(checked: Checked, state: StateReader, selection: Selection = WHOLE) -> Planned:
     """The same against a state that is open already."""
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
     wanted = desire(checked.graph, checked.observations, defaults, _registries(checked, state))
     recorded = _recorded_state(wanted, state, checked.loaded)
-    made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings)
+    made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings, selection)
     if any(action.dispatches for action in made.actions):
         made = _estimated(made, wanted, checked.loaded.root)
     return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded)
@@ -115,5 +118,5 @@ def _recorded_state(wanted: Desire, state: StateReader, loaded: Loaded) -> Recor
     gone = frozenset(item.ref for item in lost)
     missing = {item.fingerprint for item in lost}
     artifacts = {kind: frozenset(outputs[kind]) - missing for kind in kinds}
-    under_way = frozenset((run.ref, run.fingerprint) for run in state.active())
+    under_way = frozenset((run.ref, run.fingerprint) for run in state.active() if not is_removal(run.key))
     return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)

@@ -16,9 +16,10 @@ from studio.core.jobresult import (
     JobResult,
     Measures,
     Output,
+    RemovalOutput,
     TrainingOutput,
 )
-from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, TrainingWork
+from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, RemovalWork, TrainingWork
 
 Ends = Callable[[JobSpec], JobStatus]
 MEASURED = {"exact_match": 0.9}
@@ -110,6 +111,8 @@ def _output(spec: JobSpec, metrics: Mapping[str, float]) -> Output:
         return TrainingOutput(adapter=location, digest=digest, metrics={}, train_rows=9, held_out_rows=1)
     if isinstance(work, EvaluationWork):
         return EvaluationOutput(combinations=tuple(_combinations(work, metrics)), rows=10)
+    if isinstance(work, RemovalWork):
+        return RemovalOutput(model_name=work.model_name, model_version=work.model_version, was_there=True)
     assert isinstance(work, ExportWork)
     return ExportOutput(model_name=work.model_name, model_version="1", uri=f"models:/{work.model_name}/1")
 

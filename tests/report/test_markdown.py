@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from studio.core.findings import Finding, Position, Severity
 from studio.core.references import Ref
 from studio.diff import Change
-from studio.plan import Action, Plan, Verb
+from studio.plan import Action, Kept, Plan, Verb
 from studio.report.markdown import MAX_CHARACTERS, code, findings_to_markdown, plan_to_markdown
 from studio.resources.base import Effect
 from tests import projects
@@ -52,11 +52,11 @@ def test_a_plan_with_nothing_to_do_is_one_line(tmp_path: Path) -> None:
 
 
 def test_missed_gates_kept_records_and_warnings_are_told(tmp_path: Path) -> None:
-    plan = Plan("default", "", 0, "", (), (Ref("Model", "old"),))
+    plan = Plan("default", "", 0, "", (), (Kept(Ref("Model", "old"), "no manifest"),))
     finding = Finding("FT-024", Severity.WARNING, "words", "do this", Ref("Model", "m"), position=Position("a", 1, 2))
     text = plan_to_markdown(plan, [finding], ["EvaluationJob/x: exact_match 0.1, wanted 0.6"])
     assert "- gate missed: `EvaluationJob/x: exact_match 0.1, wanted 0.6`" in text
-    assert "1 recorded resource without a manifest stay as they are: `Model/old`" in text
+    assert "1 recorded resource without a manifest stay as they are (--prune deletes them): `Model/old`" in text
     assert "**FT-024** `Model/m` at `a:1:2`<br>`words`<br>`do this`" in text
 
 

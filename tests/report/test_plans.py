@@ -76,7 +76,8 @@ def test_a_retry_and_a_reuse_say_why(tmp_path: Path) -> None:
 def test_what_is_kept_is_named_and_a_long_list_is_cut(tmp_path: Path) -> None:
     past = applied(tmp_path)
     lines = shown(tmp_path, support_desk()[:1], past)
-    assert "6 recorded resources without a manifest stay as they are: Config/lora, EvaluationJob/compare" in lines
+    how = "without a manifest stay as they are (--prune deletes them)"
+    assert f"6 recorded resources {how}: Config/lora, EvaluationJob/compare" in lines
     assert lines.endswith(" …")
 
 

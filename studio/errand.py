@@ -1,0 +1,74 @@
+"""What a job is for: how it is compiled, and what to record when it ended. The loop knows no more of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from studio.compile import Target, compile_job, job_key
+from studio.core.jobresult import JobResult
+from studio.core.jobspec import JobSpec, Resources
+from studio.core.references import Ref
+from studio.desired import Desire, Desired
+from studio.recording import Recorder
+from studio.state.base import Run, StateReader
+
+
+class Errand(Protocol):
+    """One resource's reason to run a job."""
+
+    @property
+    def key(self) -> str:
+        """Deterministic; names the job on the backend."""
+
+    @property
+    def ref(self) -> Ref: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def resources(self) -> Resources:
+        """What the job asks for."""
+
+    def spec(self, attempt: int) -> JobSpec:
+        """Raises StudioError when something that the job needs is not there."""
+
+    def succeeded(self, run: Run, result: JobResult) -> None: ...
+
+    def failed(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """To do what a manifest says."""
+
+    item: Desired
+    resources: Resources
+    desire: Desire
+    target: Target
+    state: StateReader
+    recorder: Recorder
+    fresh: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        return self.item.ref
+
+    @property
+    def fingerprint(self) -> str:
+        return self.item.fingerprint
+
+    @property
+    def key(self) -> str:
+        return job_key(self.item.ref, self.item.fingerprint)
+
+    def spec(self, attempt: int) -> JobSpec:
+        spec = compile_job(self.item, self.desire, self.target, self.state, attempt)
+        return spec.model_copy(update={"fresh": True}) if self.fresh else spec
+
+    def succeeded(self, run: Run, result: JobResult) -> None:
+        self.recorder.succeed(self.item, run, result)
+
+    def failed(self, message: str) -> None:
+        self.recorder.fail(self.item, message)

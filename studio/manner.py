@@ -1,0 +1,20 @@
+"""How an apply goes about it, as its command line says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an apply goes about it."""
+
+    fail_fast: bool = False
+    """Start nothing new after the first failure; what runs is waited for."""
+    detach: bool = False
+    """Wait for no job: begin what can begin now, and leave."""
+    force: bool = False
+    """Also where the plan is beyond the safety limit."""
+
+
+USUAL = Manner()

@@ -1,0 +1,161 @@
+"""Taking a resource away: the thing, unless another record uses it, and then the record.
+
+Everything can be done twice: what a crash cut short is finished by the next delete, and what is gone already is no
+fault. MLflow's runs are history and stay.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from studio.backends.base import Backend, JobState
+from studio.compile import Target, is_removal, job_key, removal_key, tracking
+from studio.core.errors import StudioError
+from studio.core.jobresult import JobResult
+from studio.core.jobspec import RUNS_FOLDER, JobSpec, RemovalWork, Resources
+from studio.core.references import Ref
+from studio.desired import REGISTRY
+from studio.errand import Errand
+from studio.plan import Action, Verb
+from studio.recording import Recorder
+from studio.resources import KINDS
+from studio.state.base import ACTIVE, Record, Run, RunStatus, StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Remover:
+    """``registry`` is the hash of the registry that the environment's exports go to, as their records hold it."""
+
+    target: Target
+    state: StateStore
+    backend: Backend
+    recorder: Recorder
+    now: Callable[[], str]
+    registry: str | None = ""
+
+    def begin(self, action: Action) -> Errand | None:
+        """Take away what can be taken away at once; the job that must do the rest, if any.
+
+        Raises StudioError when the resource must stay for now, BackendError when nobody knows whether its job runs.
+        """
+        record = self.recorder.records.get(action.ref)
+        if record is None:
+            return None
+        self._demand_idle(record)
+        if action.verb is Verb.DELETE and (version := _version(record)) and not self._is_used(record):
+            self._demand_registry(record)
+            return Removal(record, version, self)
+        self.finish(record, keep=action.verb is Verb.FORGET)
+        return None
+
+    def finish(self, record: Record, *, keep: bool = False) -> None:
+        """Drop the artifact and its run folder, unless they are to be kept or another record uses them; then forget."""
+        kind = KINDS.get(record.ref.kind)
+        if not keep and kind and kind.compile and self.state.discard_artifact(record):
+            self._remove_folder(record)
+        self.recorder.forget(record.ref)
+
+    def _demand_idle(self, record: Record) -> None:
+        """Refuse while the resource's job runs: nobody should lose hours of training by a side effect."""
+        for run in self.state.runs(record.ref):
+            if run.status not in ACTIVE or is_removal(run.key):
+                continue
+            handle = self.backend.find(run.key, run.attempt)
+            if handle and self.backend.poll(handle).state is JobState.RUNNING:
+                hint = f"wait for it, or stop it with 'studio cancel {record.ref}'; then apply again"
+                raise StudioError(f"its job {run.key} is still running", hint)
+            ended = replace(run, status=RunStatus.CANCELLED, finished_at=self.now(), error="its resource was removed")
+            self.state.save_run(ended)
+
+    def _demand_registry(self, record: Record) -> None:
+        """Refuse to look for a version in another registry than it went to: a stranger's may bear its number there."""
+        if self.registry is not None and record.inputs.get(REGISTRY, "") != self.registry:
+            hint = "set spec.mlflow of studio.yaml to that registry, or drop the record alone with --forget"
+            raise StudioError("its model went to another registry than this environment's", hint)
+
+    def _is_used(self, record: Record) -> bool:
+        """Whether another record, in any environment, has the same artifact."""
+        own = (self.target.environment, record.ref)
+        same = (other for other in self.state.everywhere(record.ref.kind) if other[1].fingerprint == record.fingerprint)
+        return any((environment, other.ref) != own for environment, other in same)
+
+    def _remove_folder(self, record: Record) -> None:
+        """The run's folder, unless weights in it are what something else was given."""
+        for location in sorted({f"{RUNS_FOLDER}/{_key(record)}", str(record.outcome.get("run_dir") or "")}):
+            inside = PurePosixPath(location).parent == PurePosixPath(RUNS_FOLDER) and ".." not in location
+            folder = self.target.root / location
+            if inside and folder.is_dir() and not folder.is_symlink() and not self._is_named(location):
+                shutil.rmtree(folder)
+
+    def _is_named(self, location: str) -> bool:
+        """Whether an artifact, or an Adapter of any environment, lies below a folder."""
+        trained = (output.get("adapter") for output in self.state.outputs("FineTuningJob").values())
+        declared = (record.spec.get("location") for _, record in self.state.everywhere("Adapter"))
+        return any(_below(place, location) for place in (*trained, *declared))
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """To delete the model version that an export registered."""
+
+    record: Record
+    version: Mapping[str, str]
+    remover: Remover
+
+    @property
+    def ref(self) -> Ref:
+        return self.record.ref
+
+    @property
+    def fingerprint(self) -> str:
+        return self.record.fingerprint
+
+    @property
+    def resources(self) -> Resources:
+        return Resources(cpu=1, memory=1)
+
+    @property
+    def key(self) -> str:
+        return removal_key(self.record.ref, self.record.fingerprint)
+
+    def spec(self, attempt: int) -> JobSpec:
+        target, ref = self.remover.target, self.record.ref
+        return JobSpec(
+            key=self.key,
+            attempt=attempt,
+            kind=ref.kind,
+            name=ref.name,
+            fingerprint=self.record.fingerprint,
+            environment=target.environment,
+            project_dir=str(target.root),
+            run_dir=f"{RUNS_FOLDER}/{self.key}",
+            work=RemovalWork(**self.version, made_by=str(self.record.outcome.get("run_key") or "")),
+            resources=self.resources,
+            tracking=tracking(target.settings),
+        )
+
+    def succeeded(self, run: Run, result: JobResult) -> None:
+        self.remover.finish(self.record)
+
+    def failed(self, message: str) -> None:
+        self.remover.recorder.spoil(self.record.ref, f"it could not be deleted: {message}")
+
+
+def _key(record: Record) -> str:
+    return job_key(record.ref, record.fingerprint)
+
+
+def _version(record: Record) -> dict[str, str]:
+    """Name and version of the model that an export registered; empty for what registered none."""
+    output: dict[str, Any] = record.outcome.get("output") or {}
+    if output.get("task") != "export":
+        return {}
+    return {name: str(output[name]) for name in ("model_name", "model_version")}
+
+
+def _below(place: Any, folder: str) -> bool:
+    return isinstance(place, str) and PurePosixPath(place).is_relative_to(folder)

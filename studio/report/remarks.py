@@ -1,0 +1,75 @@
+"""What a plan leaves alone, and what it warns of: a line each, the same in every form of report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from studio.core.references import Ref
+from studio.plan import LIMIT_PERCENT, Plan, Verb
+from studio.pruning import PROTECTED
+from studio.report.findings import plural
+from studio.selection import Unmanaged
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Words, and the resources that they are about."""
+
+    words: str
+    refs: tuple[Ref, ...] = ()
+
+
+def remarks(plan: Plan) -> list[Remark]:
+    """What to know beside the actions, the gravest last."""
+    found = [_without_manifest(plan), _protected(plan), _needed(plan), _left_out(plan), _limit(plan)]
+    return [each for each in found if each]
+
+
+def _without_manifest(plan: Plan) -> Remark | None:
+    stays = plan.selection.unmanaged is Unmanaged.KEEP
+    refs = tuple(each.ref for each in plan.kept if each.reason in ("no manifest", "left out"))
+    if not refs:
+        return None
+    if plan.selection.destroy:
+        return Remark(f"{plural(len(refs), 'recorded resource')} left out", refs)
+    how = "stay as they are (--prune deletes them)" if stays else "left out"
+    return Remark(f"{plural(len(refs), 'recorded resource')} without a manifest {how}", refs)
+
+
+def _protected(plan: Plan) -> Remark | None:
+    refs = tuple(each.ref for each in plan.kept if each.reason == PROTECTED)
+    return Remark(f"{plural(len(refs), 'protected resource')} kept", refs) if refs else None
+
+
+def _needed(plan: Plan) -> Remark | None:
+    refs = tuple(each.ref for each in plan.kept if each.reason.startswith("needed by"))
+    return Remark(f"{plural(len(refs), 'resource')} kept because something that stays needs it", refs) if refs else None
+
+
+def _left_out(plan: Plan) -> Remark | None:
+    if not plan.left_out:
+        return None
+    options = [f"--{name}" for name in ("target", "exclude") if getattr(plan.selection, name)]
+    changing = tuple(each.ref for each in plan.left_out if each.verb is not Verb.NONE)
+    words = f"{plural(len(plan.left_out), 'resource')} left out by {' and '.join(options)}"
+    return Remark(f"{words}, of which {len(changing):,} would change" if changing else f"{words}, unchanged", changing)
+
+
+def _limit(plan: Plan) -> Remark | None:
+    safety = plan.safety
+    return Remark(f"{limit_words(plan)}: apply needs --force") if safety.exceeded else None
+
+
+def limit_words(plan: Plan) -> str:
+    """How far a plan goes beyond the limit."""
+    safety = plan.safety
+    return (
+        f"{safety.removed:,} removed and {safety.replaced:,} replaced of {safety.recorded:,} recorded resources, "
+        f"more than {LIMIT_PERCENT} %"
+    )
+
+
+def names(refs: Sequence[object], shown: int) -> str:
+    """The first of them, and a sign that there are more."""
+    return ", ".join(map(str, refs[:shown])) + (" …" if len(refs) > shown else "")
