@@ -6,18 +6,18 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
 
 from studio.core.errors import StudioError
 from studio.state.encoding import dumps, loads
 from studio.state.faults import explained, place
+from studio.state.glance import opener, steadily
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process's transaction."""
@@ -58,32 +58,33 @@ def locate(url: str, root: Path) -> URL:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """The file behind an SQLite URL."""
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    """The file behind an SQLite URL; None for a database in memory."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database))
 
 
 def connect(url: URL, *, read_only: bool = False) -> Engine:
-    """An engine; SQLite in WAL mode, and unable to write when ``read_only``."""
-    return _file(url, read_only) if url.get_backend_name() == "sqlite" else _remote(url, read_only)
+    """An engine; SQLite in WAL mode. ``read_only``: unable to write, and a file is left exactly as it was."""
+    if url.get_backend_name() != "sqlite":
+        return _remote(url, read_only)
+    file = sqlite_file(url)
+    return _glance(url, file) if read_only and file else _file(url)
 
 
-def _file(url: URL, read_only: bool) -> Engine:
-    arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
-    if read_only and _has_journal(url):
-        name = f"file:{quote(str(url.database))}?mode=ro"
-        creator = partial(sqlite3.connect, name, uri=True, check_same_thread=False, **arguments)
-        engine = create_engine(url, creator=creator, **_JSON)
-    else:
-        engine = create_engine(url, connect_args=arguments, **_JSON)
+def _glance(url: URL, file: Path) -> Engine:
+    """Connections last for one look, so that nothing stays open that a writer of this process would meet."""
+    return create_engine(url, creator=opener(file, BUSY_SECONDS), poolclass=NullPool, **_JSON)
+
+
+def _file(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, **_JSON)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         cursor = connection.cursor()
-        if read_only:
-            cursor.execute("PRAGMA query_only=ON")
-        else:
-            _write_ahead(cursor)
-            cursor.execute("PRAGMA synchronous=NORMAL")
+        _write_ahead(cursor)
+        cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -92,14 +93,6 @@ def _file(url: URL, read_only: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
-
-
-def _has_journal(url: URL) -> bool:
-    """Whether a writer is at work, or was killed: whoever closes such a file last moves its journal into it, which is
-    for the next writer to do. Without a journal it is the other way round: a strictly reading connection leaves one.
-    """
-    file = sqlite_file(url)
-    return file is not None and file.with_name(f"{file.name}-wal").exists()
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
@@ -137,11 +130,14 @@ def _remote(url: URL, read_only: bool) -> Engine:
 def revision(engine: Engine) -> str | None:
     """The schema revision of a database; None when it has no schema yet."""
     with explained(engine.url):  # also a file that is no database
-        if not inspect(engine).has_table("alembic_version"):
-            return None
-        with engine.connect() as connection:
-            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return str(found) if found else None
+        return steadily(engine, _revision)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return str(found) if found else None
 
 
 def demand_current(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from studio.state.base import (
 )
 from studio.state.clock import Epoch
 from studio.state.encoding import storable
+from studio.state.glance import steadily
 from studio.state.holder import is_gone
 from studio.state.insertion import Insertion, added, upserted
 from studio.state.transactions import PATIENCE_SECONDS, Hold, Rows, Transaction, lease_lost, surviving
@@ -195,11 +197,9 @@ class SqlState:
     def _rows(self, query: Any) -> Sequence[Any]:
         if self._open is not None:
             return self._open.read(query)
-        return surviving(lambda: self._read(query), self.engine, PATIENCE_SECONDS if self._hold else 0.0)
-
-    def _read(self, query: Any) -> Sequence[Any]:
-        with self.engine.connect() as connection:
-            return connection.execute(query).all()
+        patience = PATIENCE_SECONDS if self._hold else 0.0
+        read = partial(steadily, self.engine, lambda connection: connection.execute(query).all())
+        return surviving(read, self.engine, patience)
 
 
 class EmptyState:

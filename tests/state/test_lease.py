@@ -21,7 +21,7 @@ from studio.state.holder import Process, is_gone, stored, this_process
 from studio.state.lease import LEASE_SECONDS, break_lease, held
 from studio.state.schema import leases
 from studio.state.sql import SqlState, open_engine
-from tests.state.racers import Racer
+from tests.state.players import RACER, Player
 
 RECORD = Record(Ref("Dataset", "a"), "uid", {}, {}, "f" * 64, {}, RecordStatus.READY)
 OTHER = replace(RECORD, ref=Ref("Dataset", "b"))
@@ -234,7 +234,7 @@ def test_a_process_that_ended_and_was_not_waited_for_is_gone() -> None:
 
 
 def test_of_eight_processes_that_race_for_the_lock_exactly_one_wins(state_url: str, tmp_path: Path) -> None:
-    racers = [Racer(state_url, tmp_path) for _ in range(8)]
+    racers = [Player(RACER, state_url, tmp_path) for _ in range(8)]
     for _ in ("a new state", "an existing one"):
         assert [each.word() for each in racers] == ["ready"] * 8
         for each in racers:
@@ -246,7 +246,7 @@ def test_of_eight_processes_that_race_for_the_lock_exactly_one_wins(state_url: s
 
 
 def test_the_lock_of_a_killed_process_is_taken_over(state_url: str, tmp_path: Path) -> None:
-    holder = Racer(state_url, tmp_path)
+    holder = Player(RACER, state_url, tmp_path)
     assert holder.word() == "ready"
     holder.go_on()
     assert holder.word() == "won"
