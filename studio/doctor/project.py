@@ -23,31 +23,27 @@ def project(around: Surroundings) -> Checkup:
 
 def state(around: Surroundings) -> Checkup | None:
     """Whether the state can be read, in which schema it is, and who holds its lock."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from studio.state import engine
+    from studio.state.faults import place
     from studio.state.sql import SqlState
 
     if around.loaded is None:
         return None
     located = engine.locate(around.state_url(), around.loaded.root)
-    where = located.render_as_string()
+    where = place(located)
     file = engine.sqlite_file(located)
     if file is not None and not file.exists():
         return Checkup(Verdict.OK, f"{where}: none yet, the first apply creates it")
     opened = engine.connect(located, read_only=True)
     try:
-        schema = engine.revision(opened)
+        schema = engine.readable(opened)
         if schema is None:
             return Checkup(Verdict.OK, f"{where}: empty, the first apply fills it")
-        engine.demand_current(opened)
-        lease = SqlState(opened, around.loaded.environment).lease()
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error))
-        return Checkup(Verdict.MISSING, f"{where} cannot be read: {reason}", "check the file or the server")
+        lease = SqlState(opened, around.loaded.environment, revision=schema).lease()
     finally:
         opened.dispose()
-    found = f"{where}: schema {schema}"
+    forward = "" if schema == engine.HEAD else f", which the next apply brings forward to {engine.HEAD}"
+    found = f"{where}: schema {schema}{forward}"
     if lease:
         wait = f"wait for it; a killed one's lock expires in {lease.left:.0f} s"
         return Checkup(Verdict.WARNING, f"{found}; locked by {lease.holder}", wait)

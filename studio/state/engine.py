@@ -18,11 +18,12 @@ from studio.core.errors import StudioError
 from studio.state.encoding import dumps, loads
 from studio.state.faults import explained, place
 from studio.state.glance import opener, steadily
+from studio.state.schema import REVISIONS
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process's transaction."""
-HEAD = "0002"
-"""The schema this version of studio reads and writes; a test holds it against the migrations."""
+HEAD = REVISIONS[-1]
+"""The schema this version of studio writes; a test holds it against the migrations."""
 IMMEDIATE = "studio_immediate"
 """The option of a connection whose SQLite transactions take the lock when they begin, as one that writes must."""
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
@@ -140,38 +141,31 @@ def _revision(connection: Connection) -> str | None:
     return str(found) if found else None
 
 
-def demand_current(engine: Engine) -> None:
-    """Raise when the schema is not the one this version reads."""
+def readable(engine: Engine) -> str | None:
+    """The schema of a state; None when it has none yet. Raises StudioError when only a newer studio knows it."""
     found = revision(engine)
-    if found not in (None, HEAD):
+    if found not in (None, *REVISIONS):
         raise StudioError(
-            f"the state has schema {found}, this version of studio has {HEAD}",
-            "run 'studio apply' to bring an older state forward, or use a newer studio",
+            f"the state at {place(engine.url)} has schema {found}, which this version of studio does not know",
+            "it was written by a newer studio: use that one, or put a backup in its place",
         )
+    return found
 
 
 def migrate(engine: Engine) -> None:
     """Bring the schema forward to HEAD. Of several processes that want to, one does and the others wait."""
-    found = revision(engine)
-    if found == HEAD:
+    if readable(engine) == HEAD:
         return
     from alembic import command
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        raise StudioError(
-            f"the state at {place(engine.url)} has the unknown schema {found}",
-            "it was written by a newer studio; use that one",
-        )
     with explained(engine.url), writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, HEAD)
 
 
 @contextmanager

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import JSON, Column, Float, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text, text
 
 metadata = MetaData()
+REVISIONS = ("0001", "0002")
+"""The schemas that this version of studio reads, and brings forward to the last of them, in which it writes."""
+_SECOND = {"since": "0002"}
+"""Of a column: the first schema that has it. Without one, every schema has it."""
 
 environments = Table(
     "environments",
@@ -48,7 +54,7 @@ artifacts = Table(
     Column("mlflow_experiment_id", String(64), nullable=False),
     Column("seconds", Float, nullable=False),
     Column("resources", JSON, nullable=False),
-    Column("measures", JSON, nullable=False, server_default="{}"),
+    Column("measures", JSON, nullable=False, server_default="{}", info=_SECOND),
     Column("created_at", String(32), nullable=False),
     PrimaryKeyConstraint("kind", "fingerprint"),
 )
@@ -68,7 +74,7 @@ runs = Table(
     Column("error", Text, nullable=False),
     Column("submitted_at", String(32), nullable=False),
     Column("finished_at", String(32), nullable=False),
-    Column("filing", JSON, nullable=False, server_default="{}"),
+    Column("filing", JSON, nullable=False, server_default="{}", info=_SECOND),
     PrimaryKeyConstraint("key", "attempt"),
 )
 
@@ -84,7 +90,7 @@ operations = Table(
     Column("finished_at", String(32), nullable=False),
     Column("outcome", String(32), nullable=False),
     Column("summary", JSON, nullable=False),
-    Column("plan", String(64), nullable=False, server_default=text("''")),
+    Column("plan", String(64), nullable=False, server_default=text("''"), info=_SECOND),
 )
 
 leases = Table(
@@ -93,6 +99,11 @@ leases = Table(
     Column("environment", String(128), primary_key=True),
     Column("holder", Text, nullable=False),
     Column("token", Integer, nullable=False),
-    Column("process", JSON, nullable=False, server_default="{}"),
+    Column("process", JSON, nullable=False, server_default="{}", info=_SECOND),
     Column("expires_at", Float, nullable=False),
 )
+
+
+def columns(table: Table, revision: str) -> list[Column[Any]]:
+    """The columns that a table has in a schema; what it lacks, the values' defaults stand for."""
+    return [column for column in table.columns if column.info.get("since", REVISIONS[0]) <= revision]

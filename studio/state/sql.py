@@ -39,17 +39,20 @@ _FIELDS = tuple(each.name for each in fields(Record) if each.name != "ref")
 
 
 class SqlState:
-    """One environment's state. Without a lease it only reads."""
+    """One environment's state. Without a lease it only reads, also what has an earlier ``revision`` of the schema."""
 
-    def __init__(self, engine: Engine, environment: str, hold: Hold | None = None) -> None:
+    def __init__(
+        self, engine: Engine, environment: str, hold: Hold | None = None, revision: str = schema.REVISIONS[-1]
+    ) -> None:
         self.engine = engine
         self.environment = environment
         self._hold = hold
+        self._revision = revision
         self._open: Transaction | None = None
 
     def lineage(self) -> Lineage:
         table = schema.environments
-        row = self._one(select(table).where(table.c.name == self.environment))
+        row = self._one(self._select(table).where(table.c.name == self.environment))
         return Lineage(row["lineage"], row["serial"]) if row else NEW
 
     def records(self) -> Mapping[Ref, Record]:
@@ -61,7 +64,7 @@ class SqlState:
 
     def artifact(self, kind: str, fingerprint: str) -> Artifact | None:
         table = schema.artifacts
-        row = self._one(select(table).where(table.c.kind == kind, table.c.fingerprint == fingerprint))
+        row = self._one(self._select(table).where(table.c.kind == kind, table.c.fingerprint == fingerprint))
         return Artifact(**row) if row else None
 
     def outputs(self, kind: str) -> Mapping[str, dict[str, Any]]:
@@ -71,7 +74,8 @@ class SqlState:
 
     def artifacts(self) -> list[Artifact]:
         table = schema.artifacts
-        return [Artifact(**row) for row in self._all(select(table).order_by(table.c.kind, table.c.fingerprint))]
+        found = [Artifact(**row) for row in self._all(self._select(table))]
+        return sorted(found, key=lambda each: (each.kind, each.fingerprint))  # databases sort by their own locale
 
     def everywhere(self, kind: str) -> list[tuple[str, Record]]:
         table = schema.resources
@@ -82,7 +86,7 @@ class SqlState:
 
     def runs(self, ref: Ref | None = None) -> list[Run]:
         table = schema.runs
-        query = select(table).where(table.c.environment == self.environment)
+        query = self._select(table).where(table.c.environment == self.environment)
         if ref:
             query = query.where(table.c.kind == ref.kind, table.c.name == ref.name)
         return [_run(row) for row in self._all(query.order_by(table.c.submitted_at.desc(), table.c.attempt.desc()))]
@@ -90,25 +94,27 @@ class SqlState:
     def active(self) -> list[Run]:
         table = schema.runs
         here = (table.c.environment == self.environment, table.c.status.in_(sorted(ACTIVE)))
-        return [_run(row) for row in self._all(select(table).where(*here).order_by(table.c.key, table.c.attempt))]
+        found = [_run(row) for row in self._all(self._select(table).where(*here))]
+        return sorted(found, key=lambda each: (each.key, each.attempt))
 
     def attempts(self, key: str) -> list[Run]:
         table = schema.runs
         return [
-            _run(row) for row in self._all(select(table).where(table.c.key == key).order_by(table.c.attempt.desc()))
+            _run(row)
+            for row in self._all(self._select(table).where(table.c.key == key).order_by(table.c.attempt.desc()))
         ]
 
     def operations(self, limit: int = 20) -> list[Operation]:
         table = schema.operations
-        query = select(table).where(table.c.environment == self.environment)
+        query = self._select(table).where(table.c.environment == self.environment)
         return [Operation(**row) for row in self._all(query.order_by(table.c.started_at.desc()).limit(limit))]
 
     def lease(self) -> Lease | None:
         table = schema.leases
-        query = select(table, Epoch().label("now")).where(table.c.environment == self.environment)
+        query = self._select(table, Epoch().label("now")).where(table.c.environment == self.environment)
         row = self._one(query)
         left = row["expires_at"] - row["now"] if row else 0.0
-        if row is None or left <= 0 or is_gone(row["process"]):
+        if row is None or left <= 0 or is_gone(row.get("process", {})):
             return None
         return Lease(row["environment"], row["holder"], row["token"], left)
 
@@ -188,6 +194,9 @@ class SqlState:
             self._open.close()
             self._open = None
 
+    def _select(self, table: Table, *more: Any) -> Any:
+        return select(*schema.columns(table, self._revision), *more)
+
     def _one(self, query: Any) -> dict[str, Any] | None:
         return next(iter(self._all(query)), None)
 
@@ -246,8 +255,8 @@ def open_reader(url: str, root: Path, environment: str) -> StateReader:
     if file is not None and not file.exists():
         return EmptyState()
     engine = database.connect(located, read_only=True)
-    database.demand_current(engine)
-    return SqlState(engine, environment) if database.revision(engine) else EmptyState()
+    found = database.readable(engine)
+    return SqlState(engine, environment, revision=found) if found else EmptyState()
 
 
 def open_engine(url: str, root: Path) -> Engine:

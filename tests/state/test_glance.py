@@ -160,6 +160,13 @@ def test_a_state_whose_log_is_one_to_roll_back_is_read_without_a_trace_too(writt
         assert seen(written) == [FIRST]
 
 
+def test_a_folder_may_have_any_name(written: Path) -> None:
+    root = written / "100% #1 & more?mode=rwc"
+    shutil.copytree(written / ".studio", root / ".studio")
+    with untouched(written):
+        assert seen(root) == [FIRST]
+
+
 def test_a_link_to_a_state_is_followed(written: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / ".studio").symlink_to(written / ".studio")
