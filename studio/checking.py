@@ -15,12 +15,13 @@ from studio.load.hub import Hub
 from studio.load.observation import Observation
 from studio.load.patches import blame
 from studio.load.positions import place
-from studio.load.project import DEFAULT_ENVIRONMENT, NOTHING, Loaded, load_project
+from studio.load.project import DEFAULT_ENVIRONMENT, NOTHING, Loaded, load_project, load_settings
+from studio.load.readings import Readings
 from studio.load.registry import registry
 from studio.load.variables import explained
 from studio.load.verdicts import Shelf, Verdict
 from studio.load.witness import watching
-from studio.observe import observe
+from studio.observe import Observed, observe
 from studio.rules.base import View, check
 
 
@@ -54,11 +55,13 @@ def validate(
     """
     if environment is not None:
         return examine(load_project(root, environment, given), phases)
-    checked = examine(load_project(root, DEFAULT_ENVIRONMENT, given), phases)
+    others = sorted({*load_settings(root).settings.spec.environments} - {DEFAULT_ENVIRONMENT})
+    readings, observed = Readings(lasting=bool(others)), Observed()
+    checked = examine(load_project(root, DEFAULT_ENVIRONMENT, given, readings), phases, observed)
     known = set(checked.findings)
     found = list(checked.findings)
-    for name in sorted({*checked.loaded.settings.spec.environments} - {DEFAULT_ENVIRONMENT}):
-        there = examine(load_project(root, name, given), phases).findings
+    for name in others:
+        there = examine(load_project(root, name, given, readings), phases, observed).findings
         found += [_of_environment(finding, name) for finding in there if finding not in known]
     return replace(checked, findings=sorted(found, key=sort_key))
 
@@ -67,9 +70,9 @@ def _of_environment(finding: Finding, name: str) -> Finding:
     return replace(finding, environment=name, message=f"in environment {name}: {finding.message}")
 
 
-def examine(loaded: Loaded, phases: Iterable[Phase]) -> Checked:
-    """Graph, observations, and what the rules of ``phases`` find."""
-    return _judged(view(loaded, phases), loaded, phases)
+def examine(loaded: Loaded, phases: Iterable[Phase], observed: Observed | None = None) -> Checked:
+    """Graph, observations, and what the rules of ``phases`` find. ``observed``: what a run has seen before."""
+    return _judged(view(loaded, phases, observed), loaded, phases)
 
 
 def recheck(root: Path, environment: str, shelf: Shelf) -> Checked:
@@ -90,13 +93,13 @@ def _judged(seen: View, loaded: Loaded, phases: Iterable[Phase]) -> Checked:
     return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings))
 
 
-def view(loaded: Loaded, phases: Iterable[Phase] = ()) -> View:
+def view(loaded: Loaded, phases: Iterable[Phase] = (), observed: Observed | None = None) -> View:
     """All that rules and previews look at: the graph, and what the inputs really are."""
     resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
     graph = build(resources, {ref: manifest.resource for ref, manifest in loaded.defaults.items()})
     online = Phase.ONLINE in phases
     return View(
-        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observe(graph, loaded.root),
+        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observe(graph, loaded.root, observed),
         loaded.problems,
         unread=loaded.unread,
         used=frozenset(loaded.variables.used),

@@ -14,10 +14,13 @@ from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.model import Model
 from studio.resources.prompt import Prompt, PromptFacts, generate_templates
 
+Observed = dict[Spec, Observation]
+"""What there is behind a spec; the same in every environment."""
 
-def observe(graph: Graph, root: Path) -> dict[Ref, Observation]:
+
+def observe(graph: Graph, root: Path, observed: Observed | None = None) -> dict[Ref, Observation]:
     """Look at every input; prompts come last because they may be generated from columns."""
-    seen: dict[Spec, Observation] = {}
+    seen = {} if observed is None else observed
     found = {ref: _once(resource, root, seen) for ref, resource in graph.resources.items()}
     for ref, resource in graph.resources.items():
         if isinstance(resource, Prompt):
@@ -25,7 +28,7 @@ def observe(graph: Graph, root: Path) -> dict[Ref, Observation]:
     return found
 
 
-def _once(resource: Resource, root: Path, seen: dict[Spec, Observation]) -> Observation:
+def _once(resource: Resource, root: Path, seen: Observed) -> Observation:
     """Observe, but read what several resources share only once."""
     if not isinstance(resource, Dataset | Model | Adapter):
         return None

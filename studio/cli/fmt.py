@@ -118,7 +118,7 @@ def _formatted(name: str, text: str, mark: str = "") -> Sheet:
     from studio.core.findings import Source
     from studio.load.formatting import Unformattable, formatted
     from studio.load.nodes import YamlFault
-    from studio.load.project import yaml_problem
+    from studio.load.readings import yaml_problem
 
     try:
         return Sheet(name, mark + text, formatted(text))

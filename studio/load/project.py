@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path as FilePath
@@ -21,6 +21,7 @@ from studio.load.nodes import YamlFault
 from studio.load.patches import Placed, Written, apply_patches
 from studio.load.positions import with_lines
 from studio.load.problems import Fault, Problem
+from studio.load.readings import Parsed, Reading, Readings, yaml_problem
 from studio.load.settings import Environment, Project
 from studio.load.unread import Unread
 from studio.load.variables import MARK, Variables, set_by_hand, substituted, variables
@@ -30,6 +31,7 @@ from studio.resources.base import API_VERSION, Metadata
 
 DEFAULT_ENVIRONMENT = "default"
 MAX_ENVIRONMENTS = 100
+Parse = Callable[[Any, Source], Parsed]
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_FILE = "(memory)"
 """Stands for the file of documents that are in none."""
@@ -60,8 +62,14 @@ class Loaded:
     """Whether some of studio.yaml did not parse, so that its defaults may be in force where it says otherwise."""
 
 
-def load_project(root: FilePath, environment: str = DEFAULT_ENVIRONMENT, given: Mapping[str, str] = NOTHING) -> Loaded:
-    """Read settings and manifests of ``root``. ``given`` are values of variables from the command line.
+def load_project(
+    root: FilePath,
+    environment: str = DEFAULT_ENVIRONMENT,
+    given: Mapping[str, str] = NOTHING,
+    readings: Readings | None = None,
+) -> Loaded:
+    """Read settings and manifests of ``root``. ``given`` are values of variables from the command line, ``readings``
+    what a run has read for another environment.
 
     Never raises for what is in the files, only for an environment or a variable that is not there.
     """
@@ -71,12 +79,13 @@ def load_project(root: FilePath, environment: str = DEFAULT_ENVIRONMENT, given: 
         loaded.problems += secrets_in_comments(text, SETTINGS_FILE)
     here = ("spec", "environments", environment, "patches")
     patches: list[Placed] = [((*here, index), patch) for index, patch in enumerate(chosen.patches if chosen else ())]
+    readings = readings or Readings()
     patched = any(MARK in str(patch.patch) for _, patch in patches)
     for name in files.find(root, _folders(loaded)):
         if name == SETTINGS_FILE:  # the project's own folder is a manifest folder
             continue
         loaded.files += 1
-        _load_file(loaded, name, patches, patched)
+        _load_file(loaded, name, readings.of(root, name), patches, patched)
     loaded.manifests = dict(sorted(loaded.manifests.items()))
     loaded.problems = with_lines(root, loaded.problems, NAME)
     if not loaded.manifests and not loaded.problems:
@@ -223,32 +232,23 @@ def _folders(loaded: Loaded) -> list[str]:
     return good
 
 
-def _load_file(loaded: Loaded, name: str, patches: list[Placed], patched: bool) -> None:
+def _load_file(loaded: Loaded, name: str, reading: Reading, patches: list[Placed], patched: bool) -> None:
     """``patched``: patches may bring references to variables where the file has none."""
-    text = files.read_text(loaded.root, name)
-    if isinstance(text, Problem):
-        loaded.problems.append(text)
+    loaded.problems.extend(reading.problems)
+    if reading.text is None:
         loaded.unread.unknown = True
         return
-    loaded.problems.extend(secrets_in_comments(text, name))
-    try:
-        content = documents.parse(text)
-    except YamlFault as fault:
-        loaded.problems.append(yaml_problem(fault, Source(name)))
-        loaded.unread.note(text)
+    if reading.documents is None:
+        loaded.unread.note(reading.text)
         return
-    real = [(index, document) for index, document in enumerate(content) if document is not None]
-    if not real:
-        hint = "delete it, or write a manifest into it"
-        loaded.problems.append(Problem(Fault.NO_MANIFEST, "the file holds no manifest", hint, Source(name)))
-    for index, document in real:
-        source = Source(name, index)
+    for index, written in reading.documents:
+        source, document = Source(name, index), written
         if patches:
-            document, loaded.origins[source] = apply_patches(document, patches)
-        if patched or MARK in text:
+            document, loaded.origins[source] = apply_patches(written, patches)
+        if patched or MARK in reading.text:
             _add_with_variables(loaded, document, source)
         else:
-            _add(loaded, document, source)
+            _add(loaded, document, source, parse=reading.parse if document is written else parse_manifest)
 
 
 def _add_with_variables(loaded: Loaded, document: Any, source: Source) -> None:
@@ -259,9 +259,11 @@ def _add_with_variables(loaded: Loaded, document: Any, source: Source) -> None:
     _add(loaded, made, source, work.lost)
 
 
-def _add(loaded: Loaded, document: Any, source: Source, lost: tuple[Path, ...] = ()) -> None:
+def _add(
+    loaded: Loaded, document: Any, source: Source, lost: tuple[Path, ...] = (), parse: Parse = parse_manifest
+) -> None:
     """``lost`` are places whose values are not known, as a reference to a variable is at fault."""
-    manifest, problems = parse_manifest(document, source)
+    manifest, problems = parse(document, source)
     loaded.problems.extend(problem for problem in problems if problem.path not in lost)
     if manifest and lost:
         manifest = replace(manifest, damaged=(*manifest.damaged, *lost))
@@ -279,13 +281,3 @@ def _add(loaded: Loaded, document: Any, source: Source, lost: tuple[Path, ...] =
                 earlier=first.source,
             )
         )  # fmt: skip
-
-
-def yaml_problem(fault: YamlFault, source: Source) -> Problem:
-    kind = Fault.LIMIT if fault.limit else Fault.DUPLICATE_KEY if fault.duplicate else Fault.SYNTAX
-    hints = {
-        Fault.LIMIT: "split the document, or write the values out",
-        Fault.DUPLICATE_KEY: "remove one of them: which one wins is not defined",
-        Fault.SYNTAX: fault.hint,
-    }
-    return Problem(kind, fault.message, hints[kind], source, position=Position(source.file, fault.line, fault.column))
