@@ -12,13 +12,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from studio.core.references import Ref
+from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.desired import REGISTRY
 from studio.drift_facts import FACTS, Remedy
 from studio.load.hub import is_commit
 from studio.state.base import Lineage, Record, RecordStatus, Run
 
 HUB = "huggingface"
-OWN_TAGS = ("studio.key", "studio.fingerprint")
+OWN_TAGS = (KEY_TAG, FINGERPRINT_TAG)
 """Tags by which an export is known again. The others that it was given may be outlived: by a new name, by reuse."""
 
 
@@ -197,9 +198,10 @@ def _export(record: Record, past: Past) -> Iterator[Expected]:
             "version.files": "there",
             "version.stage": "",
             "version.aliases": [],
-            "version.tags": _own_tags(record),
             "version.other_tags": {},
         }
+        if record.outcome.get("run_key"):  # a version that was imported has the tags that it came with
+            recorded["version.tags"] = _own_tags(record)
         if output.get("source"):
             recorded["version.source"] = output["source"]
         for fact, value in recorded.items():

@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "State": {
         "history": "Who changed state, when, from what, and what came of it.",
+        "import": "Take over what exists, so that apply does not make it again.",
         "state": "Look at records and edit them by hand.",
     },
     "Environment": {

@@ -9,6 +9,10 @@ from pydantic import Field
 from studio.core.jobresult import Failure
 from studio.core.jobspec import Record, Tracking
 
+KEY_TAG = "studio.key"
+FINGERPRINT_TAG = "studio.fingerprint"
+"""Tags in which runs and registered versions say which job made them, of what."""
+
 
 class RunLook(StrEnum):
     """What became of an MLflow run."""

@@ -17,6 +17,7 @@ from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Measures
 from studio.core.jobspec import Combination, EvaluationWork, JobSpec
 from studio.core.suggest import did_you_mean
+from studio.core.tracking_look import KEY_TAG
 from studio.jobs import (
     adapters,
     comparison,
@@ -218,7 +219,7 @@ def _record(session: Session, number: int, measured: Measured, parent: TrackedRu
     model, adapter = combination.model.name, combination.adapter.name if combination.adapter else ""
     name = f"predictions-{number + 1}.csv"
     path = comparison.write_predictions(spec.folder / name, questions.prompts, measured.answers, questions.features)
-    tags = {tracking.KEY_TAG: spec.key, "studio.combination": str(number + 1)}
+    tags = {KEY_TAG: spec.key, "studio.combination": str(number + 1)}
     with tracking.child(parent, adapter or model, tags) as run:
         run.log_params({"base_model": model, "adapter": adapter, "baseline": number == 0})
         run.log_metrics(measured.metrics)

@@ -19,8 +19,9 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
 from studio.core.jobspec import ExportWork, JobSpec
+from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.jobs import generation
-from studio.jobs.tracking import KEY_TAG, TrackedRun
+from studio.jobs.tracking import TrackedRun
 
 NAME = "model"
 TEXT_GENERATION = "text-generation"
@@ -151,6 +152,6 @@ def _tags(spec: JobSpec) -> dict[str, str]:
     return {
         KEY_TAG: spec.key,
         "studio.name": spec.name,
-        "studio.fingerprint": spec.fingerprint,
+        FINGERPRINT_TAG: spec.fingerprint,
         "studio.environment": spec.environment,
     }

@@ -19,13 +19,13 @@ from mlflow.tracking import MlflowClient
 
 from studio.core.errors import JobError
 from studio.core.jobspec import VARIABLE, JobSpec, Tracking
+from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.jobs import relocation
 
 LONGEST_PARAM = 6000
 """Characters of a param's value (mlflow 3.17, MAX_PARAM_VAL_LENGTH)."""
 BATCH_METRICS, BATCH_PARAMS = 1000, 100
 """Limits of one log_batch call (mlflow 3.17, MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH)."""
-KEY_TAG = "studio.key"
 SQLITE = "sqlite:///"
 
 
@@ -175,7 +175,7 @@ def _tags(spec: JobSpec) -> dict[str, str]:
         "studio.attempt": str(spec.attempt),
         "studio.kind": spec.kind,
         "studio.name": spec.name,
-        "studio.fingerprint": spec.fingerprint,
+        FINGERPRINT_TAG: spec.fingerprint,
         "studio.environment": spec.environment,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlflow.tracking import MlflowClient
 
-from studio.jobs.tracking import KEY_TAG
+from studio.core.tracking_look import KEY_TAG
 
 
 def find(client: MlflowClient, name: str, key: str, after: str = "") -> str:

@@ -10,6 +10,7 @@ from studio.load.models import PICKLES
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
 from studio.load.recollection import folder_digest
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
+from studio.resources.model import Model
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
@@ -28,6 +29,18 @@ def observe(spec: AdapterSpec, root: Path) -> AdapterFacts | Unusable | None:
         return leaving(spec.location, content, root) or _folder(spec.location, content)
     except OSError as error:
         return unreadable(spec.location, error)
+
+
+def names_model(facts: AdapterFacts, model: Model) -> bool:
+    """Whether the base model named inside is ``model``. Only the last part of a name is compared, because the same
+    model has other paths on other machines."""
+    names = (model.metadata.name, model.spec.huggingface_model_name, model.spec.location)
+    return _last(facts.base_model) in {_last(name) for name in names if name}
+
+
+def _last(name: str) -> str:
+    """The last part of a path or hub name, without its case."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold()
 
 
 def _folder(location: str, content: dict[str, Path]) -> AdapterFacts | Unusable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
+from studio.load.adapters import names_model
 from studio.load.observation import Defect
 from studio.resources.adapter import Adapter, AdapterFacts, AdapterType
 from studio.resources.model import Model
@@ -107,15 +108,9 @@ def trained_on_another_model(adapter: Adapter, view: View) -> Iterator[Breach]:
     model = view.get(view.graph.target(adapter.ref, "spec", "model"), Model)
     if facts is None or model is None or not facts.base_model:
         return
-    names = (model.metadata.name, model.spec.huggingface_model_name, model.spec.location)
-    if _last(facts.base_model) not in {_last(name) for name in names if name}:
+    if not names_model(facts, model):
         message = f"{adapter.spec.location!r} says it was trained on {facts.base_model!r}, not on {model.ref}"
         yield Breach("spec.model", message, "name the Model it was trained on, or correct adapter_config.json")
-
-
-def _last(name: str) -> str:
-    """The last part of a path or hub name, without its case."""
-    return name.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold()
 
 
 @rule("AD-013", Adapter)

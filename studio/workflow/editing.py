@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -26,11 +27,17 @@ def edit(loaded: Loaded, command: str, change: Callable[[StateStore], Summary]) 
     """Make one change and note the operation, both or neither; a change of nothing leaves no trace."""
     with places.locked_state(loaded, f"studio {command}") as state:
         begun = places.now()
-        with state.together():
+        with suppress(_NothingToDo), state.together():
             summary = change(state)
-            if summary:
-                state.save_operation(operation(loaded, command, summary, begun))
-        return summary
+            if not summary:
+                raise _NothingToDo
+            state.save_operation(operation(loaded, command, summary, begun))
+            return summary
+        return {}
+
+
+class _NothingToDo(Exception):
+    """Takes the transaction back, so that the count of changes stays as it is."""
 
 
 def operation(loaded: Loaded, command: str, summary: Summary, begun: str) -> Operation:
