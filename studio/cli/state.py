@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,6 +99,37 @@ def rm(names: tuple[str, ...], folder: Path, environment: str, yes: bool, force:
         click.echo("Nothing was changed.")
         return Exit.FINDINGS
     _tell(editing.edit(loaded, "state rm", lambda state: editing.forget(state, refs, force=force)))
+    return Exit.OK
+
+
+@command.command(epilog="Example: studio state unlock --env prod")
+@options.project
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def unlock(folder: Path, environment: str, yes: bool) -> int:
+    """Take the lock away from a process that will not give it back.
+
+    Shows who holds it first. Whoever that is can write no more, even if it is alive after all; its jobs go on, and the
+    next apply attaches to them. The lock of a dead process expires by itself within a minute.
+    """
+    from studio.load.project import load_settings
+    from studio.report.plain import plain
+    from studio.workflow import editing, places
+
+    loaded = load_settings(options.root_of(folder), environment)
+    seen = places.open_state(loaded).lease()
+    if seen is None:
+        click.echo(f"Environment {environment!r} is not locked.")
+        return Exit.OK
+    silent = max(0, round(places.lease_seconds(os.environ) - seen.left))
+    click.echo(f"Environment {environment!r} is locked by {plain(seen.holder)}.")
+    click.echo(f"  Its last sign of life was {silent} s ago; without another the lock expires in {seen.left:.0f} s.")
+    if not _agreed(yes, "Take the lock away?"):
+        click.echo("Nothing was changed.")
+        return Exit.FINDINGS
+    if not editing.unlock(loaded, seen):
+        click.echo("Nothing was changed: the lock was given back or passed on in the meantime.", err=True)
+        return Exit.FINDINGS
+    click.echo("Unlocked.")
     return Exit.OK
 
 

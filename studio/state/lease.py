@@ -10,19 +10,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from studio.core.errors import LeaseLostError, StateLockedError
-from studio.state.base import Lease
+from studio.state.base import Lease, Operation
 from studio.state.clock import Epoch
 from studio.state.engine import writing
 from studio.state.faults import explained
 from studio.state.holder import describe, is_gone, stored, this_process
 from studio.state.insertion import inserted
-from studio.state.schema import leases
+from studio.state.schema import leases, operations
 from studio.state.sql import SqlState
 from studio.state.transactions import Hold, fence
 
@@ -52,18 +53,19 @@ def held(
         _release(engine, hold.lease)
 
 
-def break_lease(engine: Engine, environment: str, command: str, actor: str = "") -> Lease | None:
-    """Take the lock away from whoever holds it, who can write no more; None when nobody did.
+def break_lease(engine: Engine, seen: Lease, note: Operation) -> bool:
+    """Take the lock away from its holder, who can write no more and is told who did it; False when it passed on.
 
-    Returns who held it. ``command`` and ``actor`` are what the former holder is told.
+    ``note`` is the operation that says so, recorded in the same transaction.
     """
     with explained(engine.url), writing(engine) as connection:
-        row = _row(connection, environment)
-        if row is None or not _is_held(row):
-            return None
-        words = describe(this_process(), actor, command, row["now"])
-        _assign(connection, environment, holder=words, token=row["token"] + 1, expires_at=0.0)
-        return _lease(row)
+        row = _row(connection, seen.environment)
+        if row is None or row["token"] != seen.token or not _is_held(row):
+            return False
+        words = describe(this_process(), note.actor, f"studio {note.command}", row["now"])
+        _assign(connection, seen.environment, holder=words, token=row["token"] + 1, expires_at=0.0)
+        connection.execute(insert(operations).values(asdict(note)))
+        return True
 
 
 def _acquire(engine: Engine, environment: str, command: str, actor: str, seconds: float) -> Hold:

@@ -15,7 +15,7 @@ from studio.load import commit
 from studio.load.project import Loaded
 from studio.resources import KINDS
 from studio.resources.base import SLUG
-from studio.state.base import ACTIVE, Operation, StateReader, StateStore
+from studio.state.base import ACTIVE, Lease, Operation, StateReader, StateStore
 from studio.state.moves import moved
 from studio.workflow import places
 
@@ -46,6 +46,19 @@ def operation(loaded: Loaded, command: str, summary: Summary, begun: str) -> Ope
         places.new_id(), loaded.environment, command, commit.actor(os.environ),
         commit.commit(loaded.root, os.environ), begun, places.now(), "succeeded", summary,
     )  # fmt: skip
+
+
+def unlock(loaded: Loaded, seen: Lease) -> bool:
+    """Take the lock from the holder that somebody looked at; False when it passed on in the meantime."""
+    from studio.state.lease import break_lease
+    from studio.state.sql import open_engine
+
+    engine = open_engine(places.state_url(loaded), loaded.root)
+    try:
+        note = operation(loaded, "state unlock", {"lock": f"taken from {seen.holder}"}, places.now())
+        return break_lease(engine, seen, note)
+    finally:
+        engine.dispose()
 
 
 def move(state: StateStore, old: Ref, new: Ref) -> Summary:

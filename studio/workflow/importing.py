@@ -18,6 +18,7 @@ from studio.core.suggest import did_you_mean
 from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG, FilesLook, LookRequest, VersionLook, VersionName
 from studio.desired import Desired
 from studio.load import adapters, commit, files
+from studio.load.artifacts import is_present
 from studio.load.observation import Unusable
 from studio.recording import Recorder
 from studio.resources import KINDS
@@ -28,7 +29,7 @@ from studio.resources.model_export import ExportType, ModelExport
 from studio.state.base import ACTIVE, Artifact, StateStore
 from studio.workflow import editing, places, planning
 from studio.workflow.editing import Summary
-from studio.workflow.planning import Planned, is_present
+from studio.workflow.planning import Planned
 
 COMMAND = "import"
 UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
@@ -214,7 +215,8 @@ def _adopt(wanted: Import, made: Made, state: StateStore, recorder: Recorder) ->
     if active:
         raise UsageError(f"the job of {item.ref} is not over: {active.key}", "wait for it, or cancel it first")
     there = state.artifact(item.ref.kind, item.fingerprint)
-    if there and is_present(there.output, wanted.root):
+    server = places.server(wanted.planned.checked.loaded, os.environ)
+    if there and is_present(there.output, wanted.root, server):
         where = f"in run {there.run_key}" if there.run_key else "and was imported"
         raise UsageError(f"the same work was done already, {where}", "'studio apply' takes it over, and runs nothing")
     artifact = Artifact(item.ref.kind, item.fingerprint, output, made.key, "", "", "", 0.0, {}, recorder.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -136,7 +137,7 @@ def test_the_heartbeat_keeps_the_lock_and_notices_when_it_is_lost(engine: Engine
         time.sleep(1.6)
         assert "is locked" in refusal(engine)
         state.demand_lease()
-        assert break_lease(engine, "prod", "studio state unlock")
+        assert broken(engine)
         deadline = time.monotonic() + 10
         with pytest.raises(LeaseLostError, match="'prod' was taken over"):
             while time.monotonic() < deadline:
@@ -144,17 +145,33 @@ def test_the_heartbeat_keeps_the_lock_and_notices_when_it_is_lost(engine: Engine
                 time.sleep(0.05)
 
 
+def broken(engine: Engine) -> bool:
+    """Whether the lock that is seen now was taken away."""
+    seen = SqlState(engine, "prod").lease()
+    note = Operation(str(uuid.uuid4()), "prod", "state unlock", "admin", "", "", "", "succeeded", {"lock": "broken"})
+    return seen is not None and break_lease(engine, seen, note)
+
+
 def test_a_broken_lock_names_who_held_it_and_the_holder_who_broke_it(engine: Engine) -> None:
-    assert break_lease(engine, "prod", "studio state unlock") is None
+    assert not broken(engine)
     with held(engine, "prod", "studio apply", "first") as state:
-        broken = break_lease(engine, "prod", "studio state unlock", "admin")
-        assert broken is not None and broken.holder.startswith("first: 'studio apply', process")
-        assert break_lease(engine, "prod", "studio state unlock") is None
+        assert broken(engine) and not broken(engine)
         with pytest.raises(LeaseLostError, match="taken over by admin: 'studio state unlock'"):
             state.save_record(RECORD)
     with held(engine, "prod", "studio apply") as state:
         state.save_record(RECORD)
         assert list(state.records()) == [RECORD.ref]
+        assert [(each.actor, each.summary) for each in state.operations()] == [("admin", {"lock": "broken"})]
+
+
+def test_a_lock_that_passed_on_since_it_was_seen_is_not_broken(engine: Engine) -> None:
+    with held(engine, "prod", "studio apply") as state:
+        seen = state.lease()
+        assert seen is not None
+    with held(engine, "prod", "studio apply") as state:
+        assert not break_lease(engine, seen, Operation("1", "prod", "state unlock", "", "", ""))
+        state.save_record(RECORD)
+        assert state.operations() == []
 
 
 def test_a_host_with_a_wrong_clock_neither_steals_nor_keeps_a_lock(
