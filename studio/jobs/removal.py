@@ -10,10 +10,10 @@ from mlflow.tracking import MlflowClient
 from studio.core.errors import JobError
 from studio.core.jobresult import RemovalOutput
 from studio.core.jobspec import JobSpec, RemovalWork
+from studio.core.tracking_look import KEY_TAG
 from studio.jobs import tracking
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome
-from studio.jobs.tracking import KEY_TAG
 
 _MISSING = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 
