@@ -193,9 +193,7 @@ class Loop:
         if artifact is None or not self.tools.present(artifact):
             return False
         self.tools.recorder.adopt(item, artifact)
-        self._done(
-            action, Ending.REUSED, f"from run {artifact.run_key}" if artifact.run_key else "of what was imported"
-        )
+        self._done(action, Ending.REUSED, f"from {artifact.origin}")
         return True
 
     def _attach(self, action: Action, errand: Errand) -> bool:

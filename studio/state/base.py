@@ -69,6 +69,11 @@ class Artifact:
     measures: dict[str, Any] = field(default_factory=dict)
     """What its duration depends on (model, rows, epochs), so that the next run's can be estimated."""
 
+    @property
+    def origin(self) -> str:
+        """Who made it, in words; of what was imported nobody knows."""
+        return f"run {self.run_key}" if self.run_key else "an import"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

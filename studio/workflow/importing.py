@@ -217,8 +217,8 @@ def _adopt(wanted: Import, made: Made, state: StateStore, recorder: Recorder) ->
     there = state.artifact(item.ref.kind, item.fingerprint)
     server = places.server(wanted.planned.checked.loaded, os.environ)
     if there and is_present(there.output, wanted.root, server):
-        where = f"in run {there.run_key}" if there.run_key else "and was imported"
-        raise UsageError(f"the same work was done already, {where}", "'studio apply' takes it over, and runs nothing")
+        words = f"the same work was done already: there is an artifact of {there.origin}"
+        raise UsageError(words, "'studio apply' takes it over, and runs nothing")
     artifact = Artifact(item.ref.kind, item.fingerprint, output, made.key, "", "", "", 0.0, {}, recorder.now())
     state.save_artifact(artifact)
     recorder.adopt(item, artifact)

@@ -162,7 +162,7 @@ def test_while_a_job_runs_or_where_its_work_is_done_nothing_is_imported(project:
     assert ask(project, "import", "FineTuningJob", "train", "adapters/router").code == 0
     projects.write_adapter(project / "adapters" / "other")
     done = ask(project, "import", "FineTuningJob", "train", "adapters/other")
-    assert done.code == 64 and "the same work was done already, and was imported" in done.err
+    assert done.code == 64 and "there is an artifact of an import" in done.err
 
 
 def test_a_locked_state_a_broken_project_and_an_evaluation_are_told_apart(project: Path, desk: Path) -> None:
