@@ -12,7 +12,7 @@ from studio.desired import REGISTRY, Desire, Desired
 from studio.diff import Change, compare_inputs, compare_parts
 from studio.load.settings import Project
 from studio.plan import NAMED, RUNS, Action, Kept, LeftOut, Plan, Verb, leading
-from studio.pruning import dependants_first, divide, recorded_needs
+from studio.pruning import DESTROYED, dependants_first, divide, recorded_needs
 from studio.resources import KINDS
 from studio.resources.base import Metadata, stored
 from studio.resources.fine_tuning_job import FineTuningJob
@@ -85,7 +85,7 @@ def _removals(
     going, kept = divide(scope.removable, protected, sorted(stays), known.recorded)
     users = turned({ref: known.recorded[ref] for ref in sorted({*going, *(known.recorded.keys() & scope.acting)})})
     verb = Verb.FORGET if selection.unmanaged is Unmanaged.FORGET else Verb.DELETE
-    reason = "everything is to go" if selection.destroy else "it has no manifest any more"
+    reason = DESTROYED if selection.destroy else "it has no manifest any more"
     actions = tuple(
         Action(ref, verb, recorded.records[ref].fingerprint, needs=tuple(users.get(ref, ())), reason=reason)
         for ref in dependants_first(going, known.recorded)

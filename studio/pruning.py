@@ -16,6 +16,7 @@ from studio.selection import Edges, turned
 from studio.state.base import Record
 
 PROTECTED = "protected"
+DESTROYED = "it is to be destroyed"
 
 
 def recorded_needs(records: Mapping[Ref, Record]) -> dict[Ref, tuple[Ref, ...]]:

@@ -66,7 +66,7 @@ class Remover:
                 continue
             handle = self.backend.find(run.key, run.attempt)
             if handle and self.backend.poll(handle).state is JobState.RUNNING:
-                hint = f"wait for it, or stop it with 'studio cancel {record.ref}'; then apply again"
+                hint = f"wait for it, or stop it with 'studio cancel {record.ref}'; then try again"
                 raise StudioError(f"its job {run.key} is still running", hint)
             ended = replace(run, status=RunStatus.CANCELLED, finished_at=self.now(), error="its resource was removed")
             self.state.save_run(ended)

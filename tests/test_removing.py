@@ -16,11 +16,11 @@ from studio.core.references import Ref
 from studio.manner import Manner
 from studio.outcome import Ending, Outcome
 from studio.plan import Verb
-from studio.selection import Selection, Unmanaged
+from studio.selection import WHOLE, Selection, Unmanaged
 from studio.state import lease
 from studio.state.base import Artifact, Record, RecordStatus, RunStatus
 from studio.state.sql import open_engine
-from studio.workflow import applying, places, planning
+from studio.workflow import applying, destroying, places, planning
 from tests.fakes.backend import CountingBackend, failed
 from tests.test_apply import EVALUATION, EXPORT, QUICKSTART, ROUTER, Notes
 
@@ -157,7 +157,7 @@ def test_a_resource_whose_job_is_running_is_not_deleted(desk: Desk) -> None:
     desk.drop(*JOBS)
     outcome = desk.apply()[ROUTER]
     assert outcome.ending is Ending.FAILED and outcome.message == f"its job {run.key} is still running"
-    assert outcome.hint == "wait for it, or stop it with 'studio cancel FineTuningJob/router'; then apply again"
+    assert outcome.hint == "wait for it, or stop it with 'studio cancel FineTuningJob/router'; then try again"
     assert desk.records()[ROUTER].status is RecordStatus.READY
     desk.backend.polled[run.key] = 100
     assert desk.apply()[ROUTER].ending is Ending.DELETED
@@ -204,6 +204,63 @@ def test_an_export_to_another_registry_is_not_looked_for_in_this_one(desk: Desk)
     outcome = desk.apply()[EXPORT]
     assert outcome.ending is Ending.FAILED and "another registry" in outcome.message and "--forget" in outcome.hint
     assert desk.apply(FORGET)[EXPORT].ending is Ending.FORGOTTEN and desk.removals() == []
+
+
+# destroy
+
+
+def destroyed(desk: Desk, environment: str = "default", selection: Selection = WHOLE) -> dict[Ref, Outcome]:
+    return applying.apply(destroying.plan(desk.root, environment, selection), Notes(), 4).outcomes
+
+
+def test_destroy_takes_everything_of_one_environment_and_a_second_one_finds_nothing(desk: Desk) -> None:
+    desk.apply()
+    desk.apply(environment="prod")
+    data = sorted((desk.root / "data").iterdir())
+    assert {each.ending for each in destroyed(desk).values()} == {Ending.DELETED}
+    assert desk.records() == {} and len(desk.records("prod")) == 9 and desk.removals() == []
+    assert {each.ending for each in destroyed(desk, "prod").values()} == {Ending.DELETED}
+    assert len(desk.removals()) == 1 and not list((desk.root / ".studio" / "runs").glob("[!r]*"))
+    assert destroyed(desk) == {} and destroyed(desk, "prod") == {}
+    assert sorted((desk.root / "data").iterdir()) == data
+    assert sorted(each.command for each in desk.plan().state.operations()) == ["apply", "destroy"]
+
+
+def test_destroy_leaves_what_a_manifest_protects_even_before_that_was_applied(desk: Desk) -> None:
+    desk.apply()
+    router = desk.root / "manifests" / "router.yaml"
+    text = router.read_text()
+    assert "metadata: {name: router," in text
+    router.write_text(text.replace("metadata: {name: router,", "metadata: {name: router, protect: true,"))
+    destroyed(desk)
+    assert ROUTER in desk.records() and not {EVALUATION, EXPORT} & desk.records().keys()
+    assert desk.records().keys() >= {Ref("Dataset", "tickets"), Ref("Model", "tiny-llama")}
+
+
+def test_protection_is_lifted_by_an_apply_and_not_by_taking_the_manifest_away(desk: Desk) -> None:
+    router = desk.root / "manifests" / "router.yaml"
+    plain = router.read_text()
+    router.write_text(plain.replace("metadata: {name: router,", "metadata: {name: router, protect: true,"))
+    desk.apply()
+    saved = {file: file.read_text() for file in (desk.root / "manifests").rglob("*.yaml")}
+    desk.drop(*JOBS)
+    desk.apply()
+    assert ROUTER in desk.records()
+    for file, text in saved.items():
+        file.write_text(text)
+    router.write_text(plain)
+    desk.apply(Selection())
+    desk.drop(*JOBS)
+    desk.apply()
+    assert ROUTER not in desk.records()
+
+
+def test_destroy_goes_without_manifests_that_can_be_read(desk: Desk) -> None:
+    desk.apply()
+    for file in (desk.root / "manifests").rglob("*.yaml"):
+        file.write_text("kind: [\n")
+    destroyed(desk)
+    assert destroying.plan(desk.root, "default", WHOLE).plan.recorded == 0
 
 
 # --replace

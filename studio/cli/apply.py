@@ -80,7 +80,7 @@ def command(
         click.echo("Nothing was applied.")
         return Exit.FINDINGS
     manner = Manner(fail_fast=not keep_going, detach=detach, force=force)
-    return _apply(planned, parallelism, manner, options.here(folder, environment), agreed=bool(asked or saved))
+    return carry_out(planned, parallelism, manner, options.here(folder, environment), agreed=bool(asked or saved))
 
 
 @contextmanager
@@ -123,7 +123,8 @@ def _nothing_to_do(planned: Planned) -> int:
     return Exit.FINDINGS if missed else Exit.OK
 
 
-def _apply(planned: Planned, parallelism: int, manner: Manner, here: Here, *, agreed: bool) -> int:
+def carry_out(planned: Planned, parallelism: int, manner: Manner, here: Here, *, agreed: bool) -> int:
+    """Apply a plan and show how it goes; the exit code."""
     from studio.cli.interrupts import Interrupts
     from studio.cli.progress import Display
     from studio.report import outcomes

@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Run": {
         "plan": "Say what would happen, and why.",
         "apply": "Make it so.",
+        "destroy": "Delete everything that is recorded.",
         "drift": "Compare what is recorded with what is there.",
         "status": "What is recorded, and what is running.",
         "show": "One resource in full: facts, metrics, comparison.",

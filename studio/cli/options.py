@@ -130,6 +130,15 @@ def exclude(command: F) -> F:
     return click.option("--exclude", multiple=True, metavar=PATTERN, help=words)(command)
 
 
+def agreed(yes: bool, question: str) -> bool:
+    """Ask, unless the answer was given; without a terminal there is nobody to ask."""
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("there is no terminal to ask on", "say --yes to go ahead")
+    return click.confirm(question)
+
+
 def colored() -> bool:
     """Whether standard output shows colors: a terminal, and NO_COLOR not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +94,7 @@ def rm(names: tuple[str, ...], folder: Path, environment: str, yes: bool, force:
         named = [user for user in users(records.values(), ref) if user not in refs]
         if named:
             click.echo(f"{ref} is still named by {', '.join(map(str, named))}", err=True)
-    if not _agreed(yes, f"Forget {', '.join(map(str, refs))}?"):
+    if not options.agreed(yes, f"Forget {', '.join(map(str, refs))}?"):
         click.echo("Nothing was changed.")
         return Exit.FINDINGS
     _tell(editing.edit(loaded, "state rm", lambda state: editing.forget(state, refs, force=force)))
@@ -123,7 +122,7 @@ def unlock(folder: Path, environment: str, yes: bool) -> int:
     silent = max(0, round(places.lease_seconds(os.environ) - seen.left))
     click.echo(f"Environment {environment!r} is locked by {plain(seen.holder)}.")
     click.echo(f"  Its last sign of life was {silent} s ago; without another the lock expires in {seen.left:.0f} s.")
-    if not _agreed(yes, "Take the lock away?"):
+    if not options.agreed(yes, "Take the lock away?"):
         click.echo("Nothing was changed.")
         return Exit.FINDINGS
     if not editing.unlock(loaded, seen):
@@ -196,15 +195,6 @@ def _ref(text: str) -> Ref:
         return Ref.parse(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not of the form Kind/name", "'studio state list' shows the names") from error
-
-
-def _agreed(yes: bool, question: str) -> bool:
-    """Ask, unless the answer was given; without a terminal there is nobody to ask."""
-    if yes:
-        return True
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("there is no terminal to ask on", "say --yes to go ahead")
-    return click.confirm(question)
 
 
 def _tell(summary: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from studio.core.jobspec import Resources
 from studio.desired import Desire
 from studio.diff import Change
 from studio.plan import NAMED, Action, Plan, Verb, leading
+from studio.pruning import DESTROYED
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
@@ -49,7 +50,7 @@ def _action(action: Action, desire: Desire) -> list[str]:
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
     if action.attaches:
         lines.append("      its job is under way; apply attaches")
-    if action.verb is not Verb.CREATE or action.fresh:
+    if (action.verb is not Verb.CREATE or action.fresh) and action.reason != DESTROYED:
         lines.append(f"      because {plain(action.reason)}")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
     lines += [_change(change) for change in action.changes if change not in told]

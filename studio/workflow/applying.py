@@ -60,7 +60,8 @@ def apply(
     Raises StudioError where the plan is beyond the safety limit and not forced.
     """
     loaded = planned.checked.loaded
-    with places.locked_state(loaded, "studio apply") as state:
+    command = "destroy" if planned.plan.selection.destroy else "apply"
+    with places.locked_state(loaded, f"studio {command}") as state:
         current = plan_against(planned.checked, state, planned.plan.selection)
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
@@ -87,7 +88,7 @@ def apply(
             tools.now,
         )
         begun = Operation(
-            places.new_id(), loaded.environment, "apply", commit.actor(os.environ), target.commit, places.now(),
+            places.new_id(), loaded.environment, command, commit.actor(os.environ), target.commit, places.now(),
             plan=current.plan.manifest_digest,
         )  # fmt: skip
         with _recorded(begun, loop):

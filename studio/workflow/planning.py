@@ -65,10 +65,18 @@ def plan_against(checked: Checked, state: StateReader, selection: Selection = WH
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
     wanted = desire(checked.graph, checked.observations, defaults, _registries(checked, state))
     recorded = _recorded_state(wanted, state, checked.loaded)
+    if selection.destroy:
+        recorded = _with_manifests(recorded, checked.loaded)
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings, selection)
     if any(action.dispatches for action in made.actions):
         made = _estimated(made, wanted, checked.loaded.root)
     return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded)
+
+
+def _with_manifests(recorded: Recorded, loaded: Loaded) -> Recorded:
+    """What a destroy must know of manifests: what they protect, and what may be named although it is gone."""
+    protected = (ref for ref, each in loaded.manifests.items() if each.resource.metadata.protect)
+    return replace(recorded, protected=frozenset(protected), nameable=frozenset(loaded.manifests))
 
 
 def _with_left(made: Plan, wanted: Desire, state: StateReader) -> Plan:

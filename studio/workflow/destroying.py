@@ -1,0 +1,19 @@
+"""Destroy: a plan against a project without manifests. Applying it is applying like any other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from studio.checking import Checked
+from studio.graph import build
+from studio.load.project import load_project
+from studio.selection import Selection, Unmanaged
+from studio.workflow import planning
+
+
+def plan(root: Path, environment: str, selection: Selection) -> planning.Planned:
+    """What would go. Manifests are looked at only for what they protect, so errors in them hinder nothing."""
+    loaded = load_project(root, environment)
+    everything = replace(selection, unmanaged=Unmanaged.DELETE, destroy=True)
+    return planning.planned(Checked(loaded, build({}, {}), {}, []), everything)
