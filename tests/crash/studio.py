@@ -13,15 +13,12 @@ from pathlib import Path
 from studio.backends import BACKENDS
 from studio.cli import errors
 from studio.cli.main import studio
-from studio.state import lease
 from studio.workflow import places
 from tests.crash import steps
 from tests.crash.backend import JournalBackend
 
 PAUSE = 0.003
 """Between two looks at running jobs, in seconds: they take some milliseconds only."""
-LEASE_SECONDS = 0.02
-"""How long a killed process keeps its lock."""
 
 
 def run(arguments: list[str]) -> int:
@@ -33,7 +30,6 @@ def run(arguments: list[str]) -> int:
         return JournalBackend(root, counted.reach)
 
     BACKENDS["journal"] = journal
-    lease.LEASE_SECONDS = LEASE_SECONDS
     places.pause = lambda seconds: time.sleep(min(seconds, PAUSE))
     code = errors.run(lambda: studio.main(arguments, prog_name="studio", standalone_mode=False))
     return int(code)
