@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from studio.backends.base import Backend, JobState, JobStatus
-from studio.compile import is_removal
+from studio.backends.base import Backend, Handle, JobState, JobStatus
+from studio.compile import is_removal, removal_key
 from studio.core.errors import BackendError
 from studio.desired import Desire
 from studio.filing import artifact
-from studio.plan import Plan
+from studio.plan import Plan, Verb
 from studio.state.base import Run, RunStatus, StateStore
 from studio.submission import ENDED
 
@@ -35,6 +35,7 @@ def left_behind(active: Iterable[Run], desire: Desire, plan: Plan, backend: str 
     """
     wanted = {(item.ref, item.fingerprint) for item in desire.items.values()}
     decided = {action.ref for action in plan.actions}
+    removed = {removal_key(action.ref, action.fingerprint) for action in plan.actions if action.verb is Verb.DELETE}
     work = {(action.ref.kind, action.fingerprint) for action in plan.actions if action.dispatches}
     return tuple(
         run
@@ -42,6 +43,7 @@ def left_behind(active: Iterable[Run], desire: Desire, plan: Plan, backend: str 
         if (backend and run.backend != backend)
         or (
             (run.ref.kind, run.fingerprint) not in work
+            and run.key not in removed
             and (run.ref in decided or (run.ref, run.fingerprint) not in wanted)
         )
     )
@@ -60,18 +62,19 @@ def _settle(run: Run, state: StateStore, backend: Backend, now: str) -> Settled:
         status = backend.poll(handle) if handle else None
     except BackendError as error:
         return Settled(run, f"nobody knows whether it runs: {error.message}", open=True)
-    if status is None:
+    if handle is None or status is None:
         words = "was never started" if run.status is RunStatus.INTENT else "is not known to its backend any more"
         state.save_run(replace(run, status=RunStatus.FAILED, finished_at=now, error=f"the job {words}"))
         return Settled(run, words)
     if status.state is JobState.RUNNING:
         return Settled(run, "still runs", open=True)
-    return _ended(run, status, state, now)
+    return _ended(run, handle, status, state, now)
 
 
-def _ended(run: Run, status: JobStatus, state: StateStore, now: str) -> Settled:
+def _ended(run: Run, handle: Handle, status: JobStatus, state: StateStore, now: str) -> Settled:
     with state.together():
-        state.save_run(replace(run, status=ENDED[status.state], finished_at=now, error=status.message))
+        closed = replace(run, status=ENDED[status.state], handle=handle.details, finished_at=now, error=status.message)
+        state.save_run(closed)
         if status.state is not JobState.SUCCEEDED or status.result is None:
             return Settled(run, f"{ENDED[status.state].value}: {status.message}")
         if is_removal(run.key):

@@ -292,6 +292,21 @@ def test_a_fresh_run_that_was_left_running_is_waited_for_by_the_next_apply(desk:
     assert desk.plan().plan.pending == ()
 
 
+@pytest.mark.parametrize("polls", [1, 3], ids=["ended", "running"])
+def test_a_deletion_that_was_left_under_way_is_waited_for_and_not_begun_again(desk: Desk, polls: int) -> None:
+    desk.apply()
+    desk.drop(*JOBS)
+    desk.backend.polls = 10**9
+    applying.apply(desk.plan(), Notes(), 4, manner=Manner(force=True, detach=True))
+    removal = desk.backend.submissions[-1]
+    assert removal[0].startswith("remove-")
+    desk.backend.polls = desk.backend.polled[removal[0]] + polls - 1
+    assert desk.apply()[EXPORT].ending is Ending.DELETED
+    assert [job for job in desk.backend.submissions if job[0] == removal[0]] == [removal]
+    runs = desk.plan().state.runs(EXPORT)
+    assert {run.status for run in runs} == {RunStatus.SUCCEEDED} and desk.plan().plan.pending == ()
+
+
 # The safety limit
 
 

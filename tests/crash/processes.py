@@ -13,11 +13,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import studio
-from tests.crash import steps
+from tests.crash import project, steps
 from tests.projects import ROOT
 
 NOT_IMPORTED = ("studio.jobs", "studio.state.migrations", "studio.__main__")
@@ -56,18 +57,26 @@ def preload() -> None:
     for module in pkgutil.walk_packages(studio.__path__, "studio."):
         if not module.name.startswith(NOT_IMPORTED):
             importlib.import_module(module.name)
-    for name in ("alembic.command", "alembic.config", "sqlalchemy.dialects.sqlite"):
+    for name in (
+        "alembic.command",
+        "alembic.config",
+        "sqlalchemy.dialects.sqlite",
+        "sqlalchemy.dialects.postgresql",
+        "psycopg",
+    ):
         importlib.import_module(name)
 
 
-def run(root: Path, arguments: list[str], kill: Kill | None = None) -> End:
-    """Run a command in ``root`` to its end, or to its kill."""
+def run(root: Path, arguments: Sequence[str], kill: Kill | None = None, state: str = "") -> End:
+    """Run a command in ``root`` to its end, or to its kill; ``state`` is the URL of a database elsewhere."""
     kill = kill or Kill()
     files = root.with_name(f"{root.name}.trace"), root.with_name(f"{root.name}.output")
     for file in files:
         file.unlink(missing_ok=True)
     trace, output = files
-    environment = {steps.KILL_AT: str(kill.step), steps.TRACE: str(trace)}
+    environment = {
+        steps.KILL_AT: str(kill.step), steps.TRACE: str(trace), project.STATE: state or project.SQLITE,
+    }  # fmt: skip
     start = time.monotonic()
     pid = (_start if kill.anew else _fork)(root, arguments, environment, output)
     status = _await(pid, kill.after)
@@ -94,7 +103,7 @@ def _await(pid: int, after: float) -> int:
         time.sleep(0.002)
 
 
-def _fork(root: Path, arguments: list[str], environment: dict[str, str], output: Path) -> int:
+def _fork(root: Path, arguments: Sequence[str], environment: dict[str, str], output: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -108,13 +117,13 @@ def _fork(root: Path, arguments: list[str], environment: dict[str, str], output:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         from tests.crash.studio import run as run_command
 
-        code = run_command(arguments)
+        code = run_command(list(arguments))
     finally:
         sys.stdout.flush()
         os._exit(code)
 
 
-def _start(root: Path, arguments: list[str], environment: dict[str, str], output: Path) -> int:
+def _start(root: Path, arguments: Sequence[str], environment: dict[str, str], output: Path) -> int:
     with output.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.crash.studio", *arguments],

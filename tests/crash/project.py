@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests import projects
@@ -16,9 +17,10 @@ kind: Project
 metadata: {name: crash}
 spec:
   backend: {type: journal}
-  state: STATE
+  state: {env: CRASH_STATE}
 """
-SQLITE = "sqlite:///.studio/state.db"
+STATE, SQLITE = "CRASH_STATE", "sqlite:///.studio/state.db"
+"""The environment variable that holds the URL of the state, and its usual value."""
 SIZE = {"num_cpu": 1, "num_gpu": 0, "num_memory": 1}
 ARGUMENTS = {"per_device_train_batch_size": 4, "use_cpu": True, "bf16": False}
 GREEDY = {"do_sample": False, "max_new_tokens": 8}
@@ -34,9 +36,10 @@ def resources() -> list[Document]:
     ]
 
 
-def write(root: Path, state: str = SQLITE) -> Path:
-    """The project's folder; ``state`` is the URL of its database."""
-    projects.write(root, resources(), SETTINGS.replace("STATE", state))
+def write(root: Path) -> Path:
+    """The project's folder."""
+    projects.write(root, settings=SETTINGS)
+    write_manifests(root, resources())
     projects.write_model(root / "models" / "small")
     (root / "models" / "small" / "tokenizer.json").write_text('{"small": true}')
     (root / "data" / "questions.csv").write_text(projects.TICKETS.replace("card number", "loan number"), "utf-8")
@@ -44,6 +47,15 @@ def write(root: Path, state: str = SQLITE) -> Path:
         projects.write_adapter(root / "adapters" / name)
     (root / "adapters" / "second" / "adapter_model.safetensors").write_bytes(projects.safetensors(["lora_B.weight"]))
     return root
+
+
+def write_manifests(root: Path, documents: Iterable[Document]) -> None:
+    (root / "manifests" / "all.yaml").write_text(projects.stream(documents), "utf-8")
+
+
+def named(documents: Iterable[Document], name: str) -> Document:
+    """The one of that name; kinds do not share names here."""
+    return next(document for document in documents if document["metadata"]["name"] == name)
 
 
 def _data() -> list[Document]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine, select
+from sqlalchemy.pool import NullPool
+
+from studio.state.schema import metadata
 from tests.crash.backend import AGAIN, ASKED, EFFECT, FOLDER, JOURNAL
 
 Row = dict[str, Any]
+NEVER_STARTED = "the job was never started"
 OWN = {
     "resources": ("uid", "created_at", "updated_at"),
     "artifacts": ("created_at",),
@@ -23,11 +27,12 @@ OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """The backend's journal and the rows of the state's tables."""
+    """The backend's journal, the rows of the state's tables, and the names of the project's files."""
 
     journal: list[Row]
     tables: dict[str, list[Row]]
-    integrity: str
+    files: set[str]
+    integrity: str = "ok"
 
     @property
     def effects(self) -> Counter[tuple[str, int]]:
@@ -35,32 +40,37 @@ class Remains:
         return Counter((line["key"], line["attempt"]) for line in self.journal if line["what"] == EFFECT)
 
 
-def read(root: Path) -> Remains:
+def read(root: Path, state: str = "") -> Remains:
     journal = root / FOLDER / JOURNAL
     lines = [json.loads(line) for line in journal.read_text("utf-8").splitlines()] if journal.exists() else []
-    with sqlite3.connect(f"file:{root / '.studio' / 'state.db'}?mode=ro", uri=True) as connection:
-        connection.row_factory = sqlite3.Row
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        tables = {name: [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in names}
-        integrity = str(connection.execute("PRAGMA integrity_check").fetchone()[0])
-    connection.close()
-    return Remains(lines, tables, integrity)
+    engine = create_engine(state or f"sqlite:///{root / '.studio' / 'state.db'}", poolclass=NullPool)
+    with engine.connect() as connection:
+        tables = {
+            name: [dict(row) for row in connection.execute(select(table)).mappings()]
+            for name, table in metadata.tables.items()
+        }
+        check = None if state else connection.exec_driver_sql("PRAGMA integrity_check").scalar()
+    names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    files = {name for name in names if not name.startswith((FOLDER, ".studio/state.db"))}
+    return Remains(lines, tables, files, str(check or "ok"))
 
 
-def faults(found: Remains, undisturbed: Remains) -> Iterator[str]:
-    """What is wrong with a life that ended well, in words."""
+def faults(found: Remains, needed: Remains, allowed: Remains) -> Iterator[str]:
+    """What is wrong with a life that ended well, in words. ``allowed`` has at least what is ``needed``."""
     if found.integrity != "ok":
         yield f"the database is damaged: {found.integrity}"
-    yield from _submissions(found, undisturbed)
+    yield from _submissions(found, needed, allowed)
     for table, columns in OWN.items():
-        yield from _rows(table, found, undisturbed, columns)
+        yield from _rows(table, columns, found, needed, allowed)
+    yield from (f"the file {name} is missing" for name in sorted(needed.files - found.files))
+    yield from (f"the file {name} was left" for name in sorted(found.files - allowed.files))
     yield from _open(found)
 
 
-def _submissions(found: Remains, undisturbed: Remains) -> Iterator[str]:
-    for job, times in (found.effects - undisturbed.effects).items():
+def _submissions(found: Remains, needed: Remains, allowed: Remains) -> Iterator[str]:
+    for job, times in (found.effects - allowed.effects).items():
         yield f"{job} was submitted {times} times more than needed"
-    for job in undisturbed.effects - found.effects:
+    for job in needed.effects - found.effects:
         yield f"{job} was never submitted"
     begun: set[tuple[str, int]] = set()
     for line in found.journal:
@@ -71,16 +81,18 @@ def _submissions(found: Remains, undisturbed: Remains) -> Iterator[str]:
             begun.add(job)
 
 
-def _rows(table: str, found: Remains, undisturbed: Remains, own: tuple[str, ...]) -> Iterator[str]:
-    ours, theirs = (sorted(_text(row, own) for row in each.tables[table]) for each in (found, undisturbed))
-    for text in sorted((Counter(theirs) - Counter(ours)).elements()):
+def _rows(table: str, own: Sequence[str], found: Remains, needed: Remains, allowed: Remains) -> Iterator[str]:
+    ours, least, most = (Counter(_text(row, own) for row in each.tables[table]) for each in (found, needed, allowed))
+    for text in sorted((least - ours).elements()):
         yield f"{table} lacks {text}"
-    for text in sorted((Counter(ours) - Counter(theirs)).elements()):
+    if table == "runs":  # one whose manifest moved on may have failed to begin, which is for it alone to say
+        ours = Counter(_text(row, own) for row in found.tables[table] if row["error"] != NEVER_STARTED)
+    for text in sorted((ours - most).elements()):
         yield f"{table} has {text}"
 
 
-def _text(row: Row, own: tuple[str, ...]) -> str:
-    return json.dumps({name: value for name, value in row.items() if name not in own}, sort_keys=True)
+def _text(row: Row, own: Sequence[str]) -> str:
+    return json.dumps({name: value for name, value in row.items() if name not in own}, sort_keys=True, default=str)
 
 
 def _open(found: Remains) -> Iterator[str]:

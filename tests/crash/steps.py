@@ -14,7 +14,7 @@ from typing import Any
 
 KILL_AT, TRACE = "CRASH_KILL_AT", "CRASH_TRACE"
 """Environment variables: the number of the step that kills (from 1), the file that receives the steps' names."""
-READS = ("SELECT", "PRAGMA")
+READS = ("SELECT", "PRAGMA", "BEGIN", "SET")
 FENCE = {"leases", "environments"}
 """Tables that every write touches beside its own."""
 

@@ -11,7 +11,7 @@ from tests.crash.lives import Life
 
 GROUPS = (
     ("reading and planning", r"reading"),
-    ("opening and migrating", r"connect|begin|create|alter|alembic|nothing"),
+    ("opening and migrating", r"connect|create|alter|alembic|nothing"),
     ("operation", r"operations"),
     ("record", r"resources"),
     ("artifact", r"artifacts"),
@@ -27,16 +27,17 @@ GROUPS = (
 class Tally:
     """Sums over lives. ``needless`` counts submissions beyond what an undisturbed life needs."""
 
+    scenario: str
     lives: int = 0
     kills: int = 0
     missed: int = 0
     anew: int = 0
-    applies: int = 0
+    runs: int = 0
     waits: int = 0
     submissions: int = 0
     seconds: float = 0.0
     steps: int = 0
-    """Steps of an undisturbed apply; each of the first ``steps`` lives is killed at another one."""
+    """Steps of the undisturbed command; each of the first ``steps`` lives is killed at another one."""
     phases: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[str]] = field(default_factory=dict)
 
@@ -45,7 +46,7 @@ class Tally:
         self.kills += len(life.phases)
         self.missed += life.missed
         self.anew += life.anew
-        self.applies += life.applies
+        self.runs += life.runs
         self.waits += life.waits
         self.submissions += life.submissions
         self.phases.update(life.phases)
@@ -61,19 +62,19 @@ class Tally:
 
     def json(self) -> dict[str, Any]:
         return {
-            "lives": self.lives, "kills": self.kills,
+            "scenario": self.scenario, "lives": self.lives, "kills": self.kills,
             "kills_too_late": self.missed, "kills_of_fresh_processes": self.anew,
-            "steps_of_an_apply": self.steps, "final_applies": self.applies, "waits_for_a_lock": self.waits,
+            "steps_of_the_command": self.steps, "commands_after_the_kills": self.runs, "waits_for_a_lock": self.waits,
             "submissions": self.submissions, "seconds": round(self.seconds, 1), "groups": self.groups,
             "phases": dict(sorted(self.phases.items())), "faults": self.faults,
         }  # fmt: skip
 
     def text(self) -> str:
         rows = [
-            ("project lives", self.lives), ("kills", self.kills),
+            (f"{self.scenario}: project lives", self.lives), ("kills", self.kills),
             *((f"  last done: {name}", times) for name, times in self.groups.items()),
             ("different last steps", len(self.phases)), ("of processes started with python -m", self.anew),
-            ("applies after the kills", self.applies), ("waits for a killed holder's lock", self.waits),
+            ("commands after the kills", self.runs), ("waits for a killed holder's lock", self.waits),
             ("jobs submitted", self.submissions),
             ("lives with a fault", len(self.faults)), ("seconds", round(self.seconds)),
         ]  # fmt: skip

@@ -17,6 +17,7 @@ from tests.cli.front_door import environment
 from tests.crash import project
 from tests.crash.backend import AGAIN, ASKED, EFFECT
 from tests.crash.remains import Remains, Row, faults, read
+from tests.crash.scenarios import SCENARIOS
 from tests.projects import ROOT
 
 
@@ -24,7 +25,7 @@ def studio(root: Path, *arguments: str, **variables: str) -> subprocess.Complete
     """One command of the harness in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "tests.crash.studio", *arguments],
-        cwd=root, env=environment(**variables), capture_output=True, text=True, timeout=120,
+        cwd=root, env=environment(**{project.STATE: project.SQLITE, **variables}), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 
@@ -35,10 +36,10 @@ def test_after_twenty_kills_every_job_was_submitted_once_and_every_record_is_com
         cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(figures.read_text("utf-8"))
-    assert found["kills"] >= 20 and found["faults"] == {}
+    found = {each["scenario"]: each for each in json.loads(figures.read_text("utf-8"))}
+    assert set(found) == set(SCENARIOS) and all(each["faults"] == {} for each in found.values())
     needed = project.TRAININGS + project.EVALUATIONS + project.EXPORTS + 1
-    assert found["submissions"] == found["lives"] * needed
+    assert found["apply"]["kills"] >= 20 and found["apply"]["submissions"] == found["apply"]["lives"] * needed
 
 
 def test_a_process_is_killed_at_the_step_it_was_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
@@ -84,11 +85,13 @@ SPOILED: dict[str, tuple[Callable[[Remains], object], str]] = {
     "a job that was started again": (lambda r: submit_more(r, AGAIN, 1), "although it existed"),
     "a job that never ran": (lambda r: drop(r, EFFECT), "never submitted"),
     "a run left open": (lambda r: first(r, "runs").update(status="submitted"), "is submitted"),
-    "a run without its handle": (lambda r: first(r, "runs").update(handle="{}"), "runs lacks"),
+    "a run without its handle": (lambda r: first(r, "runs").update(handle={}), "runs lacks"),
     "a record that is missing": (lambda r: r.tables["resources"].pop(), "resources lacks"),
-    "a record without its outcome": (lambda r: job(r).update(outcome="{}"), "resources lacks"),
+    "a record without its outcome": (lambda r: job(r).update(outcome={}), "resources lacks"),
     "a record without an id": (lambda r: first(r, "resources").update(uid=""), "no id of its own"),
     "a record without times": (lambda r: first(r, "resources").update(updated_at=""), "no times"),
+    "a file that nobody needs": (lambda r: r.files.add("x"), "x was left"),
+    "a file that is gone": (lambda r: r.files.remove("studio.yaml"), "studio.yaml is missing"),
     "an artifact twice": (lambda r: r.tables["artifacts"].append(first(r, "artifacts")), "artifacts has"),
     "an operation without an end": (lambda r: first(r, "operations").update(outcome=""), "does not say so"),
 }
@@ -96,11 +99,11 @@ SPOILED: dict[str, tuple[Callable[[Remains], object], str]] = {
 
 @pytest.mark.parametrize("case", SPOILED)
 def test_the_harness_notices(well: Remains, case: str) -> None:
-    assert list(faults(well, well)) == []
+    assert list(faults(well, well, well)) == []
     spoiled = deepcopy(well)
     spoil, words = SPOILED[case]
     spoil(spoiled)
-    assert any(words in fault for fault in faults(spoiled, well))
+    assert any(words in fault for fault in faults(spoiled, well, well))
 
 
 def test_the_project_has_thirty_resources_and_half_of_them_are_jobs() -> None:
