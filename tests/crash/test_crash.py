@@ -23,9 +23,10 @@ from tests.projects import ROOT
 
 def studio(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """One command of the harness in a process of its own."""
+    variables = {project.STATE: project.SQLITE, **variables}
     return subprocess.run(
         [sys.executable, "-m", "tests.crash.studio", *arguments],
-        cwd=root, env=environment(**{project.STATE: project.SQLITE, **variables}), capture_output=True, text=True, timeout=120,
+        cwd=root, env=environment(**variables), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 
