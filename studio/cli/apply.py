@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 @options.selection
 @click.option("--force", is_flag=True, help="Also when much of what is recorded would be deleted or replaced.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked anyway.")
-@click.option("--online/--offline", default=False, help="Also check names on the Hugging Face Hub first.")
+@click.option(
+    "--online/--offline",
+    default=True,
+    help="Check names on the Hugging Face Hub and in the CML registry first, or ask nobody.  [default: online]",
+)
 @click.option(
     "--parallelism", default=4, show_default=True, type=click.IntRange(1, 1000), help="Jobs at the same time."
 )

@@ -104,7 +104,9 @@ def workspace(around: Surroundings) -> Checkup | None:
     url = asked.url if asked else ""
     found = ("inside a workspace" if inside else "outside a workspace") + (f", {redact(url)}" if url else "")
     if not url:
-        return Checkup(verdict, f"{found}; its address is not known", "set spec.backend.url, or CDSW_DOMAIN")
+        return Checkup(verdict, f"{found}; its address is not known", "set STUDIO_CML_URL")
+    if asked and asked.refusal:
+        return Checkup(verdict, f"{found}; the key is not sent there: {asked.refusal}", "see docs/decisions/0010")
     if importlib.util.find_spec("cmlapi") is None:
         return Checkup(verdict, f"{found}; cmlapi is not installed", f"pip install {url}/api/v2/python.tar.gz")
     variable = asked.key_variable if asked else KEY_VARIABLE

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from studio.load import disclosure
+from studio.load.deadline import within
+
+ANSWER_SECONDS = 5.0
+"""For one answer, once the network is reached."""
+WASTED_SECONDS = 10.0
+"""Spent on answers that did not come, after which nothing more is asked."""
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 
 
@@ -33,12 +41,21 @@ class HubInfo:
     features: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hub:
-    """``token_variable`` names the environment variable that may hold a token. Each question is asked once."""
+    """``token_variable`` names the environment variable that may hold a token; it goes to the hub and nowhere else.
+
+    Each question is asked once, and none after the hub could not be reached: a hundred names must not wait for it a
+    hundred times.
+    """
 
     token_variable: str
-    _answers: dict[tuple[str, ...], HubInfo | HubFault] = field(default_factory=dict, compare=False, repr=False)
+    _answers: dict[tuple[str, ...], HubInfo | HubFault] = field(default_factory=dict, repr=False)
+    _wasted: float = 0.0
+
+    @property
+    def endpoint(self) -> str:
+        return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
     def dataset(self, name: str, revision: str, subset: str = "") -> HubInfo | HubFault:
         return self._answer("dataset_info", name, revision, subset)
@@ -48,25 +65,38 @@ class Hub:
 
     def _answer(self, *question: str) -> HubInfo | HubFault:
         if question not in self._answers:
-            self._answers[question] = self._ask(*question)
+            away = self._wasted >= WASTED_SECONDS
+            self._answers[question] = HubFault.UNREACHABLE if away else self._timed(*question)
         return self._answers[question]
 
-    def _ask(self, method: str, name: str, revision: str, subset: str) -> HubInfo | HubFault:
+    def _timed(self, *question: str) -> HubInfo | HubFault:
+        """An answer within the deadline. That the network is not there need not be found out twice."""
         from httpx import HTTPError
-        from huggingface_hub import HfApi, constants
+
+        began = time.monotonic()
+        try:
+            answer = within(ANSWER_SECONDS + 1, lambda: self._ask(*question))
+        except (HTTPError, OSError):  # OSError: also the offline mode, and a name server without an answer
+            self._wasted = WASTED_SECONDS
+            return HubFault.UNREACHABLE
+        if answer is HubFault.UNREACHABLE:
+            self._wasted += time.monotonic() - began
+        return answer
+
+    def _ask(self, method: str, name: str, revision: str, subset: str) -> HubInfo | HubFault:
+        from huggingface_hub import HfApi
         from huggingface_hub.errors import (
             GatedRepoError,
             HfHubHTTPError,
             HFValidationError,
-            OfflineModeIsEnabled,
             RepositoryNotFoundError,
             RevisionNotFoundError,
         )
 
-        api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or constants.ENDPOINT, token=self._token())
+        api = HfApi(endpoint=self.endpoint, token=self._token())
         question = {"dataset_info": api.dataset_info, "model_info": api.model_info}[method]
         try:
-            info = question(name, revision=revision or None, timeout=20)
+            info = question(name, revision=revision or None, timeout=ANSWER_SECONDS)
         except GatedRepoError:
             return HubFault.NEEDS_TOKEN
         except RevisionNotFoundError:
@@ -76,12 +106,13 @@ class Hub:
         except HfHubHTTPError as error:
             status = error.response.status_code if error.response is not None else 0
             return HubFault.NEEDS_TOKEN if status in (401, 403) else HubFault.UNREACHABLE
-        except (OfflineModeIsEnabled, HTTPError, OSError, ValueError):  # ValueError: an answer that is not JSON
+        except ValueError:  # an answer that is not JSON
             return HubFault.UNREACHABLE
         return HubInfo(str(info.sha or ""), _declared_features(getattr(info, "card_data", None), subset))
 
     def _token(self) -> str | bool:
-        return os.environ.get(self.token_variable) or False
+        known = disclosure.is_hub_token(self.token_variable)
+        return (os.environ.get(self.token_variable) if known else "") or False
 
 
 def _declared_features(card: Any, subset: str) -> tuple[str, ...]:

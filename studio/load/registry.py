@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from studio.load import disclosure
 from studio.load.settings import Backend
 
 KEY_VARIABLE = "CDSW_APIV2_KEY"
@@ -21,6 +22,7 @@ class RegistryFault(StrEnum):
     NEEDS_KEY = "needs-key"
     UNREACHABLE = "unreachable"
     NOT_CONFIGURED = "not-configured"
+    NOT_ALLOWED = "not-allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Registry:
     url: str
     key: str = field(repr=False)
     key_variable: str = KEY_VARIABLE
+    refusal: str = ""
+    """Why the key must not be sent there; then nothing is asked."""
     _answers: dict[str, RegisteredModel | RegistryFault] = field(default_factory=dict, compare=False, repr=False)
 
     def model(self, id: str) -> RegisteredModel | RegistryFault:
@@ -54,10 +58,10 @@ class Registry:
 
         if not self.url:
             return RegistryFault.NOT_CONFIGURED
+        if self.refusal:
+            return RegistryFault.NOT_ALLOWED
         if not self.key:
             return RegistryFault.NEEDS_KEY
-        if not _may_carry_key(self.url):
-            return RegistryFault.UNREACHABLE
         answer = Client(self.url, self.key).get(f"/api/v2/registry/models/{quote(id, safe='')}")
         match answer.status:
             case 200:
@@ -71,26 +75,12 @@ class Registry:
 
 
 def registry(backend: Backend, environ: Mapping[str, str]) -> Registry:
-    """The registry of the workspace that studio.yaml names, else of the one that this process runs in."""
+    """The registry of the workspace that studio.yaml names, else of the one that the environment names."""
     variable = backend.api_key.env if backend.api_key else KEY_VARIABLE
-    return Registry(_address(backend.url, environ), environ.get(variable, ""), variable)
-
-
-def _address(url: str, environ: Mapping[str, str]) -> str:
-    """Scheme and host: ``CDSW_API_URL`` is that of the first version of the API, ``CDSW_DOMAIN`` a bare host."""
-    domain = environ.get("CDSW_DOMAIN", "")
-    found = url or environ.get("CDSW_API_URL", "") or (f"https://{domain}" if domain else "")
-    try:
-        parts = urlsplit(found if "://" in found else f"https://{found}")
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc and parts.scheme in ("http", "https") else ""
-
-
-def _may_carry_key(url: str) -> bool:
-    """Whether a key may be sent there: encrypted, or without leaving this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+    trusted = disclosure.trusted_workspaces(environ)
+    url = disclosure.address(backend.url) if backend.url else next(iter(trusted), "")
+    refusal = disclosure.refusal(url, variable, environ) if url else ""
+    return Registry(url, "" if refusal else environ.get(variable, ""), variable, refusal)
 
 
 def _registered(content: Any) -> RegisteredModel | RegistryFault:

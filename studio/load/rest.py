@@ -12,7 +12,11 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from studio.load.deadline import within
+
 DEADLINE_SECONDS = 30.0
+AWAY_SECONDS = 4.0
+"""The same for a server of which nothing was heard at all: there may be no network."""
 REQUEST_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
 MAX_BYTES = 8 << 20
@@ -42,12 +46,14 @@ class Client:
 
     def get(self, path: str) -> Answer:
         """What is behind a path. Asked again while the server is busy, broken or away, until the deadline."""
-        end = self.clock() + DEADLINE_SECONDS
-        pauses = self._pauses()
+        start = self.clock()
+        end, pauses = start + AWAY_SECONDS, self._pauses()
         while True:
             answer, wait = self._once(path, end)
             if wait is None:
                 return answer
+            if answer.status:
+                end = start + DEADLINE_SECONDS
             rest = max(wait, next(pauses))
             if self.clock() + rest >= end:
                 return answer
@@ -65,7 +71,8 @@ class Client:
         headers = {"Authorization": f"Bearer {self.key}", "Accept": "application/json"}
         timeout = max(0.1, min(REQUEST_SECONDS, end - self.clock()))
         try:
-            with build_opener(_NoRedirect).open(Request(self.url + path, headers=headers), timeout=timeout) as response:
+            request, opener = Request(self.url + path, headers=headers), build_opener(_NoRedirect)
+            with within(timeout + 1, lambda: opener.open(request, timeout=timeout)) as response:
                 return Answer(response.status, json.loads(self._body(response, end))), None
         except HTTPError as error:
             with error:

@@ -9,13 +9,7 @@ from studio.core.suggest import did_you_mean
 from studio.load.hub import HubFault, HubInfo, is_commit
 from studio.resources.dataset import Dataset, DatasetType
 from studio.rules.base import Breach, View, refused, rule
-
-
-def _answer(dataset: Dataset, view: View) -> HubInfo | HubFault | None:
-    spec = dataset.spec
-    if view.hub is None or spec.type != DatasetType.HUGGINGFACE or not spec.huggingface_name.strip():
-        return None
-    return view.hub.dataset(spec.huggingface_name, spec.revision, spec.subset)
+from studio.rules.hub_answers import NETWORK, of_dataset, unchecked, unreachable
 
 
 @rule("DS-002", Dataset, phase=Phase.ONLINE)
@@ -37,7 +31,7 @@ def not_on_hub(dataset: Dataset, view: View) -> Iterator[Breach]:
           huggingface_name: acme/replies
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    answer = _answer(dataset, view)
+    answer = of_dataset(dataset, view)
     if isinstance(answer, HubFault):
         yield from refused(
             answer, "spec.huggingface_name", "data set", dataset.spec.huggingface_name, dataset.spec.revision
@@ -91,9 +85,10 @@ def revision_not_pinned(dataset: Dataset, view: View) -> Iterator[Breach]:
 
 @rule("DS-014", Dataset, severity=Severity.WARNING, phase=Phase.ONLINE)
 def hub_unreachable(dataset: Dataset, view: View) -> Iterator[Breach]:
-    """The Hugging Face Hub could not be asked about the data set.
+    """The Hugging Face Hub could not be asked about names there.
 
-    Nothing is wrong with the manifest as far as anyone can tell; but nobody has checked.
+    Nothing is wrong with the manifests as far as anyone can tell; but nobody has checked. It is said once, at the first
+    of them: a hub that does not answer is not asked again.
 
     Bad:
         kind: Dataset
@@ -108,9 +103,9 @@ def hub_unreachable(dataset: Dataset, view: View) -> Iterator[Breach]:
           huggingface_name: acme/replies
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    if _answer(dataset, view) is HubFault.UNREACHABLE:
-        message = f"the hub could not be reached to check {dataset.spec.huggingface_name!r}"
-        yield Breach("spec.huggingface_name", message, "check the network and HF_ENDPOINT, then try again")
+    names = unchecked(view)
+    if next(iter(names), None) == dataset.ref:
+        yield Breach("spec.huggingface_name", unreachable(view, names), NETWORK)
 
 
 @rule("DS-015", Dataset, phase=Phase.ONLINE)
@@ -132,7 +127,7 @@ def wrong_hub_features(dataset: Dataset, view: View) -> Iterator[Breach]:
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
           features: [text, queue]
     """
-    answer, declared = _answer(dataset, view), dataset.spec.features
+    answer, declared = of_dataset(dataset, view), dataset.spec.features
     if isinstance(answer, HubInfo) and answer.features and declared and set(declared) != set(answer.features):
         absent = [name for name in declared if name not in answer.features]
         known = ", ".join(answer.features)

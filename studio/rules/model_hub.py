@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Phase, Severity
-from studio.load.hub import HubFault, HubInfo, is_commit
+from studio.load.hub import HubFault, is_commit
 from studio.resources.model import Model, ModelType
 from studio.rules.base import Breach, View, refused, rule
+from studio.rules.hub_answers import NETWORK, counted, of_model, unchecked, unreachable, unregistered
 
 NAME = "spec.huggingface_model_name"
-
-
-def _answer(model: Model, view: View) -> HubInfo | HubFault | None:
-    spec = model.spec
-    if view.hub is None or spec.type != ModelType.HUGGINGFACE or not spec.huggingface_model_name.strip():
-        return None
-    return view.hub.model(spec.huggingface_model_name, spec.revision)
 
 
 @rule("MD-002", Model, phase=Phase.ONLINE)
@@ -38,7 +32,7 @@ def not_on_hub(model: Model, view: View) -> Iterator[Breach]:
           huggingface_model_name: acme/small-llama
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    answer = _answer(model, view)
+    answer = of_model(model, view)
     if isinstance(answer, HubFault):
         yield from refused(answer, NAME, "model", model.spec.huggingface_model_name, model.spec.revision)
 
@@ -123,9 +117,10 @@ def same_hub_model_twice(view: View) -> Iterator[Breach]:
 
 @rule("MD-013", Model, severity=Severity.WARNING, phase=Phase.ONLINE)
 def hub_unreachable(model: Model, view: View) -> Iterator[Breach]:
-    """The Hugging Face Hub could not be asked about the model.
+    """The Hugging Face Hub or the model registry could not be asked about models there.
 
-    Nothing is wrong with the manifest as far as anyone can tell; but nobody has checked.
+    Nothing is wrong with the manifests as far as anyone can tell; but nobody has checked. It is said once, at the first
+    of them, and by DS-014 where data sets were not checked either.
 
     Bad:
         kind: Model
@@ -140,6 +135,10 @@ def hub_unreachable(model: Model, view: View) -> Iterator[Breach]:
           huggingface_model_name: acme/small-llama
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    if _answer(model, view) is HubFault.UNREACHABLE:
-        message = f"the hub could not be reached to check {model.spec.huggingface_model_name!r}"
-        yield Breach(NAME, message, "check the network and HF_ENDPOINT, then try again")
+    names = unchecked(view)
+    if next(iter(names), None) == model.ref:
+        yield Breach(NAME, unreachable(view, names), NETWORK)
+    registered = unregistered(view)
+    if view.registry and next(iter(registered), None) == model.ref:
+        message = f"the model registry at {view.registry.url} could not be reached: {counted(registered)} not checked"
+        yield Breach("spec.cml_registered_model_id", message, "check the network, or say --offline")

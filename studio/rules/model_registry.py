@@ -7,8 +7,9 @@ from typing import assert_never
 
 from studio.core.findings import Phase
 from studio.load.registry import Registry, RegistryFault
-from studio.resources.model import Model, ModelType
+from studio.resources.model import Model
 from studio.rules.base import Breach, View, rule
+from studio.rules.hub_answers import of_registered
 
 ID = "spec.cml_registered_model_id"
 
@@ -31,10 +32,9 @@ def not_in_registry(model: Model, view: View) -> Iterator[Breach]:
           type: model_registry
           cml_registered_model_id: abcd-1234-efgh-5678
     """
-    id = model.spec.cml_registered_model_id.strip()
-    if view.registry is None or model.spec.type != ModelType.MODEL_REGISTRY or not id:
-        return
-    answer = view.registry.model(id)
+    id, answer = model.spec.cml_registered_model_id.strip(), of_registered(model, view)
+    if view.registry is None or answer is None or answer is RegistryFault.UNREACHABLE:
+        return  # MD-013 says that nobody answered
     if isinstance(answer, RegistryFault):
         yield _refused(answer, id, view.registry)
     elif not answer.versions:
@@ -55,11 +55,13 @@ def _refused(fault: RegistryFault, id: str, registry: Registry) -> Breach:
         case RegistryFault.NEEDS_KEY:
             hint = f"set the variable {registry.key_variable} to an API key (version 2) that may see it"
             return Breach(ID, f"the model registry at {registry.url} wants a key to show {id!r}", hint)
-        case RegistryFault.UNREACHABLE:
-            hint = "check the network and the workspace's address (https), or leave out --online"
-            return Breach(ID, f"the model registry at {registry.url} could not be asked about {id!r}", hint)
+        case RegistryFault.NOT_ALLOWED:
+            message = f"the key is not sent to {registry.url} to ask about {id!r}: {registry.refusal}"
+            return Breach(ID, message, "see docs/decisions/0010; --offline asks nobody")
         case RegistryFault.NOT_CONFIGURED:
-            hint = "set spec.backend.url in studio.yaml, or the variable CDSW_DOMAIN"
+            hint = "set the variable STUDIO_CML_URL to the address of the workspace"
             return Breach(ID, f"no workspace is known that could be asked about {id!r}", hint)
+        case RegistryFault.UNREACHABLE:
+            raise AssertionError("who does not answer refuses nothing")
         case _:
             assert_never(fault)

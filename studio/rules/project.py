@@ -18,7 +18,12 @@ _EXPANDED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?\Z")
 IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"))
 
 
-def _parts(view: View) -> Iterator[tuple[Path, Backend | None, str | SecretName | None, Tracking | None]]:
+def is_variable(name: str) -> bool:
+    """Whether an environment variable can be named so."""
+    return _VARIABLE.match(name) is not None
+
+
+def parts(view: View) -> Iterator[tuple[Path, Backend | None, str | SecretName | None, Tracking | None]]:
     """Backend, state and tracking of the project and of each environment, and where they are written.
 
     The chosen environment's are laid over the project's; what is laid over is not judged twice.
@@ -54,7 +59,7 @@ def unknown_backend(view: View) -> Iterator[Breach]:
           backend:
             type: local
     """
-    for path, backend, _, _ in _parts(view):
+    for path, backend, _, _ in parts(view):
         if backend and backend.type not in view.backend_types:
             message = f"the backend type {backend.type!r} is unknown"
             hint = did_you_mean(backend.type, view.backend_types)
@@ -149,7 +154,7 @@ def unknown_state_scheme(view: View) -> Iterator[Breach]:
         spec:
           state: postgresql+psycopg://studio@db.example/studio
     """
-    for path, _, state, _ in _parts(view):
+    for path, _, state, _ in parts(view):
         if isinstance(state, str) and not _STATE.match(state):
             scheme = state.partition(":")[0] if ":" in state else ""
             what = f"state is of the unknown scheme {scheme!r}" if scheme else "state is not a URL"
@@ -199,11 +204,11 @@ def bad_variable_name(view: View) -> Iterator[Breach]:
             env: HUGGINGFACE_ACCESS_TOKEN
     """
     named: list[tuple[Path, object]] = [(("spec", "hf_token"), view.settings.spec.hf_token)]
-    for path, backend, state, mlflow in _parts(view):
+    for path, backend, state, mlflow in parts(view):
         named += [((*path, "state"), state), ((*path, "backend", "api_key"), backend.api_key if backend else None)]
         named.append(((*path, "mlflow", "tracking_uri"), mlflow.tracking_uri if mlflow else None))
     for path, value in named:
-        if isinstance(value, SecretName) and not _VARIABLE.match(value.env):
+        if isinstance(value, SecretName) and not is_variable(value.env):
             message = "env is not the name of an environment variable"
             yield from setting(
                 view, (*path, "env"), message, "write a name such as STUDIO_STATE_URL, and set it outside"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
 
-from studio.core.findings import Phase
+from studio.core.findings import Phase, Severity
+from studio.load import hub as hub_client
+from studio.load import rest
 from studio.load.hub import Hub, HubFault, HubInfo, is_commit
+from tests.fakes.cml import MODEL_ID, FakeWorkspace, logged, registered_model, workspace
+from tests.fakes.http import Answer, Request, serving
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.rules.conftest import Check
 
@@ -74,8 +80,8 @@ def test_each_answer_of_the_registry_has_its_own_words(id: str, words: str, chec
     [
         ({"CDSW_APIV2_KEY": ""}, "wants a key", "set the variable CDSW_APIV2_KEY"),
         ({"CDSW_APIV2_KEY": "revoked"}, "wants a key", "set the variable CDSW_APIV2_KEY"),
-        ({"CDSW_API_URL": ""}, "no workspace is known", "set spec.backend.url in studio.yaml"),
-        ({"CDSW_API_URL": "http://far.example"}, "could not be asked", "(https)"),
+        ({"CDSW_API_URL": ""}, "no workspace is known", "set the variable STUDIO_CML_URL"),
+        ({"CDSW_API_URL": "http://far.example"}, "is not https, so the key could be read", "--offline"),
     ],
 )
 def test_a_registry_that_cannot_be_asked_says_what_it_lacks(
@@ -104,6 +110,73 @@ def test_a_token_that_is_refused_is_reported_as_such(online: FakeHub, monkeypatc
 def test_a_hub_that_is_not_there_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert Hub(TOKEN).model("acme/small-llama", "") is HubFault.UNREACHABLE
+
+
+def test_a_hub_that_cannot_be_reached_is_one_warning_after_one_question(
+    checked: Check, online: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    real = Hub._ask
+
+    def ask(self: Hub, *question: str) -> HubInfo | HubFault:
+        asked.append(question)
+        return real(self, *question)
+
+    monkeypatch.setattr(Hub, "_ask", ask)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    (found,) = checked(model("acme/small-llama"), Phase.ONLINE).findings
+    assert (found.rule, found.severity) == ("DS-014", Severity.WARNING) and len(asked) == 1
+    assert "the hub at http://127.0.0.1:9 could not be reached: 'acme/" in found.message
+    assert found.message.endswith("more were not checked")
+
+
+def test_a_hub_that_never_answers_costs_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang(_: Request) -> Answer:
+        released.wait(30)
+        return Answer(500)
+
+    monkeypatch.setattr(hub_client, "ANSWER_SECONDS", 0.5)
+    with serving(hang) as url:
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        began, hub = time.monotonic(), Hub(TOKEN)
+        answers = [hub.model(f"acme/m-{n}", "") for n in range(50)]
+        spent = time.monotonic() - began
+        released.set()
+    assert set(answers) == {HubFault.UNREACHABLE} and spent < 10
+
+
+def test_an_unreachable_registry_is_a_warning(checked: Check, online: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDSW_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(rest, "AWAY_SECONDS", 0.5)
+    (found,) = checked(registered("abcd-1234-efgh-5678"), Phase.ONLINE).findings
+    assert (found.rule, found.severity) == ("MD-013", Severity.WARNING)
+    assert (
+        "the model registry at http://127.0.0.1:9 could not be reached: 'abcd-1234-efgh-5678' was not" in found.message
+    )
+
+
+def test_the_value_of_a_variable_that_holds_something_else_is_sent_nowhere(
+    online: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "good-token")
+    monkeypatch.setenv("STUDIO_HF_TOKEN_DESK", "good-token")
+    assert Hub("AWS_SECRET_ACCESS_KEY").model("acme/secret", "") is HubFault.NOT_FOUND
+    assert isinstance(Hub("STUDIO_HF_TOKEN_DESK").model("acme/secret", ""), HubInfo)
+
+
+def test_a_key_goes_to_no_address_that_only_studio_yaml_names(
+    checked: Check, online: FakeHub, cml: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with workspace(registered_model(MODEL_ID, logged())) as hostile:
+        settings = f"kind: Project\nspec:\n  backend: {{url: '{hostile.url}'}}\n---\n"
+        (found,) = checked(settings + registered(MODEL_ID), Phase.ONLINE).findings
+        assert found.rule == "MD-003" and f"set STUDIO_CML_URL={hostile.url}" in found.message
+        assert hostile.requests == []
+        monkeypatch.setenv("STUDIO_CML_URL", f"{hostile.url}/")
+        assert checked(settings + registered(MODEL_ID), Phase.ONLINE).findings == []
+        assert len(hostile.requests) == 1
 
 
 def test_the_static_phase_opens_no_socket(checked: Check, online: FakeHub) -> None:
