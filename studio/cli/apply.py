@@ -84,7 +84,9 @@ def command(
         click.echo("Nothing was applied.")
         return Exit.FINDINGS
     manner = Manner(fail_fast=not keep_going, detach=detach, force=force)
-    return carry_out(planned, parallelism, manner, options.here(folder, environment), agreed=bool(asked or saved))
+    return carry_out(
+        planned, parallelism, manner, options.here(folder, environment, given), agreed=bool(asked or saved)
+    )
 
 
 @contextmanager

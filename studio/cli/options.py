@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,11 +169,11 @@ def root_of(folder: Path) -> Path:
     return find_root(folder.resolve())
 
 
-def here(folder: Path, environment: str) -> Here:
+def here(folder: Path, environment: str, given: Mapping[str, str] | None = None) -> Here:
     """Where the present command runs, for the commands that it recommends."""
     from studio.report.advice import Here
 
-    return Here(str(folder), environment)
+    return Here(str(folder), environment, tuple(sorted((given or {}).items())))
 
 
 def echo_json(content: Any) -> None:

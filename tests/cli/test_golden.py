@@ -21,7 +21,7 @@ GOLDEN = ROOT / "tests" / "golden"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "command").exists())
 MASKS = (
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "{uuid}"),
-    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "{time}"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "{time}"),
     (r"(Last \w+ by) \S+?( at [0-9a-f]{12})?:", r"\1 {actor}:"),
     (r'"commit": ".*?"', '"commit": "{commit}"'),
     (r"^  commit .*\n", ""),
