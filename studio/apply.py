@@ -88,7 +88,7 @@ class Loop:
                 del self.waiting[ref]
             if self._land() or begun:
                 continue
-            if self.tools.manner.detach:
+            if self.tools.manner.detach or self.tools.manner.leaves():
                 break
             self.tools.sleep(self.tools.poll_seconds)
         return self.outcomes

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+
+def _stays() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +20,10 @@ class Manner:
     """Wait for no job: begin what can begin now, and leave."""
     force: bool = False
     """Also where the plan is beyond the safety limit."""
+    command: str = "apply"
+    """Who applies, in the words of the command line; the history says so."""
+    leaves: Callable[[], bool] = _stays
+    """Asked while jobs are waited for: whether to leave them running after all."""
 
 
 USUAL = Manner()

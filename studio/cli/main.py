@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Run": {
         "plan": "Say what would happen, and why.",
         "apply": "Make it so.",
+        "sync": "Follow a branch, and apply each of its commits.",
         "destroy": "Delete everything that is recorded.",
         "drift": "Compare what is recorded with what is there.",
         "status": "What is recorded, and what is running.",

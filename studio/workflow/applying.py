@@ -60,7 +60,7 @@ def apply(
     Raises StudioError where the plan is beyond the safety limit and not forced.
     """
     loaded = planned.checked.loaded
-    command = "destroy" if planned.plan.selection.destroy else "apply"
+    command = "destroy" if planned.plan.selection.destroy else manner.command
     with places.locked_state(loaded, f"studio {command}") as state:
         current = plan_against(planned.checked, state, planned.plan.selection)
         if agreed:
