@@ -11,21 +11,24 @@ from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, Desired
 from studio.diff import Change, compare_inputs, compare_parts
 from studio.load.settings import Project
-from studio.plan import NAMED, RUNS, Action, Kept, LeftOut, Plan, Verb, leading
+from studio.plan import NAMED, NEW, RUNS, Action, Kept, LeftOut, Plan, Verb, leading
 from studio.pruning import DESTROYED, dependants_first, divide, recorded_needs
 from studio.resources import KINDS
 from studio.resources.base import Metadata, stored
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
+from studio.spend import Spend
 from studio.state.base import Lineage, Record, RecordStatus
 
+LOST = "its adapter is neither on this disk nor kept on the MLflow server"
 _ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})
 """Settings that decide nothing about a plan's jobs by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What planning knows of the past. ``artifacts``: kind to fingerprints; ``gone``: their files have vanished."""
+    """What planning knows of the past. ``artifacts``: kind to fingerprints; ``gone``: their files
+    are not to be had here."""
 
     lineage: Lineage
     records: Mapping[Ref, Record] = field(default_factory=dict)
@@ -103,6 +106,14 @@ def with_memory(plan: Plan, needed: Callable[[Ref], int | None]) -> Plan:
     return replace(plan, actions=tuple(actions))
 
 
+def with_spend(plan: Plan, of: Callable[[Action], Spend | None]) -> Plan:
+    """The plan with what each job will take, and what each reuse spares."""
+    actions = (
+        replace(each, spend=of(each)) if each.dispatches or each.verb is Verb.REUSE else each for each in plan.actions
+    )
+    return replace(plan, actions=tuple(actions))
+
+
 def _manifest_digest(items: list[Desired], settings: Project) -> str:
     """Of what was reviewed: the manifests, their inputs, and where and as what their jobs run.
 
@@ -134,9 +145,9 @@ def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], rec
     if record is None:
         if at_hand:
             return Verb.REUSE, "the same work was done before"
-        return Verb.CREATE, "not recorded yet"
+        return Verb.CREATE, f"the same work was done before, but {LOST}" if item.ref in recorded.gone else NEW
     if item.ref in recorded.gone:
-        return Verb.REPLACE, "its artifact is gone from disk"
+        return Verb.REPLACE, LOST
     if item.fingerprint != record.fingerprint:
         if at_hand:
             return Verb.REUSE, "the same work was done before"

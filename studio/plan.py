@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -13,12 +14,15 @@ from studio.diff import Change
 from studio.resources.base import Effect
 from studio.selection import WHOLE, Selection
 from studio.selection import to_json as selection_json
+from studio.spend import Bill, Spend, asking, bill, bill_json, spend_json
 
 PLAN_VERSION = 2
 LIMIT_PERCENT = 30
 """So much of what is recorded may be deleted or replaced without being asked for with --force."""
 LIMIT_FROM = 10
 """Recorded resources from which on the limit counts: in a small project any change is a large share."""
+NEW = "not recorded yet"
+"""The reason that goes without saying."""
 NAMED = 3
 """Causes named in a reason; the others are counted there and listed below it."""
 
@@ -59,6 +63,8 @@ class Action:
     """Bytes that the job's largest process will probably need; None where nobody can tell."""
     fresh: bool = False
     """The job starts from nothing, although the same work was done before."""
+    spend: Spend | None = None
+    """What the job will probably take; of a reuse what it took to make what is reused."""
 
     @property
     def dispatches(self) -> bool:
@@ -115,11 +121,24 @@ class Plan:
     selection: Selection = WHOLE
     recorded: int = 0
     """Resources that are recorded, with and without a manifest."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Values of variables that were given on the command line."""
     version: int = PLAN_VERSION
 
     @property
     def pending(self) -> tuple[Action, ...]:
         return tuple(action for action in self.actions if action.verb is not Verb.NONE)
+
+    @property
+    def bill(self) -> Bill:
+        """What all jobs that will run take together."""
+        jobs = (action for action in self.actions if action.dispatches)
+        return bill(job.spend or asking(job.resources) for job in jobs if job.resources)
+
+    @property
+    def savings(self) -> Bill:
+        """What all reuses spare."""
+        return bill(action.spend for action in self.actions if action.spend and action.verb is Verb.REUSE)
 
     @property
     def counts(self) -> dict[Verb, int]:
@@ -146,10 +165,13 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "serial": plan.serial,
         "manifest_digest": plan.manifest_digest,
         "selection": selection_json(plan.selection),
+        "variables": dict(sorted(plan.variables.items())),
         "actions": [_action_json(action) for action in plan.actions],
         "kept": [{"resource": str(each.ref), "reason": each.reason} for each in plan.kept],
         "left_out": [{"resource": str(each.ref), "action": each.verb.value} for each in plan.left_out],
         "left_running": [str(ref) for ref in plan.left],
+        "spend": bill_json(plan.bill),
+        "saved": bill_json(plan.savings),
         "counts": {verb.value: count for verb, count in plan.counts.items()},
         "safety": _safety_json(plan.safety),
     }
@@ -177,4 +199,6 @@ def _action_json(action: Action) -> dict[str, Any]:
         "needs": [str(ref) for ref in action.needs],
         "resources": action.resources.model_dump(exclude_none=True) if action.resources else None,
         "estimated_memory_bytes": action.memory,
+        "spend": spend_json(action.spend if action.dispatches else None),
+        "saves": spend_json(action.spend if action.verb is Verb.REUSE else None),
     }

@@ -21,8 +21,9 @@ MAX_BYTES = 256 << 20
 AGAIN = "make the plan again with 'studio plan --out FILE', and have it reviewed"
 _SHAPE: dict[str, type] = {
     "version": int, "environment": str, "lineage": str, "serial": int, "manifest_digest": str, "selection": dict,
-    "actions": list,
+    "variables": dict, "actions": list,
 }  # fmt: skip
+_MOVING = frozenset({"attaches", "spend", "saves"})
 SHOWN = 3
 """Differing resources named in a refusal."""
 
@@ -80,12 +81,13 @@ def demand_same(saved: dict[str, Any], plan: Plan) -> None:
 
 
 def _settled(plan: dict[str, Any]) -> dict[str, Any]:
-    """Without what may change while nothing else does: a job of an earlier apply that has ended in the meantime."""
+    """Without what may change while nothing else does: a job of an earlier apply that has ended in the meantime, and
+    what is foretold of jobs from runs that any environment may have added."""
     actions = [
-        {key: value for key, value in action.items() if key != "attaches"} if isinstance(action, dict) else action
+        {key: value for key, value in action.items() if key not in _MOVING} if isinstance(action, dict) else action
         for action in plan["actions"]
     ]
-    return {**plan, "actions": actions, "left_running": []}
+    return {**plan, "actions": actions, "left_running": [], "spend": None, "saved": None}
 
 
 def _environment(saved: dict[str, Any], now: dict[str, Any]) -> str:

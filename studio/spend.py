@@ -66,6 +66,18 @@ class Bill:
     hours: Hours
 
 
+NOTHING = Bill(0, 0, Hours())
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """After an apply: what its jobs took, what was foreseen of the same jobs, and what reuse saved."""
+
+    real: Bill = NOTHING
+    foreseen: Bill = NOTHING
+    saved: Bill = NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A recorded run: when it was filed, the seconds it took over all attempts, and what it worked on."""
@@ -140,7 +152,7 @@ def bill(spends: Iterable[Spend]) -> Bill:
     )
 
 
-def to_json(spend: Spend | None) -> dict[str, Any] | None:
+def spend_json(spend: Spend | None) -> dict[str, Any] | None:
     """A spend as data; hours are null where the time is not known."""
     if spend is None:
         return None
@@ -156,6 +168,11 @@ def to_json(spend: Spend | None) -> dict[str, Any] | None:
         "same_rows": spend.same_rows,
         **(hours_json(spend.hours) if known else dict.fromkeys(hours_json(Hours()))),
     }
+
+
+def bill_json(bill: Bill) -> dict[str, Any]:
+    """A sum as data; what is not known is not in it."""
+    return {"jobs": bill.jobs, "unknown_jobs": bill.unknown, **hours_json(bill.hours)}
 
 
 def hours_json(hours: Hours) -> dict[str, float]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studio.core.jobresult import Measures
 from studio.core.jobspec import Resources
-from studio.spend import Hours, Past, Spend, bill, past, spared, to_json
+from studio.spend import Hours, Past, Spend, bill, past, spared, spend_json
 from studio.state.base import Artifact
 from studio.workload import Workload, measures, promised
 from tests.jobs.workbench import DATASET, evaluation, export, training
@@ -43,7 +43,7 @@ def test_without_a_run_nothing_is_said_but_what_is_asked_for() -> None:
     found = estimate(past([]), training(), gpu=1)
     assert (found.cpu, found.gpu, found.memory, found.seconds, found.runs) == (2, 1, 4, None, 0)
     assert found.hours == Hours()
-    assert to_json(found) == {
+    assert spend_json(found) == {
         "cpu": 2, "gpu": 1, "memory_gb": 4, "seconds": None, "least_seconds": None, "most_seconds": None, "runs": 0,
         "same_rows": False, "cpu_hours": None, "gpu_hours": None, "memory_gb_hours": None,
     }  # fmt: skip

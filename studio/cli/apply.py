@@ -133,7 +133,7 @@ def carry_out(planned: Planned, parallelism: int, manner: Manner, here: Here, *,
     """Apply a plan and show how it goes; the exit code."""
     from studio.cli.interrupts import Interrupts
     from studio.cli.progress import Display
-    from studio.report import outcomes
+    from studio.report import costs, outcomes
     from studio.workflow import applying
 
     click.echo()
@@ -148,6 +148,8 @@ def carry_out(planned: Planned, parallelism: int, manner: Manner, here: Here, *,
             click.echo(outcomes.interrupted(display.running, here), err=True)
             return Exit.INTERRUPTED
     click.echo(outcomes.summary(applied.outcomes.values(), here))
+    if words := costs.spent(applied.account):
+        click.echo(words)
     click.echo(outcomes.settled(applied.settled, here), nl=False)
     if applied.running or applied.waiting:
         click.echo(outcomes.detached(applied.running, applied.waiting, here))

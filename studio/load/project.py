@@ -56,6 +56,8 @@ class Loaded:
     unread: Unread = field(default_factory=Unread)
     files: int = 0
     variables: Variables = field(default_factory=Variables)
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Values of variables from the command line."""
     told: dict[Source, dict[Path, str]] = field(default_factory=dict)
     """Which variables made which values of which documents, in words."""
     damaged: bool = False
@@ -110,7 +112,7 @@ def _configured(root: FilePath, environment: str, given: Mapping[str, str]) -> t
     loaded.damaged = bool(problems)
     loaded.variables = variables(settings.spec, environment, chosen)
     if given and not problems:
-        loaded.variables = set_by_hand(loaded.variables, settings.spec, given)
+        loaded.variables, loaded.given = set_by_hand(loaded.variables, settings.spec, given), given
     return loaded, chosen
 
 

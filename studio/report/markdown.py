@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from studio.core.findings import Finding, Severity
 from studio.diff import Change
 from studio.plan import Action, Plan, Verb
+from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.plans import LEFT, describe, idle
@@ -38,8 +39,9 @@ def plan_to_markdown(
     At most ``limit`` characters: changes are left out first, then actions, and each time it says how many.
     """
     head = [f"### Plan for {code(plan.environment)}: {_totals(plan)}"]
-    told = remarks(plan)
-    head += [""] if missed or told or plan.left else []
+    told, costly = remarks(plan), costs.totals(plan)
+    head += [""] if missed or told or costly or plan.left else []
+    head += [f"- {line}" for line in costly]
     head += [f"- gate missed: {code(words)}" for words in missed[:20]]
     for remark in told:
         listed = [code(ref) for ref in remark.refs[:21]]
@@ -79,7 +81,8 @@ def _actions(plan: Plan, room: int) -> str:
 
 def _row(action: Action) -> str:
     asked = action.resources if action.dispatches else None
-    job = describe(asked, action.memory).removeprefix("job: ") if asked else ""
+    asks = describe(asked, action.memory).removeprefix("job: ") if asked else ""
+    job = ", ".join(filter(None, (asks, costs.job(action), costs.saving(action))))
     attached = " (under way)" if action.attaches else ""
     why = code(action.reason)
     return f"| **{action.verb.value}** | {code(action.ref)} | {why} | {job}{attached} |\n"

@@ -7,8 +7,9 @@ import click
 from studio.core.jobspec import Resources
 from studio.desired import Desire
 from studio.diff import Change
-from studio.plan import NAMED, Action, Plan, Verb, leading
+from studio.plan import NAMED, NEW, Action, Plan, Verb, leading
 from studio.pruning import DESTROYED
+from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
@@ -50,10 +51,12 @@ def _action(action: Action, desire: Desire) -> list[str]:
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
     if action.attaches:
         lines.append("      its job is under way; apply attaches")
-    if (action.verb is not Verb.CREATE or action.fresh) and action.reason != DESTROYED:
+    if action.reason not in (NEW, DESTROYED):
         lines.append(f"      because {plain(action.reason)}")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
     lines += [_change(change) for change in action.changes if change not in told]
+    if saved := costs.saving(action):
+        lines.append(f"      {saved}")
     return lines
 
 
@@ -64,7 +67,9 @@ def _detail(action: Action, desire: Desire) -> str:
         return f"{rows}columns {plain(', '.join(facts.features))}"
     if isinstance(facts, ModelFacts):
         return plain(facts.family)
-    return describe(action.resources, action.memory) if action.resources and action.dispatches else ""
+    if not (action.resources and action.dispatches):
+        return ""
+    return ", ".join(filter(None, (describe(action.resources, action.memory), costs.job(action))))
 
 
 def describe(asked: Resources, memory: int | None = None) -> str:
@@ -111,4 +116,4 @@ def _totals(plan: Plan) -> list[str]:
         )
     if under_way:
         lines.append(f"{plural(len(under_way), 'job')} under way already; apply attaches.")
-    return lines
+    return lines + costs.totals(plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from studio import saved_plan
 from studio.apply import Loop, Tools
@@ -21,8 +21,9 @@ from studio.plan import Plan
 from studio.recording import Recorder
 from studio.removing import Remover
 from studio.report.remarks import limit_words
+from studio.spend import Account
 from studio.state.base import Operation, StateStore
-from studio.workflow import places
+from studio.workflow import places, spending
 from studio.workflow.planning import Planned, plan_against
 
 
@@ -38,6 +39,7 @@ class Applied:
     """What a detached apply left for the next one."""
     settled: tuple[Settled, ...] = ()
     """What became of the jobs of earlier versions."""
+    account: Account = field(default_factory=Account)
 
     @property
     def failed(self) -> list[Outcome]:
@@ -94,7 +96,8 @@ def apply(
         with _recorded(begun, loop):
             loop.run()
         settled = _again(settled, tools)
-        return Applied(current.plan, loop.outcomes, tuple(loop.flights), tuple(loop.waiting), settled)
+        account = spending.settled(loop.outcomes.values(), state)
+        return Applied(current.plan, loop.outcomes, tuple(loop.flights), tuple(loop.waiting), settled, account)
 
 
 def _again(settled: tuple[Settled, ...], tools: Tools) -> tuple[Settled, ...]:

@@ -25,7 +25,7 @@ from studio.resources.base import stored
 from studio.resources.model_export import ModelExport
 from studio.selection import WHOLE, Selection
 from studio.state.base import StateReader
-from studio.workflow import places
+from studio.workflow import places, spending
 
 
 @dataclass(slots=True)
@@ -70,6 +70,8 @@ def plan_against(checked: Checked, state: StateReader, selection: Selection = WH
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings, selection)
     if any(action.dispatches for action in made.actions):
         made = _estimated(made, wanted, checked.loaded.root)
+    made = replace(made, variables=checked.loaded.given)
+    made = spending.foreseen(made, wanted, checked.loaded, state)
     return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded)
 
 

@@ -19,7 +19,7 @@ from studio.core.jobresult import (
     RemovalOutput,
     TrainingOutput,
 )
-from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, RemovalWork, TrainingWork
+from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, Kept, RemovalWork, TrainingWork
 
 Ends = Callable[[JobSpec], JobStatus]
 MEASURED = {"exact_match": 0.9}
@@ -108,7 +108,9 @@ def _output(spec: JobSpec, metrics: Mapping[str, float]) -> Output:
         (adapter / "adapter_model.safetensors").write_bytes(b"")
         location = str(adapter.relative_to(spec.project_dir))
         digest = folder_digest(tree(adapter))
-        return TrainingOutput(adapter=location, digest=digest, metrics={}, train_rows=9, held_out_rows=1)
+        server = spec.tracking.server
+        kept = Kept(server=server, run_id="run", path="adapter") if server else None
+        return TrainingOutput(adapter=location, digest=digest, metrics={}, train_rows=9, held_out_rows=1, kept=kept)
     if isinstance(work, EvaluationWork):
         return EvaluationOutput(combinations=tuple(_combinations(work, metrics)), rows=10)
     if isinstance(work, RemovalWork):
