@@ -20,7 +20,7 @@ from studio.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, r
 from studio.spend import Spend
 from studio.state.base import Lineage, Record, RecordStatus
 
-LOST = "its adapter is neither on this disk nor kept on the MLflow server"
+LOST = "its adapter is neither on this disk nor kept on the MLflow server of this environment"
 _ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})
 """Settings that decide nothing about a plan's jobs by themselves."""
 

@@ -71,6 +71,14 @@ def selection(saved: dict[str, Any]) -> Selection:
     return found
 
 
+def variables(saved: dict[str, Any]) -> dict[str, str]:
+    """Values of variables that were given when the plan was made. Raises UsageError when they cannot be any."""
+    found: dict[str, Any] = saved["variables"]
+    if not all(isinstance(value, str) for value in found.values()):
+        raise UsageError("the saved plan is damaged: variables are not texts", AGAIN)
+    return found
+
+
 def demand_same(saved: dict[str, Any], plan: Plan) -> None:
     """Raise StalePlanError unless ``plan``, as it is made now, is the saved one."""
     before, after = _settled(saved), _settled(content(plan))

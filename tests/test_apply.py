@@ -253,7 +253,7 @@ def test_an_adapter_whose_folder_vanished_is_trained_again(project: Project) -> 
     shutil.rmtree(project.root / project.plan().state.records()[ROUTER].outcome["output"]["adapter"])
     pending = project.plan().plan.pending
     assert [(a.ref, a.verb) for a in pending] == [(ROUTER, Verb.REPLACE)]
-    assert "gone" in pending[0].reason
+    assert "neither on this disk nor kept" in pending[0].reason
     project.apply()
     assert project.plan().plan.pending == ()
 

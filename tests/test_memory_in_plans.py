@@ -37,7 +37,7 @@ def plan(root: Path) -> planning.Planned:
 def test_a_plan_shows_it_for_trainings_that_will_run_and_for_nothing_else(quickstart: Path) -> None:
     made = plan(quickstart)
     text = to_text(made.plan, made.desire, color=False)
-    assert "FineTuningJob/router  job: 2 CPU, about 1.2 GB of 4 GB\n" in text
+    assert "FineTuningJob/router  job: 2 CPU, about 1.2 GB of 4 GB, time unknown\n" in text
     known = {each["resource"]: each["estimated_memory_bytes"] for each in to_json(made.plan)["actions"]}
     assert 1.0e9 < known.pop(str(JOB)) < 1.3e9
     assert set(known.values()) == {None}
@@ -56,7 +56,7 @@ def test_nothing_is_said_where_the_model_is_not_known(quickstart: Path) -> None:
     content = json.loads(config.read_text())
     config.write_text(json.dumps({**content, "hidden_size": "wide"}))
     made = plan(quickstart)
-    assert "FineTuningJob/router  job: 2 CPU, 4 GB\n" in to_text(made.plan, made.desire, color=False)
+    assert "FineTuningJob/router  job: 2 CPU, 4 GB, time unknown\n" in to_text(made.plan, made.desire, color=False)
 
 
 def test_a_model_s_shape_has_no_place_in_its_record(quickstart: Path) -> None:

@@ -64,6 +64,7 @@ def command(
     saved = read(plan_file) if plan_file else None
     if saved:
         environment, selection = _environment(saved, context), _selection(saved, selection)
+        given = _variables(saved, given)
     root = options.root_of(folder)
     with _told_as_stale() if saved else nullcontext():
         phases = EVERYTHING if online else OFFLINE
@@ -92,12 +93,13 @@ def command(
 @contextmanager
 def _told_as_stale() -> Iterator[None]:
     """What a saved plan is about may be gone: then the plan is stale, and nothing is wrong with the command line."""
+    from studio.load.variables import VariableError
     from studio.saved_plan import AGAIN
     from studio.selection import SelectionError
 
     try:
         yield
-    except SelectionError as error:
+    except (SelectionError, VariableError) as error:
         raise StalePlanError(f"the plan is stale: {error.message}; nothing was applied", AGAIN) from error
 
 
@@ -110,6 +112,16 @@ def _selection(saved: dict[str, Any], given: Selection) -> Selection:
         hint = "leave --target, --exclude, --replace, --prune and --forget out, or make another plan with them"
         raise UsageError("a saved plan says itself what it is about", hint)
     return selection(saved)
+
+
+def _variables(saved: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
+    """What --var set when the plan was made; the command line may not set anything else."""
+    from studio.saved_plan import variables
+
+    if given:
+        hint = "leave --var out, or make another plan with it"
+        raise UsageError("a saved plan says itself what its variables are set to", hint)
+    return variables(saved)
 
 
 def _environment(saved: dict[str, Any], context: click.Context) -> str:

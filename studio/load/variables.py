@@ -30,6 +30,10 @@ _LOST: Any = object()
 """Stands for a value that a faulty reference was to make."""
 
 
+class VariableError(UsageError):
+    """A value that a variable cannot have."""
+
+
 @dataclass(slots=True)
 class Variables:
     """What is declared, and what has a value in an environment. ``used`` fills as manifests are read."""
@@ -48,15 +52,15 @@ def variables(spec: ProjectSpec, environment: str, chosen: Environment | None) -
 
 
 def set_by_hand(known: Variables, spec: ProjectSpec, given: Mapping[str, str]) -> Variables:
-    """The same with values from the command line over all others. Raises UsageError for what cannot be set."""
+    """The same with values from the command line over all others. Raises VariableError for what cannot be set."""
     values = dict(known.values)
     for name, text in given.items():
         if name not in known.declared:
             hint = did_you_mean(name, known.declared) if known.declared else "declare it: spec.variables in studio.yaml"
-            raise UsageError(f"--var {name}: studio.yaml declares no such variable", hint)
+            raise VariableError(f"--var {name}: studio.yaml declares no such variable", hint)
         if secret_in(text):
             hint = "a secret is always the name of an environment variable, never a value"
-            raise UsageError(f"--var {name}: this looks like {secret_in(text)}", hint)
+            raise VariableError(f"--var {name}: this looks like {secret_in(text)}", hint)
         values[name] = _typed(name, text, spec.variables[name].default)
     return replace(known, values=values)
 
@@ -70,7 +74,7 @@ def _typed(name: str, text: str, default: Scalar | None) -> Scalar:
         return text if value is None else value
     if value is None or not fits(value, default):
         hint = f"write {kind(default)}, such as {spelled(default)}"
-        raise UsageError(f"--var {name}: {text!r} is not {kind(default)}, as the default is", hint)
+        raise VariableError(f"--var {name}: {text!r} is not {kind(default)}, as the default is", hint)
     return value
 
 

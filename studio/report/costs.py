@@ -44,7 +44,7 @@ def spent(account: Account) -> str:
     real, foreseen, savings = account.real, account.foreseen, account.saved
     parts = []
     if real.jobs:
-        beside = f" ({_sum(foreseen)} foreseen)" if foreseen.jobs > foreseen.unknown else ""
+        beside = f" (foreseen: {_sum(foreseen)})" if foreseen.jobs > foreseen.unknown else ""
         parts.append(f"Spent: {hours(real.hours)} in {plural(real.jobs, 'job')}{beside}.")
     if savings.jobs > savings.unknown:
         parts.append(f"Reuse saved {hours(savings.hours)}.")
@@ -73,7 +73,7 @@ def duration(seconds: float) -> str:
 
 def _sum(bill: Bill) -> str:
     if bill.unknown == bill.jobs:
-        return f"unknown, for no job like {'this one' if bill.jobs == 1 else 'these'} is recorded"
+        return "unknown, there is no recorded run to go by"
     if bill.unknown:
         return f"at least {hours(bill.hours)}; the time of {plural(bill.unknown, 'job')} is unknown"
     return f"about {hours(bill.hours)}"

@@ -162,7 +162,11 @@ def test_when_the_adapters_folder_is_gone_the_job_is_replaced(desk: Path) -> Non
     shutil.rmtree(desk / "adapter")
     with recorded(desk):
         answer = ask(desk, "plan")
-    assert "± replace FineTuningJob/train" in answer.out and "because its artifact is gone from disk" in answer.out
+    assert (
+        "± replace FineTuningJob/train" in answer.out
+        and "because its adapter is neither on this disk nor kept on the MLflow server of this environment"
+        in answer.out
+    )
 
 
 def test_a_stricter_gate_is_decided_again_from_the_recorded_metrics(desk: Path) -> None:

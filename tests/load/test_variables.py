@@ -254,3 +254,22 @@ def test_within_braces_a_reference_needs_quotes_and_the_message_says_so(tmp_path
     finding = next(each for each in validate(root, "default").findings if each.rule == "MF-002")
     assert finding.hint == 'quote it: within braces or brackets write "${var.name}"'
     assert parse('a: {b: "${var.x}"}') == [{"a": {"b": "${var.x}"}}]
+
+
+def test_a_saved_plan_remembers_what_the_command_line_set(tmp_path: Path) -> None:
+    root = project(tmp_path, learning_rate="${var.rate}")
+    saved = tmp_path / "plan.json"
+    assert ask(root, "plan", "--var", "rate=5e-3", "--out", str(saved)).code == 0
+    content = json.loads(saved.read_text())
+    assert content["variables"] == {"rate": "5e-3"}
+    answer = ask(root, "apply", str(saved), "--var", "rate=5e-3")
+    assert answer.code == 64 and "leave --var out" in answer.err
+    saved.write_text(json.dumps({**content, "variables": {"rate": "4e-3"}}))
+    assert ask(root, "apply", str(saved)).code == 4
+    saved.write_text(json.dumps({**content, "variables": {"rate": 4}}))
+    answer = ask(root, "apply", str(saved))
+    assert answer.code == 64 and "variables are not texts" in answer.err
+    saved.write_text(json.dumps(content))
+    (root / "studio.yaml").write_text(SETTINGS.replace("    rate: {default: 0.001, description: Peak rate}\n", ""))
+    answer = ask(root, "apply", str(saved))
+    assert answer.code == 4 and "the plan is stale: --var rate" in answer.err

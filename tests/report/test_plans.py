@@ -43,7 +43,8 @@ def test_a_first_plan_lists_everything_with_what_it_is_and_what_it_asks_for(tmp_
         "  + create  EvaluationJob/compare  job: 2 CPU, 4 GB\n"
         "  + create  ModelExport/release  job: 1 CPU, 4 GB\n\n"
         "Plan: 7 to create, 0 unchanged.\n"
-        "3 jobs will run; the largest asks for 2 CPU, 4 GB."
+        "3 jobs will run; the largest asks for 2 CPU, 4 GB.\n"
+        "Spend: unknown, there is no recorded run to go by."
     )
 
 

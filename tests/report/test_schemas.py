@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from studio.core.metric_names import EVALUATION_METRICS
 from studio.load import documents
+from studio.report.published import published
 from studio.report.schemas import MANIFEST, PROJECT, schemas
 from studio.resources import KINDS
 from studio.resources.base import NAME_PATTERN
@@ -36,7 +37,7 @@ def manifests() -> list[Path]:
 @pytest.mark.parametrize("file", manifests(), ids=lambda path: f"{path.parent.parent.name}-{path.stem}")
 def test_every_example_fits_the_schema_of_its_kind(file: Path) -> None:
     for document in documents.parse(file.read_text("utf-8")):
-        validator = Draft202012Validator(schemas()[f"{document['kind']}.schema.json"])
+        validator = Draft202012Validator(published()[f"{document['kind']}.schema.json"])
         assert [error.message for error in validator.iter_errors(document)] == []
 
 
