@@ -228,3 +228,59 @@ def test_a_file_of_the_project_is_never_taken_for_a_library(tmp_path: Path, back
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the project')")
     status = ended(backend, backend.submit(job(tmp_path)))
     assert status.state is JobState.FAILED and "none" in status.message
+
+
+def test_a_job_whose_supervisor_was_killed_can_still_be_cancelled(
+    backend: LocalBackend, long_job: Callable[[str], Handle]
+) -> None:
+    handle = long_job("orphaned")
+    wait_for(lambda: "job_pid" in supervisor(handle))
+    os.kill(supervisor(handle)["pid"], signal.SIGKILL)
+    wait_for(lambda: not run_folder.is_supervisor(supervisor(handle)["pid"], Path(handle.details["folder"])))
+    assert backend.poll(handle).state is JobState.RUNNING
+    backend.cancel(handle)
+    assert ended(backend, handle).state is JobState.FAILED
+
+
+def test_the_number_of_a_dead_supervisor_may_be_another_process(tmp_path: Path) -> None:
+    assert not run_folder.is_supervisor(os.getpid(), tmp_path / "runs" / "x")
+    assert not run_folder.is_supervisor(2**22 + 1, tmp_path)
+
+
+def test_a_request_to_stop_that_comes_at_once_is_not_lost(tmp_path: Path, backend: LocalBackend) -> None:
+    folder = tmp_path / ".studio" / "runs" / "early"
+    folder.mkdir(parents=True)
+    run_folder.write(folder / run_folder.SPEC, job(tmp_path, "early").model_dump_json())
+    code = (
+        "import sys, os, signal; from pathlib import Path; from studio.backends import run_folder, supervisor;"
+        "write = run_folder.write;"
+        "run_folder.write = lambda path, content: (write(path, content), os.kill(os.getpid(), signal.SIGTERM));"
+        f"supervisor.command = lambda spec, file: ['sleep', '600']; sys.exit(supervisor.main(Path({str(folder)!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, start_new_session=True)
+    handle = Handle("early", 1, {"folder": str(folder)})
+    assert done.returncode == 0 and backend.poll(handle).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize("ask", ["poll", "find", "attempts", "capacity"])
+def test_a_damaged_report_is_a_backend_that_does_not_answer(tmp_path: Path, backend: LocalBackend, ask: str) -> None:
+    folder = tmp_path / ".studio" / "runs" / "key"
+    folder.mkdir(parents=True)
+    for name in (run_folder.SUPERVISOR, run_folder.SPEC, run_folder.EXIT):
+        (folder / name).write_text("{half")
+    lock = run_folder.take_lock(folder)
+    handle = Handle("key", 1, {"folder": str(folder)})
+    arguments = {"poll": (handle,), "find": ("key", 1), "attempts": ("key",), "capacity": ()}[ask]
+    with pytest.raises(BackendError, match="cannot be read"):
+        getattr(backend, ask)(*arguments)
+    assert lock is not None
+    os.close(lock)
+
+
+def test_an_event_that_cannot_be_read_is_no_progress(backend: LocalBackend, long_job: Callable[[str], Handle]) -> None:
+    handle = long_job("odd")
+    (Path(handle.details["folder"]) / "events.jsonl").write_text('{"time": 1, "phase": "new", "of_tomorrow": 1}\n')
+    status = backend.poll(handle)
+    assert status.state is JobState.RUNNING and status.progress is None
+    backend.cancel(handle)
+    ended(backend, handle)
