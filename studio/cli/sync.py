@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -38,6 +40,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     metavar="SECONDS",
     help="Between two looks at the branch.",
 )
+@click.option(
+    "--online/--offline",
+    default=True,
+    help="Check names on the Hugging Face Hub and in the CML registry before something is applied, or ask nobody."
+    "  [default: online]",
+)
 @click.option("--once", is_flag=True, help="One round, which waits for no job; for cron.")
 @click.option("--prune", is_flag=True, help="Delete what is recorded and has no manifest any more.")
 @click.option(
@@ -45,8 +53,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 @options.as_json
 def command(
-    folder: Path, environment: str, given: dict[str, str], ref: str, remote: str, interval: int, once: bool,
-    prune: bool, parallelism: int, as_json: bool,
+    folder: Path, environment: str, given: dict[str, str], ref: str, remote: str, interval: int, online: bool,
+    once: bool, prune: bool, parallelism: int, as_json: bool,
 ) -> int:  # fmt: skip
     """Follow a branch in this clone: fetch, check out, plan, and apply each of its commits, round after round.
 
@@ -60,9 +68,20 @@ def command(
     demand_name(ref, "--ref")
     demand_name(remote, "--remote")
     root = options.root_of(folder)
-    course = syncing.Course(root, environment, remote, ref, interval, parallelism, prune, once, given)
-    stopped = threading.Event()
+    course = syncing.Course(root, environment, remote, ref, interval, parallelism, prune, once, online, given)
     came: list[int] = []
+    with syncing.alone(root), _stopping(came) as stopped:
+        sync = syncing.Sync(course, clone(root, os.environ), Silent(), stopped.is_set, time.time)
+        ended = _follow(sync, stopped, as_json)
+    if once and not came:
+        return _code(ended)
+    return Exit.INTERRUPTED if signal.SIGINT in came else Exit.OK
+
+
+@contextmanager
+def _stopping(came: list[int]) -> Iterator[threading.Event]:
+    """Set by the first signal, so that a round ends in good order; the second one interrupts it."""
+    stopped = threading.Event()
 
     def stop(number: int, _: FrameType | None) -> None:
         if came:
@@ -70,14 +89,12 @@ def command(
         came.append(number)
         stopped.set()
 
-    with syncing.alone(root):
-        for each in SIGNALS:
-            signal.signal(each, stop)
-        sync = syncing.Sync(course, clone(root, os.environ), Silent(), stopped.is_set, time.time)
-        ended = _follow(sync, stopped, as_json)
-    if once and not came:
-        return _code(ended)
-    return Exit.INTERRUPTED if signal.SIGINT in came else Exit.OK
+    before = {each: signal.signal(each, stop) for each in SIGNALS}
+    try:
+        yield stopped
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _follow(sync: Sync, stopped: threading.Event, as_json: bool) -> Round:

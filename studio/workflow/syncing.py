@@ -17,7 +17,7 @@ from pathlib import Path
 from studio.checking import Checked
 from studio.core.atomic import write_atomically
 from studio.core.errors import StateLockedError, StudioError
-from studio.core.findings import OFFLINE, Finding, Severity
+from studio.core.findings import EVERYTHING, OFFLINE, Finding, Phase, Severity
 from studio.load.clone import Clone, GitError
 from studio.manner import Manner
 from studio.outcome import Watcher
@@ -26,6 +26,7 @@ from studio.report.remarks import limit_words, names
 from studio.selection import Selection, Unmanaged
 from studio.workflow import applying, places, planning
 from studio.workflow.applying import Applied
+from studio.workflow.planning import Planned
 
 STATUS, LOCK = ".studio/sync.json", ".studio/sync.lock"
 SHOWN = 3
@@ -44,6 +45,8 @@ class Course:
     parallelism: int = 4
     prune: bool = False
     once: bool = False
+    online: bool = False
+    """Ask the hub and the registry before something is applied."""
     given: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -101,19 +104,22 @@ class Sync:
             return Ending.EDITED, f"{names(edited, SHOWN)}: commit it, or take it back with git"
         if self.clone.head() != commit:
             self.clone.checkout(commit)
-        course = self.course
-        unmanaged = Unmanaged.DELETE if course.prune else Unmanaged.KEEP
-        planned = planning.plan(
-            course.root, course.environment, OFFLINE, given=course.given, selection=Selection(unmanaged=unmanaged)
-        )
+        planned = self._plan(OFFLINE)
+        if isinstance(planned, Planned) and not planned.plan.pending and not planned.plan.left:
+            return Ending.CURRENT, ""
+        if isinstance(planned, Planned) and self.course.online:  # asked only when there is something to do
+            planned = self._plan(EVERYTHING)
         if isinstance(planned, Checked):
             return Ending.ERRORS, _errors(planned.errors)
         if planned.plan.safety.exceeded:
             return Ending.REFUSED, f"{limit_words(planned.plan)}: 'studio apply --force' does it by hand"
-        if not planned.plan.pending and not planned.plan.left:
-            return Ending.CURRENT, ""
-        manner = Manner(detach=course.once, command="sync", leaves=lambda: self._leaves(pursuit.seen))
-        return _ended(applying.apply(planned, self.watcher, course.parallelism, manner=manner))
+        manner = Manner(detach=self.course.once, command="sync", leaves=lambda: self._leaves(pursuit.seen))
+        return _ended(applying.apply(planned, self.watcher, self.course.parallelism, manner=manner))
+
+    def _plan(self, phases: tuple[Phase, ...]) -> Planned | Checked:
+        course = self.course
+        selection = Selection(unmanaged=Unmanaged.DELETE if course.prune else Unmanaged.KEEP)
+        return planning.plan(course.root, course.environment, phases, given=course.given, selection=selection)
 
     def _leaves(self, seen: str) -> bool:
         """Whether to leave jobs running: to end, or because the branch has moved on, asked once an interval."""
