@@ -10,45 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from studio.backends.base import Backend, JobState, JobStatus
-from studio.compile import Target
+from studio.backends.base import JobState, JobStatus
 from studio.core.errors import BackendError, StudioError
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
-from studio.desired import Desire, Desired
+from studio.desired import Desired
 from studio.errand import Errand, Work
 from studio.flight import Flight
-from studio.manner import USUAL, Manner
-from studio.outcome import FAILURES, GOOD, UNBLOCKS, Ending, Outcome, Watcher
+from studio.outcome import FAILURES, GOOD, UNBLOCKS, Ending, Outcome
 from studio.patience import DEADLINE_SECONDS, Patience
 from studio.plan import REMOVES, Action, Plan, Verb
-from studio.recording import Recorder, registrations
-from studio.removing import Remover
+from studio.recording import registrations
 from studio.room import Room
-from studio.state.base import Artifact, StateStore
+from studio.state.base import Artifact
 from studio.submission import ENDED, Submitter, UncertainError
+from studio.tools import Tools
 
+WAITED = f"{DEADLINE_SECONDS / 60:.0f} min"
 IMPROVE = "improve the model or the gate, then apply again"
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the loop works with. ``now`` is ISO 8601 in UTC, ``clock`` and ``sleep`` are in seconds."""
-
-    desire: Desire
-    target: Target
-    state: StateStore
-    backend: Backend
-    recorder: Recorder
-    remover: Remover
-    watcher: Watcher
-    now: Callable[[], str]
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
-    present: Callable[[Artifact], bool]
-    parallelism: int = 4
-    poll_seconds: float = 0.5
-    manner: Manner = USUAL
 
 
 @dataclass(slots=True)
@@ -138,6 +117,8 @@ class Loop:
             self._done(action, Ending.SKIPPED)
         elif action.dispatches or action.verb is Verb.REUSE:
             return self._work(action, item)
+        elif revision := self._revision(action, item):
+            return self._run(action, revision, lambda: False)
         else:
             self.tools.recorder.register(item)
             self._done(action, Ending.DONE)
@@ -162,8 +143,16 @@ class Loop:
         tools = self.tools
         asked = action.resources or Resources()
         fresh = action.fresh and not action.attaches  # a fresh run that died goes on from where it was
-        errand = Work(item, asked, tools.desire, tools.target, tools.state, tools.recorder, fresh)
-        return self._run(action, errand, lambda: self._is_settled(action, item))
+        work = Work(item, asked, tools.desire, tools.target, tools.state, tools.recorder, fresh)
+        return self._run(action, self._revision(action, item) or work, lambda: self._is_settled(action, item))
+
+    def _revision(self, action: Action, item: Desired) -> Errand | None:
+        """What has to be said of a thing that was made before, where it is, before it is recorded."""
+        return self.tools.reviser.errand(item, self._at_hand(action, item), again=action.revises)
+
+    def _at_hand(self, action: Action, item: Desired) -> Artifact | None:
+        artifact = None if action.fresh else self.tools.state.artifact(item.ref.kind, item.fingerprint)
+        return artifact if artifact and self.tools.present(artifact) else None
 
     def _run(self, action: Action, errand: Errand, is_settled: Callable[[], bool]) -> bool:
         """Get an errand under way, unless it is settled without a job; False while it must wait."""
@@ -189,8 +178,8 @@ class Loop:
         if held:
             self._end(action, Ending.HELD, held, IMPROVE)
             return True
-        artifact = None if action.fresh else self.tools.state.artifact(item.ref.kind, item.fingerprint)
-        if artifact is None or not self.tools.present(artifact):
+        artifact = self._at_hand(action, item)
+        if artifact is None or self._revision(action, item):
             return False
         self.tools.recorder.adopt(item, artifact)
         self._done(action, Ending.REUSED, f"from {artifact.origin}")
@@ -245,7 +234,7 @@ class Loop:
         tools, job, action = self.tools, flight.job, flight.action
         if status is None:
             silence = flight.silence.message if flight.silence else ""
-            message = f"the backend has not answered for {_minutes(DEADLINE_SECONDS)}: {silence}"
+            message = f"the backend has not answered for {WAITED}: {silence}"
             self._end(action, Ending.LOST, message, "its job may still run; the next apply attaches to it", flight)
             return
         closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
@@ -271,7 +260,7 @@ class Loop:
             self.tools.watcher.waiting(action, f"waits for the backend: {error.message}")
         if not silence.is_exhausted:
             return False
-        message = f"the backend has not answered for {_minutes(DEADLINE_SECONDS)}: {error.message}"
+        message = f"the backend has not answered for {WAITED}: {error.message}"
         self._end(action, Ending.LOST if action.attaches else Ending.FAILED, message, error.hint)
         return True
 
@@ -294,7 +283,3 @@ class Loop:
         outcome = Outcome(action, ending, message, hint, attached, has_log=flight is not None)
         self.outcomes[action.ref] = outcome
         self.tools.watcher.finished(outcome)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min"

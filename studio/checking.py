@@ -33,6 +33,8 @@ class Checked:
     graph: Graph
     observations: dict[Ref, Observation]
     findings: list[Finding]
+    hub: Hub | None = None
+    """There when the hub was asked, with all that it answered."""
 
     @property
     def errors(self) -> list[Finding]:
@@ -90,7 +92,7 @@ def recheck(root: Path, environment: str, shelf: Shelf) -> Checked:
 
 def _judged(seen: View, loaded: Loaded, phases: Iterable[Phase]) -> Checked:
     findings = [blame(explained(finding, loaded.told), loaded.origins) for finding in check(seen, phases)]
-    return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings))
+    return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings), seen.hub)
 
 
 def view(loaded: Loaded, phases: Iterable[Phase] = (), observed: Observed | None = None) -> View:

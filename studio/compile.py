@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from studio import __version__
 from studio.core.errors import StudioError
-from studio.core.fingerprints import digest
+from studio.core.job_keys import job_key
 from studio.core.jobspec import (
     RUNS_FOLDER,
     VARIABLE,
@@ -41,7 +40,6 @@ from studio.state.base import Artifact, StateReader
 from studio.workload import Workload, workload
 
 R = TypeVar("R")
-_REMOVAL = "remove-"
 ARTIFACTS_FOLDER = ".studio/mlartifacts"
 
 
@@ -231,24 +229,6 @@ def intended(item: Desired, desire: Desire, target: Target, state: StateReader) 
     except StudioError:  # the job will fail with it; nothing is foretold
         return None
     return workload(work, kind.resources(item.resource))
-
-
-def job_key(ref: Ref, fingerprint: str) -> str:
-    """The deterministic name of a job on its backend: kind, name, fingerprint."""
-    name = ref.name
-    if len(name) > 80:
-        name = f"{name[:71]}-{digest(name)[:8]}"
-    return re.sub(r"[^a-z0-9.-]", "-", f"{ref.kind}-{name}-{fingerprint[:16]}".lower())
-
-
-def removal_key(ref: Ref, fingerprint: str) -> str:
-    """The name of the job that takes away what the job of ``job_key`` made."""
-    return f"{_REMOVAL}{job_key(ref, fingerprint)}"
-
-
-def is_removal(key: str) -> bool:
-    """Whether a job takes something away, and makes nothing."""
-    return key.startswith(_REMOVAL)
 
 
 def compile_job(item: Desired, desire: Desire, target: Target, state: StateReader, attempt: int) -> JobSpec:

@@ -10,12 +10,15 @@ from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, Desired
 from studio.diff import Change, compare_inputs, compare_parts
+from studio.drift import Drift, drift_change, is_drift
+from studio.drift_facts import Remedy
 from studio.load.settings import Project
-from studio.plan import NAMED, NEW, RUNS, Action, Kept, LeftOut, Plan, Verb, leading
+from studio.plan import NAMED, NEW, RUNS, Action, Kept, LeftOut, Plan, Refreshed, Verb, leading
 from studio.pruning import DESTROYED, dependants_first, divide, recorded_needs
 from studio.resources import KINDS
 from studio.resources.base import Metadata, stored
 from studio.resources.fine_tuning_job import FineTuningJob
+from studio.resources.scope import Made
 from studio.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
 from studio.spend import Spend
 from studio.state.base import Lineage, Record, RecordStatus
@@ -38,6 +41,9 @@ class Recorded:
     """Resource and fingerprint of the jobs that an earlier apply left running."""
     protected: frozenset[Ref] = frozenset()
     """Protected by a manifest that is not part of the plan; what a record protects is in the record."""
+    drift: Mapping[Ref, tuple[Drift, ...]] = field(default_factory=dict)
+    """What is not there as it was recorded, where somebody looked."""
+    refreshed: Refreshed = Refreshed.NOT
     nameable: frozenset[Ref] = frozenset()
     """Resources that a selection may name although there is nothing to do about them."""
 
@@ -59,6 +65,7 @@ def make_plan(
     return Plan(
         environment, recorded.lineage.id, recorded.lineage.serial, _manifest_digest(items, settings),
         (*acting, *removals), kept, left_out=left_out, selection=selection, recorded=len(recorded.records),
+        refreshed=recorded.refreshed,
     )  # fmt: skip
 
 
@@ -127,16 +134,29 @@ def _manifest_digest(items: list[Desired], settings: Project) -> str:
 def _action(item: Desired, needs: tuple[Ref, ...], recorded: Recorded, fresh: bool) -> Action:
     kind = KINDS[item.resource.kind]
     record = recorded.records.get(item.ref)
-    changes = tuple(_changes(item, record)) if record else ()
+    drifted = recorded.drift.get(item.ref, ()) if record and record.fingerprint == item.fingerprint else ()
+    changes = (*_changes(item, record), *map(drift_change, drifted)) if record else ()
     verb, reason = _verb(item, record, changes, recorded)
-    if fresh:
+    if verb in (Verb.NONE, Verb.UPDATE) and any(each.remedy is Remedy.REPLACE for each in drifted):
+        verb, reason, fresh = Verb.REPLACE, _because(changes), True
+    elif fresh:
         verb, reason = (Verb.REPLACE if record else Verb.CREATE), _once_more(verb, reason)
     asked = kind.resources(item.resource) if kind.resources else None
     under_way = (item.ref, item.fingerprint) in recorded.under_way
     if under_way and verb in (Verb.NONE, Verb.UPDATE):
         verb, reason, fresh = Verb.REPLACE, "it was started again, and its job is under way", True
     attaches = verb in RUNS and under_way
-    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason, attaches, fresh=fresh)
+    revises = verb is Verb.UPDATE and record is not None and _is_revised(item, record, drifted)
+    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason, attaches, None, fresh, revises)
+
+
+def _is_revised(item: Desired, record: Record, drifted: tuple[Drift, ...]) -> bool:
+    """Whether something is to be said of a thing where it is, and not only in its record."""
+    revise = KINDS[item.resource.kind].revise
+    if revise is None:
+        return False
+    made = Made(record.outcome.get("output") or {}, str(record.outcome.get("run_key", "")), record.fingerprint)
+    return revise(item.resource, made, any(each.revised for each in drifted)) is not None
 
 
 def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], recorded: Recorded) -> tuple[Verb, str]:
@@ -166,7 +186,8 @@ def _because(changes: tuple[Change, ...]) -> str:
     """The first causes in words."""
     forcing = leading(changes)
     words = [
-        f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}" for c in forcing[:NAMED]
+        c.reason if is_drift(c) else f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}"
+        for c in forcing[:NAMED]
     ]
     more = f" and {len(forcing) - NAMED} more" if len(forcing) > NAMED else ""
     return ", ".join(words) + more

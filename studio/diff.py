@@ -9,7 +9,7 @@ from typing import Any
 from studio.core.findings import Path, format_path
 from studio.core.fingerprints import canonical
 from studio.desired import REGISTRY
-from studio.resources.base import Effect, Part, effects
+from studio.resources.base import Effect, Part, effects, revised
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ _REASONS = {
     Effect.PLACEMENT: "applies to the next run",
     Effect.DESCRIPTIVE: "recorded in place",
 }
+REVISED = "changed where it is; nothing is made again"
 PLACES = {REGISTRY: "it goes to another registry than before"}
 """Inputs that are places, and what a change of them means. Their hashes are not shown: an address may be secret."""
 ABSENT = None
@@ -40,11 +41,12 @@ def compare_parts(old: Mapping[str, Any], new: Mapping[str, Any], model: type[Pa
     if repr(old) == repr(new):  # mostly; the other way round, equal values may well be written differently
         return []
     found = []
-    by_field = effects(model)
+    by_field, in_place = effects(model), revised(model)
     for name in sorted({*old, *new}):
         effect = by_field.get(name, Effect.DESCRIPTIVE)
         for path, before, after in _leaves((root, name), old.get(name, ABSENT), new.get(name, ABSENT)):
-            found.append(Change(format_path(path), effect, _REASONS[effect], before, after))
+            reason = REVISED if name in in_place else _REASONS[effect]
+            found.append(Change(format_path(path), effect, reason, before, after))
     return found
 
 

@@ -6,6 +6,7 @@ there, and leaves out what could not be looked at: that is no difference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,11 +15,16 @@ from typing import Any, NamedTuple
 from studio.core.references import Ref
 from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.desired import REGISTRY
+from studio.diff import Change
 from studio.drift_facts import FACTS, Remedy
 from studio.load.hub import is_commit
+from studio.resources.base import Effect
 from studio.state.base import Lineage, Record, RecordStatus, Run
 
 HUB = "huggingface"
+DRIFT = "drift: "
+"""How the reason of a change begins that nobody made in a manifest."""
+_HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 OWN_TAGS = (KEY_TAG, FINGERPRINT_TAG)
 """Tags by which an export is known again. The others that it was given may be outlived: by a new name, by reuse."""
 
@@ -93,7 +99,7 @@ class Unseen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class Comparison:
     """An environment's drift: all differences, also those that may be, and what could not be looked at."""
 
     environment: str
@@ -134,6 +140,23 @@ def by_resource(drifts: Iterable[Drift]) -> dict[Ref, tuple[Drift, ...]]:
         if not each.ignored and not each.planned and each.remedy is not Remedy.NOTHING:
             found[each.ref] = (*found.get(each.ref, ()), each)
     return found
+
+
+def drift_change(drift: Drift) -> Change:
+    """A difference as a change of a plan: from what is there to what should be, or to what will be recorded."""
+    replaced = drift.remedy is Remedy.REPLACE
+    pair = (drift.found, drift.recorded) if replaced or drift.revised else (drift.recorded, drift.found)
+    old, new = (value[:12] if is_hash(value) else value for value in pair)
+    return Change(drift.path, Effect.OUTCOME if replaced else Effect.DESCRIPTIVE, f"{DRIFT}{drift.reason}", old, new)
+
+
+def is_drift(change: Change) -> bool:
+    return change.reason.startswith(DRIFT)
+
+
+def is_hash(value: Any) -> bool:
+    """Whether a value is a digest or a commit, of which the beginning says enough."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 def _drift(expected: Expected, found: Any, managed: bool) -> Drift:

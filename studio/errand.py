@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from studio.compile import Target, compile_job, job_key
+from studio.compile import Target, compile_job
+from studio.core.job_keys import job_key
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import JobSpec, Resources
 from studio.core.references import Ref

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from studio.backends.base import Backend, Handle, JobState, JobStatus
-from studio.compile import is_removal, removal_key
 from studio.core.errors import BackendError
+from studio.core.job_keys import is_removal, is_revision, removal_key
 from studio.desired import Desire
 from studio.filing import artifact
 from studio.plan import Plan, Verb
@@ -36,7 +36,7 @@ def left_behind(active: Iterable[Run], desire: Desire, plan: Plan, backend: str 
     wanted = {(item.ref, item.fingerprint) for item in desire.items.values()}
     decided = {action.ref for action in plan.actions}
     removed = {removal_key(action.ref, action.fingerprint) for action in plan.actions if action.verb is Verb.DELETE}
-    work = {(action.ref.kind, action.fingerprint) for action in plan.actions if action.dispatches}
+    work = {(action.ref.kind, action.fingerprint) for action in plan.actions if action.dispatches or action.revises}
     return tuple(
         run
         for run in active
@@ -79,5 +79,7 @@ def _ended(run: Run, handle: Handle, status: JobStatus, state: StateStore, now: 
             return Settled(run, f"{ENDED[status.state].value}: {status.message}")
         if is_removal(run.key):
             return Settled(run, "succeeded; --prune forgets what it took away")
+        if is_revision(run.key):
+            return Settled(run, "succeeded; what it said may be said otherwise by the next one")
         state.save_artifact(artifact(run, status.result, now))
     return Settled(run, "succeeded; what it made is kept, for whoever needs the same work")

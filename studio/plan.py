@@ -63,12 +63,22 @@ class Action:
     """Bytes that the job's largest process will probably need; None where nobody can tell."""
     fresh: bool = False
     """The job starts from nothing, although the same work was done before."""
+    revises: bool = False
+    """A small job carries out what changed, where the thing is; nothing is made again."""
     spend: Spend | None = None
     """What the job will probably take; of a reuse what it took to make what is reused."""
 
     @property
     def dispatches(self) -> bool:
         return self.resources is not None and self.verb in RUNS
+
+
+class Refreshed(StrEnum):
+    """Whether records were compared with what is there, and whether the hub was asked too."""
+
+    NOT = "not"
+    OFFLINE = "offline"
+    ONLINE = "online"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,7 @@ class Plan:
     """Resources that are recorded, with and without a manifest."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Values of variables that were given on the command line."""
+    refreshed: Refreshed = Refreshed.NOT
     version: int = PLAN_VERSION
 
     @property
@@ -164,6 +175,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "lineage": plan.lineage,
         "serial": plan.serial,
         "manifest_digest": plan.manifest_digest,
+        "refreshed": plan.refreshed.value,
         "selection": selection_json(plan.selection),
         "variables": dict(sorted(plan.variables.items())),
         "actions": [_action_json(action) for action in plan.actions],
@@ -194,6 +206,7 @@ def _action_json(action: Action) -> dict[str, Any]:
         "reason": action.reason,
         "attaches": action.attaches,
         "fresh": action.fresh,
+        "revises": action.revises,
         "fingerprint": action.fingerprint,
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
         "needs": [str(ref) for ref in action.needs],

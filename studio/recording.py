@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
@@ -29,6 +29,8 @@ class Recorder:
     now: Callable[[], str]
     new_id: Callable[[], str]
     records: dict[Ref, Record]
+    commits: Mapping[Ref, str] = field(default_factory=dict)
+    """What the hub's revisions pointed to, where it was asked."""
 
     def register(self, *items: Desired) -> None:
         """Resources that run nothing now: record what is desired, keep what an earlier job produced; all or none."""
@@ -84,12 +86,19 @@ class Recorder:
             fingerprint=item.fingerprint,
             inputs=item.inputs,
             status=RecordStatus.READY,
-            facts={} if facts is None or isinstance(facts, Unusable) else _recorded(facts),
+            facts=({} if facts is None or isinstance(facts, Unusable) else _recorded(facts)) | self._commit(item),
             source=self.sources.get(item.ref, ""),
             commit=self.commit,
             created_at=before.created_at if before else self.now(),
             updated_at=self.now(),
         )
+
+    def _commit(self, item: Desired) -> dict[str, str]:
+        """The commit of what is on the hub; the one known before stays while nobody asks and the name is the same."""
+        before = self.records.get(item.ref)
+        known = before.facts.get("commit", "") if before and before.fingerprint == item.fingerprint else ""
+        commit = self.commits.get(item.ref, known)
+        return {"commit": commit} if commit else {}
 
     def _judged(self, item: Desired, outcome: dict[str, Any]) -> dict[str, Any]:
         """An evaluation's outcome with its gates decided anew from the recorded metrics."""

@@ -13,8 +13,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from studio.backends.base import Backend, JobState
-from studio.compile import Target, is_removal, job_key, removal_key, tracking
+from studio.compile import Target, tracking
 from studio.core.errors import StudioError
+from studio.core.job_keys import is_removal, job_key, removal_key
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import RUNS_FOLDER, JobSpec, RemovalWork, Resources
 from studio.core.references import Ref

@@ -13,7 +13,7 @@ from typing import Any
 
 from studio.core.errors import StalePlanError, UsageError
 from studio.core.secrets import redact
-from studio.plan import PLAN_VERSION, Plan, to_json
+from studio.plan import PLAN_VERSION, Plan, Refreshed, to_json
 from studio.selection import Selection, from_json
 
 MAX_BYTES = 256 << 20
@@ -21,7 +21,7 @@ MAX_BYTES = 256 << 20
 AGAIN = "make the plan again with 'studio plan --out FILE', and have it reviewed"
 _SHAPE: dict[str, type] = {
     "version": int, "environment": str, "lineage": str, "serial": int, "manifest_digest": str, "selection": dict,
-    "variables": dict, "actions": list,
+    "variables": dict, "refreshed": str, "actions": list,
 }  # fmt: skip
 _MOVING = frozenset({"attaches", "spend", "saves"})
 SHOWN = 3
@@ -77,6 +77,14 @@ def variables(saved: dict[str, Any]) -> dict[str, str]:
     if not all(isinstance(value, str) for value in found.values()):
         raise UsageError("the saved plan is damaged: variables are not texts", AGAIN)
     return found
+
+
+def refreshed(saved: dict[str, Any]) -> Refreshed:
+    """Whether records are to be compared with what is there, as they were for the saved plan."""
+    try:
+        return Refreshed(saved["refreshed"])
+    except ValueError as error:
+        raise UsageError("the plan is damaged: refreshed is none of not, offline, online", AGAIN) from error
 
 
 def demand_same(saved: dict[str, Any], plan: Plan) -> None:

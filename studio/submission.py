@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from studio.backends.base import Backend, Handle, JobState
-from studio.compile import is_removal
 from studio.core.errors import BackendError
+from studio.core.job_keys import purpose
 from studio.core.jobspec import JobSpec
 from studio.core.references import Ref
 from studio.errand import Errand
@@ -114,10 +114,8 @@ class Submitter:
 
     def _same_work(self, errand: Errand) -> Run | None:
         """A run of the same work under another name: the resource was renamed while its job ran."""
-        same = (errand.ref.kind, errand.fingerprint, self.backend.name, is_removal(errand.key))
+        same = (errand.ref.kind, errand.fingerprint, self.backend.name, purpose(errand.key))
         alike = (
-            run
-            for run in self.state.active()
-            if (run.ref.kind, run.fingerprint, run.backend, is_removal(run.key)) == same
+            run for run in self.state.active() if (run.ref.kind, run.fingerprint, run.backend, purpose(run.key)) == same
         )
         return next(alike, None)

@@ -17,6 +17,7 @@ from studio.core.jobspec import (
     Record,
     RemovalWork,
     Resources,
+    RevisionWork,
     TrainingWork,
     Work,
 )
@@ -66,7 +67,7 @@ def workload(work: Work, resources: Resources) -> Workload:
             return _evaluation(work)
         case ExportWork():
             return Workload(task=work.task, model=_model(work.model), weights=work.weights)
-        case RemovalWork():
+        case RemovalWork() | RevisionWork():
             return Workload(task=work.task)
 
 

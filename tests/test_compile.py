@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studio.compile import Target, compile_job, job_key
+from studio.compile import Target, compile_job
+from studio.core.job_keys import job_key
 from studio.core.jobspec import EvaluationWork, JobSpec, TrainingWork
 from studio.core.references import Ref
 from studio.state.base import Artifact

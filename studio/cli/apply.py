@@ -18,6 +18,7 @@ from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
     from studio.manner import Manner
+    from studio.plan import Refreshed
     from studio.report.advice import Here
     from studio.selection import Selection
     from studio.workflow.planning import Planned
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     default=True,
     help="Check names on the Hugging Face Hub and in the CML registry first, or ask nobody.  [default: online]",
 )
+@options.refresh
 @click.option(
     "--parallelism", default=4, show_default=True, type=click.IntRange(1, 1000), help="Jobs at the same time."
 )
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context, plan_file: Path | None, folder: Path, environment: str, given: dict[str, str], yes: bool,
-    online: bool, parallelism: int, keep_going: bool, detach: bool, selection: Selection, force: bool,
+    online: bool, refresh: bool, parallelism: int, keep_going: bool, detach: bool, selection: Selection, force: bool,
 ) -> int:  # fmt: skip
     """Make what the manifests say: register resources, run the jobs whose outcome is not there yet.
 
@@ -58,25 +60,29 @@ def command(
     from studio.checking import Checked
     from studio.manner import Manner
     from studio.report import findings, plans
+    from studio.report.drifts import left_alone
     from studio.saved_plan import demand_same, read
     from studio.workflow import applying, planning
 
-    saved = read(plan_file) if plan_file else None
+    saved, refreshed = read(plan_file) if plan_file else None, options.refreshed(refresh, online)
     if saved:
         environment, selection = _environment(saved, context), _selection(saved, selection)
         given = _variables(saved, given)
+        refreshed = _refreshed(saved, refresh, online)
     root = options.root_of(folder)
     with _told_as_stale() if saved else nullcontext():
         phases = EVERYTHING if online else OFFLINE
-        planned = planning.plan(root, environment, phases, given=given, selection=selection)
+        planned = planning.plan(root, environment, phases, given=given, selection=selection, refresh=refreshed)
     if isinstance(planned, Checked):
         click.echo(findings.to_text(planned.findings, root), nl=False)
         click.echo("Nothing was applied: mend the errors above first.", err=True)
         return Exit.FINDINGS
+    options.warn(planned)
     if saved:
         demand_same(saved, planned.plan)
     click.echo(findings.to_text(planned.checked.findings, root), nl=False)
     click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
+    click.echo(left_alone(planned.drifts), nl=False)
     if not planned.plan.pending and not planned.plan.left:
         return _nothing_to_do(planned)
     applying.demand_safe(planned.plan, force=force)
@@ -122,6 +128,19 @@ def _variables(saved: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
         hint = "leave --var out, or make another plan with it"
         raise UsageError("a saved plan says itself what its variables are set to", hint)
     return variables(saved)
+
+
+def _refreshed(saved: dict[str, Any], refresh: bool, online: bool) -> Refreshed:
+    """What is looked at: what the saved plan looked at; the command line may not say otherwise."""
+    from studio.plan import Refreshed
+    from studio.saved_plan import refreshed
+
+    found = refreshed(saved)
+    if refresh and found is Refreshed.NOT:
+        raise UsageError("the plan was saved without --refresh", "leave it out, or make another plan with it")
+    if found is Refreshed.ONLINE and not online:
+        raise UsageError("the plan was saved with --refresh --online", "leave --offline out, or make another plan")
+    return found
 
 
 def _environment(saved: dict[str, Any], context: click.Context) -> str:

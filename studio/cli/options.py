@@ -14,7 +14,9 @@ import click
 from studio.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from studio.plan import Refreshed
     from studio.report.advice import Here
+    from studio.workflow.planning import Planned
 
 F = Callable[..., Any]
 PATTERN = "KIND/NAME"
@@ -139,6 +141,19 @@ def agreed(yes: bool, question: str) -> bool:
     return click.confirm(question)
 
 
+def refresh(command: F) -> F:
+    """``--refresh``."""
+    words = "First compare what is recorded with what is there; see 'studio drift'."
+    return click.option("--refresh", is_flag=True, help=words)(command)
+
+
+def refreshed(refresh: bool, online: bool) -> Refreshed:
+    """What ``--refresh`` looks at: the hub too where it may be asked."""
+    from studio.plan import Refreshed
+
+    return Refreshed.NOT if not refresh else Refreshed.ONLINE if online else Refreshed.OFFLINE
+
+
 def colored() -> bool:
     """Whether standard output shows colors: a terminal, and NO_COLOR not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -174,6 +189,14 @@ def here(folder: Path, environment: str, given: Mapping[str, str] | None = None)
     from studio.report.advice import Here
 
     return Here(str(folder), environment, tuple(sorted((given or {}).items())))
+
+
+def warn(planned: Planned) -> None:
+    """Say what a refresh could not look at."""
+    if planned.looks and planned.looks.unseen:
+        from studio.report.drifts import warnings
+
+        click.echo(warnings(planned.looks.unseen), err=True, nl=False)
 
 
 def echo_json(content: Any) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.variables
 @options.selection
 @options.online
+@options.refresh
 @options.as_json
 @click.option("--markdown", is_flag=True, help="Print Markdown for a pull request, at most 65,000 characters.")
 @click.option(
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when changes are pending.")
 @options.no_cache
 def command(
-    folder: Path, environment: str, given: dict[str, str], online: bool, as_json: bool, markdown: bool,
-    out: Path | None, detailed_exitcode: bool, no_cache: bool, selection: Selection,
+    folder: Path, environment: str, given: dict[str, str], online: bool, refresh: bool, as_json: bool,
+    markdown: bool, out: Path | None, detailed_exitcode: bool, no_cache: bool, selection: Selection,
 ) -> int:  # fmt: skip
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
     options.keep_garbage()
@@ -53,10 +54,13 @@ def command(
     root, phases = options.root_of(folder), EVERYTHING if online else OFFLINE
     shelf = None if online or no_cache or given else verdicts.shelf(root, environment, os.environ)
     with nullcontext() if no_cache else remembering(root, os.environ):
-        planned = planning.plan(root, environment, phases, shelf, given, selection)
+        planned = planning.plan(
+            root, environment, phases, shelf, given, selection, refresh=options.refreshed(refresh, online)
+        )
     if isinstance(planned, Checked):
         _refuse(planned, as_json, markdown)
         return Exit.FINDINGS
+    options.warn(planned)
     if out:
         _save(planned, out)
     _show(planned, as_json, markdown)
@@ -87,6 +91,7 @@ def _save(planned: Planned, out: Path) -> None:
 def _show(planned: Planned, as_json: bool, markdown: bool) -> None:
     from studio.plan import to_json
     from studio.report import findings, plans
+    from studio.report.drifts import left_alone
     from studio.report.markdown import plan_to_markdown
     from studio.workflow import planning
 
@@ -98,4 +103,5 @@ def _show(planned: Planned, as_json: bool, markdown: bool) -> None:
     else:
         click.echo(findings.to_text(checked.findings, checked.loaded.root), nl=False)
         click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
+        click.echo(left_alone(planned.drifts), nl=False)
         click.echo("".join(f"gate missed: {words}\n" for words in missed), nl=False)

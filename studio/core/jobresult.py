@@ -10,7 +10,7 @@ from studio.core.jobspec import SPEC_VERSION, Kept, Record
 
 
 class TrainingOutput(Record):
-    """``adapter`` is a location; losses are mean per token in nats."""
+    """``adapter`` is a location, ``copies`` are others of the same; losses are mean per token in nats."""
 
     task: Literal["training"] = "training"
     adapter: str
@@ -19,6 +19,7 @@ class TrainingOutput(Record):
     train_rows: int
     held_out_rows: int
     curve: str = ""
+    copies: tuple[str, ...] = ()
     model_family: str = ""
     kept: Kept | None = None
 
@@ -43,7 +44,7 @@ class EvaluationOutput(Record):
 
 
 class ExportOutput(Record):
-    """``uri`` loads with ``mlflow.pyfunc.load_model``; ``source`` is where the version's files are, as MLflow says."""
+    """``uri`` loads with ``mlflow.pyfunc.load_model``; ``source`` is where MLflow says that the version's files are."""
 
     task: Literal["export"] = "export"
     model_name: str
@@ -51,6 +52,7 @@ class ExportOutput(Record):
     uri: str
     digest: str = ""
     source: str = ""
+    description: str = ""
 
 
 class RemovalOutput(Record):
@@ -62,7 +64,16 @@ class RemovalOutput(Record):
     was_there: bool
 
 
-Output = Annotated[TrainingOutput | EvaluationOutput | ExportOutput | RemovalOutput, Field(discriminator="task")]
+class RevisionOutput(Record):
+    """``changes`` says in words what was changed; empty when everything was as it should be."""
+
+    task: Literal["revision"] = "revision"
+    changes: tuple[str, ...] = ()
+
+
+Output = Annotated[
+    TrainingOutput | EvaluationOutput | ExportOutput | RemovalOutput | RevisionOutput, Field(discriminator="task")
+]
 
 
 class Failure(Record):

@@ -170,7 +170,34 @@ class RemovalWork(Record):
     made_by: str = ""
 
 
-Work = Annotated[TrainingWork | EvaluationWork | ExportWork | RemovalWork, Field(discriminator="task")]
+class CopyRevision(Record):
+    """An adapter to be copied once more. ``digest`` is of what was trained; a job refuses to copy other content."""
+
+    source: str
+    digest: str
+    target: str
+    """The copy's own folder, made if need be, in a folder that exists."""
+
+
+class VersionRevision(Record):
+    """What a registered version should say about itself; its files are not touched."""
+
+    model_name: str
+    model_version: str
+    description: str
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Set where they are missing or differ; others stay."""
+
+
+class RevisionWork(Record):
+    """Carry out what changed about a thing, outside its record, without making the thing again."""
+
+    task: Literal["revision"] = "revision"
+    copies: tuple[CopyRevision, ...] = ()
+    versions: tuple[VersionRevision, ...] = ()
+
+
+Work = Annotated[TrainingWork | EvaluationWork | ExportWork | RemovalWork | RevisionWork, Field(discriminator="task")]
 
 
 class Resources(Record):

@@ -10,8 +10,10 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
+from studio.compile import ARTIFACTS_FOLDER
 from studio.core.secrets import redact
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
+from studio.jobs import relocation
 from studio.load.registry import KEY_VARIABLE, RegistryFault, registry
 from studio.load.settings import SecretName
 
@@ -31,7 +33,9 @@ def tracking(around: Surroundings) -> Checkup | None:
             return Checkup(around.needed(), f"the variable {variable} is not set", "it holds the tracking URI")
     shown = redact(uri)
     if uri.startswith("sqlite:///"):
-        return _database(around.loaded.root / uri.removeprefix("sqlite:///"), shown, around.needed())
+        database = around.loaded.root / uri.removeprefix("sqlite:///")
+        found = _database(database, shown, around.needed())
+        return _moved(database, around.loaded.root, found) if found.verdict is Verdict.OK else found
     if urlsplit(uri).scheme in ("http", "https"):
         return _reached(f"{uri.rstrip('/')}/health", shown, around)
     if urlsplit(uri).scheme in ("", "file") and around.environ.get("MLFLOW_ALLOW_FILE_STORE") != "true":
@@ -54,6 +58,15 @@ def _database(path: Path, shown: str, verdict: Verdict) -> Checkup:
     if tables and "experiments" not in tables:
         return Checkup(verdict, f"{shown} is a database of something else", "correct mlflow.tracking_uri")
     return Checkup(Verdict.OK, shown)
+
+
+def _moved(database: Path, root: Path, found: Checkup) -> Checkup:
+    """Whether the database still says that the project is where it was before somebody moved it."""
+    old = relocation.old_addresses(database, root, ARTIFACTS_FOLDER)
+    if not old:
+        return found
+    words = f"{found.found}: the project was moved; what is stored is looked for in {old[0]}"
+    return Checkup(Verdict.WARNING, words, "the next job corrects it; 'studio apply --refresh' has one run if need be")
 
 
 def token(around: Surroundings) -> Checkup:

@@ -7,5 +7,6 @@ JOBS: dict[str, str] = {
     "evaluation": "studio.jobs.evaluation:run",
     "export": "studio.jobs.export:run",
     "removal": "studio.jobs.removal:run",
+    "revision": "studio.jobs.revision:run",
 }
 """``work.task`` to ``module:function``; the function takes (JobSpec, EventLog) and returns an Outcome."""

@@ -194,11 +194,13 @@ def _check_space(base: Path, output: Path) -> None:
 
 
 def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun, measures: Measures) -> Outcome:
+    found = tracked.client.get_model_version(work.model_name, version)
     output = ExportOutput(
         model_name=work.model_name,
         model_version=version,
         uri=f"models:/{work.model_name}/{version}",
         digest=digest,
-        source=str(tracked.client.get_model_version(work.model_name, version).source or ""),
+        source=str(found.source or ""),
+        description=str(found.description or ""),
     )
     return Outcome(output, tracked.run_id, tracked.experiment_id, measures)

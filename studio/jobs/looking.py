@@ -28,9 +28,9 @@ from studio.core.jobspec import VARIABLE, Tracking
 from studio.core.tracking_look import FilesLook, LookAnswer, LookRequest, RunLook, VersionLook, VersionName
 from studio.jobs import relocation, tracking
 from studio.jobs.tracking import SQLITE
+from studio.jobs.versions import ABSENT
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-ABSENT = "RESOURCE_DOES_NOT_EXIST"
 LOGGED_MODEL = "models:/"
 DESCRIPTION = "MLmodel"
 """The file without which a stored model is none."""

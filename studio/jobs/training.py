@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 
 from studio.core.errors import JobError
 from studio.core.jobresult import TrainingOutput
@@ -25,9 +26,10 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
         raise TypeError(f"training was given {type(work).__name__}")
     outcome = _framework(work)(spec, work, events)
     if work.copy_to and ranks.is_main() and isinstance(outcome.output, TrainingOutput):
-        copy = spec.path(work.copy_to) / work.adapter_name
-        shutil.copytree(spec.path(outcome.output.adapter), copy, dirs_exist_ok=True)
-        events.write("save", f"a copy of the adapter in {copy}")
+        copy = f"{work.copy_to}/{work.adapter_name}"
+        shutil.copytree(spec.path(outcome.output.adapter), spec.path(copy), dirs_exist_ok=True)
+        events.write("save", f"a copy of the adapter in {spec.path(copy)}")
+        return replace(outcome, output=outcome.output.model_copy(update={"copies": (copy,)}))
     return outcome
 
 

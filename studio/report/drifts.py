@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from studio.drift import Drift, Refreshed, Unseen
+from studio.drift import Comparison, Drift, Unseen, is_hash
 from studio.drift_facts import IGNORED, Remedy
 from studio.report.findings import plural
 from studio.report.plain import plain
@@ -18,11 +18,10 @@ _REMEDIES = {
     Remedy.UPDATE: ("updates it", "yellow"),
     Remedy.NOTHING: ("leaves it", "white"),
 }
-_HASH = 64
 _LONGEST = 60
 
 
-def to_text(found: Refreshed, *, ignored: bool = False, color: bool = True) -> str:
+def to_text(found: Comparison, *, ignored: bool = False, color: bool = True) -> str:
     """Every difference by resource, with what was recorded, what is there, and what apply does about it."""
     lines = []
     if found.counted:
@@ -50,7 +49,7 @@ def left_alone(drifts: Iterable[Drift]) -> str:
     return f"{plural(len(left), 'difference')} that apply leaves alone ({names}): see 'studio drift'\n" if left else ""
 
 
-def to_json(found: Refreshed) -> dict[str, Any]:
+def to_json(found: Comparison) -> dict[str, Any]:
     """Everything that differs, the ignored too, and what was not seen."""
     return {
         "environment": found.environment,
@@ -96,13 +95,13 @@ def shown(value: Any) -> str:
     if value is None:
         return "nothing"
     text = value if isinstance(value, str) else repr(value)
-    if len(text) == _HASH and text.isalnum():
+    if is_hash(text):
         return text[:12]
     flat = plain(text) if text else "''"
     return flat if len(flat) <= _LONGEST else f"{flat[: _LONGEST - 1]}…"
 
 
-def _summary(found: Refreshed) -> str:
+def _summary(found: Comparison) -> str:
     looked = f"{plural(found.facts, 'recorded fact')} looked at"
     if found.counted:
         resources = len({drift.ref for drift in found.counted})

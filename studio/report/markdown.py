@@ -83,6 +83,7 @@ def _row(action: Action) -> str:
     asked = action.resources if action.dispatches else None
     asks = describe(asked, action.memory).removeprefix("job: ") if asked else ""
     job = ", ".join(filter(None, (asks, costs.job(action), costs.saving(action))))
+    job = "a small one, nothing is made again" if action.revises else job
     attached = " (under way)" if action.attaches else ""
     why = code(action.reason)
     return f"| **{action.verb.value}** | {code(action.ref)} | {why} | {job}{attached} |\n"

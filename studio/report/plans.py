@@ -28,6 +28,7 @@ _SIGNS = {
 }
 
 
+REVISES = "a small job carries it out where it is; nothing is made again"
 LEFT = "a job was started for an earlier version of it; apply looks after it, 'studio cancel' stops it"
 
 
@@ -53,6 +54,8 @@ def _action(action: Action, desire: Desire) -> list[str]:
         lines.append("      its job is under way; apply attaches")
     if action.reason not in (NEW, DESTROYED):
         lines.append(f"      because {plain(action.reason)}")
+    if action.revises:
+        lines.append(f"      {REVISES}")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
     lines += [_change(change) for change in action.changes if change not in told]
     if saved := costs.saving(action):

@@ -16,19 +16,24 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model
 from studio.resources.model_export import ModelExport
 from studio.resources.prompt import Prompt
-from studio.resources.scope import Scope
+from studio.resources.scope import Made, Scope
 
 if TYPE_CHECKING:
-    from studio.core.jobspec import Resources, Work
+    from studio.core.jobspec import Resources, RevisionWork, Work
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind's type and, for kinds that run jobs, how it compiles to work and what it asks for."""
+    """A kind's type and, for kinds that run jobs, how it compiles to work and what it asks for.
+
+    ``revise`` gives the work that carries out, outside the record, what descriptive fields say of a thing that was made
+    before; None when nothing is to be done. With its third argument true also what was done before.
+    """
 
     model: type[Resource]
     compile: Callable[[Any, Scope], Work] | None = None
     resources: Callable[[Any], Resources] | None = None
+    revise: Callable[[Any, Made, bool], RevisionWork | None] | None = None
 
 
 KINDS: dict[str, Kind] = {
@@ -37,7 +42,7 @@ KINDS: dict[str, Kind] = {
     "Adapter": Kind(Adapter),
     "Prompt": Kind(Prompt),
     "Config": Kind(Config),
-    "FineTuningJob": Kind(FineTuningJob, fine_tuning_job.compile, fine_tuning_job.resources),
+    "FineTuningJob": Kind(FineTuningJob, fine_tuning_job.compile, fine_tuning_job.resources, fine_tuning_job.revise),
     "EvaluationJob": Kind(EvaluationJob, evaluation_job.compile, evaluation_job.resources),
-    "ModelExport": Kind(ModelExport, model_export.compile, model_export.resources),
+    "ModelExport": Kind(ModelExport, model_export.compile, model_export.resources, model_export.revise),
 }

@@ -51,10 +51,11 @@ def field(effect: Effect, description: str, default: Any = None, **schema: Any) 
     ``references`` is the kind that the value names, ``config`` the type of the Config it names or spells out,
     ``default_config`` whether the default Config of that type is in force when nothing is said, ``nested`` marks lists
     of parts that hold references, ``required`` that a rule demands it, ``types`` the values of ``type`` with which
-    alone it counts.
+    alone it counts, ``revised`` a descriptive field that says something about a thing outside the record, where a small
+    job carries a change out.
     """
     extra: dict[str, Any] = {"x-effect": effect.value}
-    for key in ("references", "config", "default_config", "nested", "required", "types"):
+    for key in ("references", "config", "default_config", "nested", "required", "revised", "types"):
         if key in schema:
             extra[f"x-{key.replace('_', '-')}"] = schema.pop(key)
     if "x-config" in extra:
@@ -130,6 +131,7 @@ class FieldMark:
     default_config: bool
     types: tuple[str, ...]
     default: Any
+    revised: bool = False
 
 
 @cache
@@ -149,6 +151,7 @@ def marks(model: type[BaseModel]) -> tuple[FieldMark, ...]:
                 bool(extra.get("x-default-config")),
                 tuple(map(str, types)) if isinstance(types := extra.get("x-types"), list) else (),
                 info.get_default(call_default_factory=True) if not info.is_required() else None,
+                bool(extra.get("x-revised")),
             )
         )
     return tuple(found)
@@ -158,6 +161,12 @@ def marks(model: type[BaseModel]) -> tuple[FieldMark, ...]:
 def effects(model: type[BaseModel]) -> dict[str, Effect]:
     """Field name to effect."""
     return {mark.name: mark.effect for mark in marks(model)}
+
+
+@cache
+def revised(model: type[BaseModel]) -> frozenset[str]:
+    """Descriptive fields whose change is carried out where the thing is, outside the record."""
+    return frozenset(mark.name for mark in marks(model) if mark.revised)
 
 
 @cache

@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
-from studio.resources.scope import Scope
+from studio.resources.scope import Made, Scope
 
 if TYPE_CHECKING:
-    from studio.core.jobspec import Resources, TrainingWork
+    from studio.core.jobspec import Resources, RevisionWork, TrainingWork
 
 DEFAULT_EPOCHS = 1
 DEFAULT_LEARNING_RATE = 2e-4
@@ -56,7 +56,7 @@ class FineTuningJobSpec(Spec):
     learning_rate: float | None = field(OUTCOME, "Peak rate; overrides the arguments.", exclusiveMinimum=0)
     dataset_fraction: float = field(OUTCOME, "Share of the rows to use.", 1.0, exclusiveMinimum=0, maximum=1)
     train_test_split: float = field(OUTCOME, "Share of these rows to train on.", 0.9, exclusiveMinimum=0, maximum=1)
-    out_dir: str = field(DESCRIPTIVE, "An existing folder that receives a copy of the adapter.", "")
+    out_dir: str = field(DESCRIPTIVE, "An existing folder that receives a copy of the adapter.", "", revised=True)
     num_cpu: int = field(PLACEMENT, "CPU cores.", 0, minimum=1, required=True)
     num_gpu: int = field(PLACEMENT, "GPUs.", 0, minimum=0)
     num_memory: int = field(PLACEMENT, "Memory in GB.", 0, minimum=1, required=True)
@@ -99,6 +99,17 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
         user_script=spec.user_script,
         user_config=_asked("custom", spec.user_config, spec, scope),
     )
+
+
+def revise(job: FineTuningJob, made: Made, again: bool) -> RevisionWork | None:
+    """A copy of the adapter where ``out_dir`` says; copies in earlier places are left to whoever uses them."""
+    from studio.core.jobspec import CopyRevision, RevisionWork
+
+    spec, output = job.spec, made.output
+    target = f"{spec.out_dir}/{spec.adapter_name}"
+    if not spec.out_dir or "adapter" not in output or (target in output.get("copies", ()) and not again):
+        return None
+    return RevisionWork(copies=(CopyRevision(source=output["adapter"], digest=output["digest"], target=target),))
 
 
 def resources(job: FineTuningJob) -> Resources:

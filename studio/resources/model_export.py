@@ -9,10 +9,10 @@ from pydantic import Strict
 
 from studio.core.errors import StudioError
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
-from studio.resources.scope import Scope
+from studio.resources.scope import Made, Scope
 
 if TYPE_CHECKING:
-    from studio.core.jobspec import ExportWork, Resources
+    from studio.core.jobspec import ExportWork, Resources, RevisionWork
 
 
 class ExportType(StrEnum):
@@ -43,7 +43,7 @@ class ModelExportSpec(Spec):
     base_model: str = field(OUTCOME, "The base model.", "", references="Model", required=True)
     adapter: str = field(OUTCOME, "The adapter to merge or attach.", "", references="Adapter")
     model_name: str = field(OUTCOME, "Name in the registry.", "", minLength=1, required=True)
-    model_description: str = field(DESCRIPTIVE, "Shown in the registry.", "")
+    model_description: str = field(DESCRIPTIVE, "Shown in the registry.", "", revised=True)
     generation_config: ConfigValue = field(
         OUTCOME, "Defaults of the served model.", config="generation_config", default_config=True
     )
@@ -84,6 +84,21 @@ def compile(export: ModelExport, scope: Scope) -> ExportWork:
         input_example=scope.example(spec.adapter),
         provenance=scope.provenance(),
     )
+
+
+def revise(export: ModelExport, made: Made, again: bool) -> RevisionWork | None:
+    """The registered version's description, and the tags by which it is known again."""
+    from studio.core.jobspec import RevisionWork, VersionRevision
+    from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
+
+    wanted, output = export.spec.model_description, made.output
+    if "model_version" not in output or (output.get("description") == wanted and not again):
+        return None
+    tags = {KEY_TAG: made.run_key, FINGERPRINT_TAG: made.fingerprint}
+    version = VersionRevision(
+        model_name=output["model_name"], model_version=output["model_version"], description=wanted, tags=tags
+    )
+    return RevisionWork(versions=(version,))
 
 
 def resources(export: ModelExport) -> Resources:

@@ -1,11 +1,22 @@
-"""What a job kind may ask for while it compiles to a job spec: its references, resolved."""
+"""What a job kind may ask for while it compiles to a job spec: its references, resolved, and what it made before."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from studio.core.jobspec import AdapterInput, DatasetInput, ModelInput, SeenRows, Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a resource's job made: its output as recorded, the job's key, and the fingerprint it was made from."""
+
+    output: Mapping[str, Any]
+    run_key: str
+    fingerprint: str
 
 
 class Scope(Protocol):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from studio import saved_plan
-from studio.apply import Loop, Tools
+from studio.apply import Loop
 from studio.compile import Target
 from studio.core.errors import StudioError
 from studio.core.references import Ref
@@ -21,10 +21,13 @@ from studio.plan import Plan
 from studio.recording import Recorder
 from studio.removing import Remover
 from studio.report.remarks import limit_words
+from studio.revising import Reviser
 from studio.spend import Account
 from studio.state.base import Operation, StateStore
+from studio.tools import Tools
 from studio.workflow import places, spending
 from studio.workflow.planning import Planned, plan_against
+from studio.workflow.refreshing import commits
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def apply(
     loaded = planned.checked.loaded
     command = "destroy" if planned.plan.selection.destroy else manner.command
     with places.locked_state(loaded, f"studio {command}") as state:
-        current = plan_against(planned.checked, state, planned.plan.selection)
+        current = plan_against(planned.checked, state, planned.plan.selection, planned.looks)
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
         demand_safe(current.plan, force=manner.force)
@@ -73,11 +76,12 @@ def apply(
             loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ), server or ""
         )
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
-        recorder = Recorder(state, sources, target.commit, places.now, places.new_id, dict(state.records()))
+        known = commits(planned.checked.hub, planned.checked.graph.resources.values())
+        recorder = Recorder(state, sources, target.commit, places.now, places.new_id, dict(state.records()), known)
         backend = places.backend(loaded, os.environ)
         remover = Remover(target, state, backend, recorder, places.now, places.registry(loaded, os.environ))
         tools = Tools(
-            current.desire, target, state, backend, recorder, remover, watcher,
+            current.desire, target, state, backend, recorder, remover, Reviser(target, state, recorder), watcher,
             places.now, places.clock, places.pause,
             present=lambda artifact: is_present(artifact.output, loaded.root, server),
             parallelism=parallelism, manner=manner,

@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio.checking import Checked, examine, recheck
-from studio.compile import is_removal
 from studio.core.findings import OFFLINE, Phase
 from studio.core.fingerprints import digest
+from studio.core.job_keys import purpose
 from studio.core.references import Ref
 from studio.decide import Recorded, make_plan, with_memory
 from studio.desired import REGISTRY, Desire, desire
+from studio.drift import Drift, by_resource
 from studio.load.artifacts import is_present
 from studio.load.project import NOTHING, Loaded, load_project
 from studio.load.verdicts import Shelf
-from studio.plan import Plan
+from studio.plan import Plan, Refreshed
 from studio.recording import missed
 from studio.resources import KINDS
 from studio.resources.base import stored
@@ -26,6 +28,9 @@ from studio.resources.model_export import ModelExport
 from studio.selection import WHOLE, Selection
 from studio.state.base import StateReader
 from studio.workflow import places, spending
+
+if TYPE_CHECKING:
+    from studio.workflow.refreshing import Looks
 
 
 @dataclass(slots=True)
@@ -37,6 +42,9 @@ class Planned:
     plan: Plan
     state: StateReader
     recorded: Recorded
+    looks: Looks | None = None
+    """What was found where records were compared with what is there."""
+    drifts: tuple[Drift, ...] = ()
 
 
 def plan(
@@ -46,33 +54,55 @@ def plan(
     shelf: Shelf | None = None,
     given: Mapping[str, str] = NOTHING,
     selection: Selection = WHOLE,
+    *,
+    refresh: Refreshed = Refreshed.NOT,
 ) -> Planned | Checked:
     """What would happen and why; the checked project alone when it has errors. Writes nothing into the project.
 
-    With a ``shelf``, where offline findings are kept, only the offline rules count.
+    With a ``shelf``, where offline findings are kept, only the offline rules count. ``refresh``: records are compared
+    with what is there first.
     """
     checked = recheck(root, environment, shelf) if shelf else examine(load_project(root, environment, given), phases)
-    return checked if checked.errors else planned(checked, selection)
+    return checked if checked.errors else planned(checked, selection, refresh=refresh)
 
 
-def planned(checked: Checked, selection: Selection = WHOLE) -> Planned:
+def planned(checked: Checked, selection: Selection = WHOLE, *, refresh: Refreshed = Refreshed.NOT) -> Planned:
     """What would happen to a project without errors, and why."""
-    return plan_against(checked, places.open_state(checked.loaded), selection)
+    state = places.open_state(checked.loaded)
+    return plan_against(checked, state, selection, _looks(checked, state, refresh))
 
 
-def plan_against(checked: Checked, state: StateReader, selection: Selection = WHOLE) -> Planned:
-    """The same against a state that is open already."""
+def _looks(checked: Checked, state: StateReader, refresh: Refreshed) -> Looks | None:
+    if refresh is Refreshed.NOT:
+        return None
+    from studio.workflow.refreshing import Sight, look
+
+    hub = checked.hub if refresh is Refreshed.ONLINE else None
+    return look(Sight(checked.loaded, checked.graph.resources, checked.observations, hub), state)
+
+
+def plan_against(
+    checked: Checked, state: StateReader, selection: Selection = WHOLE, looks: Looks | None = None
+) -> Planned:
+    """The same against a state that is open already, and what was found before."""
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
     wanted = desire(checked.graph, checked.observations, defaults, _registries(checked, state))
     recorded = _recorded_state(wanted, state, checked.loaded)
     if selection.destroy:
         recorded = _with_manifests(recorded, checked.loaded)
+    drifts: tuple[Drift, ...] = ()
+    if looks:
+        from studio.workflow.refreshing import drifts_now
+
+        drifts = drifts_now(checked.loaded, state, looks)
+        asked = Refreshed.ONLINE if looks.online else Refreshed.OFFLINE
+        recorded = replace(recorded, drift=by_resource(drifts), refreshed=asked)
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings, selection)
     if any(action.dispatches for action in made.actions):
         made = _estimated(made, wanted, checked.loaded.root)
     made = replace(made, variables=checked.loaded.given)
     made = spending.foreseen(made, wanted, checked.loaded, state)
-    return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded)
+    return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded, looks, drifts)
 
 
 def _with_manifests(recorded: Recorded, loaded: Loaded) -> Recorded:
@@ -128,5 +158,5 @@ def _recorded_state(wanted: Desire, state: StateReader, loaded: Loaded) -> Recor
     gone = frozenset(item.ref for item in lost)
     missing = {item.fingerprint for item in lost}
     artifacts = {kind: frozenset(outputs[kind]) - missing for kind in kinds}
-    under_way = frozenset((run.ref, run.fingerprint) for run in state.active() if not is_removal(run.key))
+    under_way = frozenset((run.ref, run.fingerprint) for run in state.active() if not purpose(run.key))
     return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)

@@ -6,7 +6,7 @@ Reads only: files are hashed, MLflow is asked by a child process that can not wr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ from studio.core.references import Ref
 from studio.core.secrets import redact
 from studio.core.tracking_look import FilesLook, LookRequest, RunLook, VersionLook, VersionName
 from studio.drift import (
+    HUB,
     OWN_TAGS,
+    Comparison,
     Drift,
     Past,
-    Refreshed,
     Sort,
     Subject,
     Unseen,
@@ -43,13 +44,14 @@ from studio.load.tracking import look as ask_mlflow
 from studio.observe import look_at
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts
-from studio.resources.base import Resource
+from studio.resources.base import Resource, stored
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 from studio.state.base import ACTIVE, StateReader
 from studio.workflow import places
 
 Found = dict[Subject, Any]
+HOLDS_DATA = ("Dataset", "Model", "Adapter")
 ALIKE = {Sort.VERSION: Sort.RUN}
 """Looked at in one go."""
 
@@ -62,12 +64,6 @@ class Looks:
     unseen: list[Unseen] = field(default_factory=list)
     online: bool = False
 
-    @property
-    def commits(self) -> dict[Ref, str]:
-        """What hub revisions point to now."""
-        commits = ((Ref(*subject.key), sha) for subject, sha in self.found.items() if subject.sort is Sort.COMMIT)
-        return {ref: sha for ref, sha in commits if sha}
-
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -79,7 +75,7 @@ class Sight:
     hub: Hub | None = None
 
 
-def drift(root: Path, environment: str, *, online: bool = False) -> Refreshed:
+def drift(root: Path, environment: str, *, online: bool = False) -> Comparison:
     """Everything that is not as recorded. Manifests need not be free of errors for this."""
     loaded = load_project(root, environment)
     seen = view(loaded, EVERYTHING if online else OFFLINE)
@@ -88,10 +84,10 @@ def drift(root: Path, environment: str, *, online: bool = False) -> Refreshed:
     expected = expectations(past(loaded, state, online=online))
     drifts = compare(expected, looks.found, loaded.manifests)
     facts = sum(each.subject in looks.found for each in expected)
-    return Refreshed(environment, state.lineage(), drifts, tuple(looks.unseen), facts)
+    return Comparison(environment, state.lineage(), drifts, tuple(looks.unseen), facts)
 
 
-def drifts(loaded: Loaded, state: StateReader, looks: Looks) -> tuple[Drift, ...]:
+def drifts_now(loaded: Loaded, state: StateReader, looks: Looks) -> tuple[Drift, ...]:
     """The same of what was looked at before, against a state as it is now."""
     return compare(expectations(past(loaded, state, online=looks.online)), looks.found, loaded.manifests)
 
@@ -219,6 +215,18 @@ def _facts(version: VersionLook) -> Iterator[tuple[str, Any]]:
     yield "version.other_tags", {name: value for name, value in version.tags.items() if name not in own}
     if version.files is not FilesLook.ELSEWHERE:
         yield "version.files", None if version.files is FilesLook.GONE else version.files.value
+
+
+def commits(hub: Hub | None, resources: Iterable[Resource]) -> dict[Ref, str]:
+    """What the revisions of a project's hub resources point to now; empty when the hub was not asked."""
+    found = {}
+    for resource in resources if hub else ():
+        spec = stored(resource.spec)
+        if hub and resource.kind in HOLDS_DATA and spec.get("type") == HUB:
+            answer = _commit(hub, resource.kind, spec)
+            if isinstance(answer, HubInfo) and answer.sha:
+                found[resource.ref] = answer.sha
+    return found
 
 
 def _commits(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:

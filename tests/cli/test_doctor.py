@@ -219,6 +219,18 @@ def test_each_kind_of_tracking_store_is_judged(desk: Path, uri: str, verdict: st
     assert found["verdict"] == verdict and words in found["found"]
 
 
+def test_a_project_that_was_moved_is_told_from_one_that_was_not(desk: Path) -> None:
+    database = desk / ".studio" / "mlflow.db"
+    database.parent.mkdir(exist_ok=True)
+    for place, verdict in ((desk, "ok"), (desk.parent / "before", "warning")):
+        with sqlite3.connect(database) as opened:
+            opened.execute("CREATE TABLE IF NOT EXISTS experiments (artifact_location)")
+            opened.execute("INSERT INTO experiments VALUES (?)", ((place / ".studio" / "mlartifacts").as_uri(),))
+        found = diagnosis(desk)["MLflow"]
+        assert found["verdict"] == verdict, found
+    assert "the project was moved" in found["found"] and "the next job corrects it" in found["cure"]
+
+
 def test_online_asks_the_hub_and_the_tracking_server(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub_serving({}) as hub, serving(lambda request: Answer(200, {}, b"OK")) as mlflow:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)

@@ -17,9 +17,10 @@ from studio.core.jobresult import (
     Measures,
     Output,
     RemovalOutput,
+    RevisionOutput,
     TrainingOutput,
 )
-from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, Kept, RemovalWork, TrainingWork
+from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, Kept, RemovalWork, RevisionWork, TrainingWork
 
 Ends = Callable[[JobSpec], JobStatus]
 MEASURED = {"exact_match": 0.9}
@@ -110,13 +111,19 @@ def _output(spec: JobSpec, metrics: Mapping[str, float]) -> Output:
         digest = folder_digest(tree(adapter))
         server = spec.tracking.server
         kept = Kept(server=server, run_id="run", path="adapter") if server else None
-        return TrainingOutput(adapter=location, digest=digest, metrics={}, train_rows=9, held_out_rows=1, kept=kept)
+        copies = (f"{work.copy_to}/{work.adapter_name}",) if work.copy_to else ()
+        return TrainingOutput(
+            adapter=location, digest=digest, metrics={}, train_rows=9, held_out_rows=1, kept=kept, copies=copies
+        )
     if isinstance(work, EvaluationWork):
         return EvaluationOutput(combinations=tuple(_combinations(work, metrics)), rows=10)
     if isinstance(work, RemovalWork):
         return RemovalOutput(model_name=work.model_name, model_version=work.model_version, was_there=True)
+    if isinstance(work, RevisionWork):
+        return RevisionOutput()
     assert isinstance(work, ExportWork)
-    return ExportOutput(model_name=work.model_name, model_version="1", uri=f"models:/{work.model_name}/1")
+    uri = f"models:/{work.model_name}/1"
+    return ExportOutput(model_name=work.model_name, model_version="1", uri=uri, description=work.description)
 
 
 def _combinations(work: EvaluationWork, metrics: Mapping[str, float]) -> Iterator[CombinationOutput]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.backends import BACKENDS
-from studio.backends.base import JobStatus
+from studio.backends.base import JobState, JobStatus
 from studio.core.jobresult import EvaluationOutput, ExportOutput, Output, TrainingOutput
-from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, TrainingWork
-from studio.jobs import tracking, versions
+from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, RevisionWork, TrainingWork
+from studio.jobs import performing, tracking, versions
+from studio.jobs.events import EventLog
 from studio.jobs.tracking import TrackedRun
 from studio.workflow import applying, places, planning
 from tests.test_apply import Notes
@@ -28,6 +29,11 @@ class RegisteringBackend(CountingBackend):
         status = CountingBackend.succeed(self, spec)
         if status.result is None:
             return status
+        if isinstance(spec.work, RevisionWork):  # performed for real
+            result = performing.perform(spec, EventLog(spec.folder / "events.jsonl"))
+            if result.failure:
+                return JobStatus(JobState.FAILED, message=result.failure.message, hint=result.failure.hint)
+            return replace(status, result=result)
         with tracking.run(spec) as run:
             output = self._left(spec, run, status.result.output)
         result = status.result.model_copy(update={"output": output, "mlflow_run_id": run.run_id})
@@ -53,7 +59,7 @@ class RegisteringBackend(CountingBackend):
 def registered(spec: JobSpec, work: ExportWork, run: TrackedRun, output: ExportOutput) -> ExportOutput:
     """A version that was registered by an earlier attempt, or a new one."""
     client = run.client
-    version = versions.find(client, work.model_name, spec.key)
+    version = versions.find(client, work.model_name, spec.key, work.after)
     if not version:
         model = client.create_logged_model(run.experiment_id, "model", source_run_id=run.run_id)
         folder = Path(str(model.artifact_location).removeprefix("file://"))
@@ -68,7 +74,8 @@ def registered(spec: JobSpec, work: ExportWork, run: TrackedRun, output: ExportO
         version = str(made.version)
     found = client.get_model_version(work.model_name, version)
     uri = f"models:/{work.model_name}/{version}"
-    return output.model_copy(update={"model_version": version, "uri": uri, "source": str(found.source)})
+    said = {"source": str(found.source), "description": found.description or ""}
+    return output.model_copy(update={"model_version": version, "uri": uri, **said})
 
 
 def written(spec: JobSpec, name: str) -> str:

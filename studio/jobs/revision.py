@@ -1,0 +1,50 @@
+"""Revision: what changed about an adapter or a registered version is carried out; nothing is made again.
+
+What is as it should be is left alone, so a revision may run any number of times.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from studio.core.errors import JobError
+from studio.core.fingerprints import folder_digest, tree
+from studio.core.jobresult import RevisionOutput
+from studio.core.jobspec import CopyRevision, JobSpec, RevisionWork
+from studio.jobs.events import EventLog
+from studio.jobs.result import Outcome
+
+
+def run(spec: JobSpec, events: EventLog) -> Outcome:
+    """Carry out what changed. Raises JobError when what it is about is not what was recorded."""
+    work = spec.work
+    if not isinstance(work, RevisionWork):
+        raise TypeError(f"revision was given {type(work).__name__}")
+    changes = [f"a copy of the adapter in {each.target}" for each in work.copies if _copied(spec, each)]
+    if work.versions:
+        changes += _revised(spec, work)
+    for change in changes:
+        events.write("revise", change)
+    return Outcome(RevisionOutput(changes=tuple(changes)))
+
+
+def _copied(spec: JobSpec, wanted: CopyRevision) -> bool:
+    source, target = spec.path(wanted.source), spec.path(wanted.target)
+    files = tree(source)
+    if not files:
+        raise JobError(f"the adapter {wanted.source} is gone", "'studio apply --refresh' trains it again")
+    if folder_digest(files) != wanted.digest:
+        hint = "'studio drift' tells more; 'studio apply --refresh' trains it again"
+        raise JobError(f"files in {wanted.source} are not those that training wrote", hint)
+    there = {name: target / name for name in files if (target / name).is_file()}
+    if there.keys() == files.keys() and folder_digest(there) == wanted.digest:
+        return False
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    return True
+
+
+def _revised(spec: JobSpec, work: RevisionWork) -> list[str]:
+    from studio.jobs import tracking, versions  # MLflow takes seconds to import, and a copy needs none of it
+
+    with tracking.registry(spec) as client:
+        return [change for each in work.versions for change in versions.revise(client, each)]
