@@ -94,7 +94,7 @@ def revise(export: ModelExport, made: Made, again: bool) -> RevisionWork | None:
     wanted, output = export.spec.model_description, made.output
     if "model_version" not in output or (output.get("description") == wanted and not again):
         return None
-    tags = {KEY_TAG: made.run_key, FINGERPRINT_TAG: made.fingerprint}
+    tags = {KEY_TAG: made.run_key, FINGERPRINT_TAG: made.fingerprint} if made.run_key else {}  # else it was imported
     version = VersionRevision(
         model_name=output["model_name"], model_version=output["model_version"], description=wanted, tags=tags
     )
