@@ -49,7 +49,7 @@ free = Capacity(10**9, 10**9, 10**9)
 BACKENDS["local"] = lambda *_: backend
 backend = CountingBackend(root, polls=0, free=free)
 planned = planning.plan(root, "default")
-applied = applying.apply(planned, Display(live=False), 1000)
+applied = applying.apply(planned, Display(live=False), 16)
 sys.exit(bool(applied.failed))
 """
 

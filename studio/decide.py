@@ -204,6 +204,10 @@ def _show(value: Any) -> str:
 
 
 def _changes(item: Desired, record: Record) -> list[Change]:
+    if (item.fingerprint, item.spec, item.metadata, item.inputs) == (
+        record.fingerprint, record.spec, record.metadata, record.inputs,
+    ):  # fmt: skip
+        return []  # equal values whose types could differ, such as 1 and true, are in the fingerprint
     return [
         *compare_parts(record.spec, item.spec, type(item.resource.spec), "spec"),
         *compare_parts(record.metadata, item.metadata, Metadata, "metadata"),

@@ -31,6 +31,7 @@ REGISTRY = "registry"
 class Desired:
     """One resource as it should be. ``inputs`` maps a label (a resource, or ``content``) to its hash."""
 
+    ref: Ref
     resource: Resource
     facts: Observation
     fingerprint: str
@@ -39,10 +40,6 @@ class Desired:
     metadata: dict[str, Any]
     """Both as they are recorded, see ``stored``."""
     shipped: bool = False
-
-    @property
-    def ref(self) -> Ref:
-        return self.resource.ref
 
 
 @dataclass(slots=True)
@@ -82,8 +79,8 @@ def desire(
         resource = graph.resources[ref]
         payload, inputs = _payload(resource, found)
         found.items[ref] = Desired(
-            resource, observations.get(ref), digest(payload), inputs, stored(resource.spec), stored(resource.metadata),
-            shipped=defaults.get(ref) is resource,
+            ref, resource, observations.get(ref), digest(payload), inputs, stored(resource.spec),
+            stored(resource.metadata), shipped=defaults.get(ref) is resource,
         )  # fmt: skip
     return found
 

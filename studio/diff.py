@@ -38,8 +38,6 @@ NULL = "null"
 
 def compare_parts(old: Mapping[str, Any], new: Mapping[str, Any], model: type[Part], root: str) -> list[Change]:
     """Differences between two stored parts of the same model, down to the leaves of mappings, sorted by path."""
-    if repr(old) == repr(new):  # mostly; the other way round, equal values may well be written differently
-        return []
     found = []
     by_field, in_place = effects(model), revised(model)
     for name in sorted({*old, *new}):

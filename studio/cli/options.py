@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -169,12 +170,17 @@ def demand_folder(file: Path, option: str) -> None:
     raise UsageError(f"the folder {folder} does not exist", f"create it, or name another file with {option}")
 
 
-def keep_garbage() -> None:
+def keeping_garbage(command: F) -> F:
     """For a command that makes a million objects, keeps them all and ends: looking through them again and again for
-    garbage took a third of its time."""
-    import gc
+    garbage took a third of its time. The outermost option, so that what the others import counts too."""
 
-    gc.disable()
+    @wraps(command)
+    def kept(*args: Any, **others: Any) -> Any:
+        gc.disable()
+        return command(*args, **others)
+
+    found: F = kept
+    return found
 
 
 def root_of(folder: Path) -> Path:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: studio plan --json | jq '.actions[] | select(.action != \"none\")'")
+@options.keeping_garbage
 @options.project
 @options.variables
 @options.selection
@@ -41,7 +42,6 @@ def command(
     markdown: bool, out: Path | None, detailed_exitcode: bool, no_cache: bool, selection: Selection,
 ) -> int:  # fmt: skip
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
-    options.keep_garbage()
     from studio.checking import Checked
     from studio.load import verdicts
     from studio.load.recollection import remembering

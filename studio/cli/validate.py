@@ -22,6 +22,7 @@ STDOUT = Path("-")
 
 
 @click.command(epilog="Example: studio validate --format sarif --output findings.sarif")
+@options.keeping_garbage
 @options.project_everywhere
 @options.variables
 @options.online
@@ -46,7 +47,6 @@ def command(
     Environments of studio.yaml are checked too: what only their settings and patches break is said to be theirs.
     Needs no network, no secrets and no ML library. Exit code 1 when there are errors.
     """
-    options.keep_garbage()
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} exclude each other", "leave one of them out")
     if output and output != STDOUT:
