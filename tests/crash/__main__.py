@@ -85,11 +85,11 @@ def tally(folder: Path, scenario: Scenario, given: argparse.Namespace, kills: in
 
 
 def tallies(folder: Path, given: argparse.Namespace) -> Iterator[Tally]:
-    """The scenarios asked for; beside the first apply, each gets a tenth of its kills."""
+    """The scenarios asked for, or all of them, each with its share of the kills."""
     processes.preload()
     with running() if given.postgresql else nullcontext() as server:
         for name in given.scenario or SCENARIOS:
-            kills = given.kills if given.scenario or name == "apply" else max(1, given.kills // 10)
+            kills = given.kills if given.scenario else max(1, given.kills // SCENARIOS[name].share)
             if not (server and SCENARIOS[name].applied):  # a database is not copied as a folder is
                 yield tally(folder / name, SCENARIOS[name], given, kills, server)
 

@@ -41,15 +41,15 @@ class JournalBackend:
 
     def submit(self, spec: JobSpec) -> Handle:
         self.reach("before submit")
-        self._append(ASKED, spec)
+        self.note(ASKED, spec)
         self.reach("inside submit, asked")
         with self._locked():
             if self._job(spec.key, spec.attempt):
-                self._append(AGAIN, spec)
+                self.note(AGAIN, spec)
             else:
                 _lay_ready(spec)
                 self.reach("inside submit, results laid ready")
-                self._append(EFFECT, spec, ends=time.time() + _duration(spec), result=str(spec.folder / "result.json"))
+                self.note(EFFECT, spec, ends=time.time() + _duration(spec), result=str(spec.folder / "result.json"))
         self.reach("after submit")
         return Handle(spec.key, spec.attempt, {"job": f"{spec.key}.{spec.attempt}"})
 
@@ -108,7 +108,7 @@ class JournalBackend:
             None,
         )
 
-    def _append(self, what: str, spec: JobSpec, **more: Any) -> None:
+    def note(self, what: str, spec: JobSpec, **more: Any) -> None:
         """One write, and on disk before it returns."""
         line = json.dumps({"what": what, "key": spec.key, "attempt": spec.attempt, "pid": os.getpid(), **more})
         self._path().parent.mkdir(exist_ok=True)

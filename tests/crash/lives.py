@@ -56,7 +56,7 @@ class Life:
 
 def undisturbed(folder: Path, scenario: Scenario) -> Undisturbed:
     """Live without kills: once with all that happens and, where manifests move on, once with what they became alone."""
-    template = project.write(folder / "template")
+    template = project.write(folder / "template", scenario.documents(), scenario.backend)
     if scenario.applied:
         _complete(Life(template), APPLY, (Exit.OK,))
     scenario.begin(template)

@@ -23,6 +23,8 @@ from tests.projects import ROOT
 
 NOT_IMPORTED = ("studio.jobs", "studio.state.migrations", "studio.__main__")
 """Jobs run elsewhere; alembic loads its own scripts."""
+STAND_IN = Path(__file__).with_name("stub")
+"""Where Python finds what runs in place of the local backend's jobs."""
 PATIENCE = 120.0
 """Seconds after which a command that should have ended counts as hanging."""
 
@@ -76,6 +78,7 @@ def run(root: Path, arguments: Sequence[str], kill: Kill | None = None, state: s
     trace, output = files
     environment = {
         steps.KILL_AT: str(kill.step), steps.TRACE: str(trace), project.STATE: state or project.SQLITE,
+        "PYTHONPATH": f"{STAND_IN}{os.pathsep}{ROOT}",
     }  # fmt: skip
     start = time.monotonic()
     pid = (_start if kill.anew else _fork)(root, arguments, environment, output)
@@ -128,7 +131,7 @@ def _start(root: Path, arguments: Sequence[str], environment: dict[str, str], ou
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.crash.studio", *arguments],
             cwd=root,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

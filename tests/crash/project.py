@@ -16,7 +16,7 @@ apiVersion: studio/v1
 kind: Project
 metadata: {name: crash}
 spec:
-  backend: {type: journal}
+  backend: {type: BACKEND}
   state: {env: CRASH_STATE}
 """
 STATE, SQLITE = "CRASH_STATE", "sqlite:///.studio/state.db"
@@ -36,10 +36,31 @@ def resources() -> list[Document]:
     ]
 
 
-def write(root: Path) -> Path:
+def small() -> list[Document]:
+    """The least that has each kind of job: for a backend whose jobs are processes."""
+    names = {
+        "tickets",
+        "tiny",
+        "route",
+        "lora",
+        "lora-4",
+        "arguments",
+        "greedy",
+        "train-0",
+        "train-1",
+        "compare-0",
+        "release-0",
+    }
+    chosen = [document for document in resources() if document["metadata"]["name"] in names]
+    combinations = named(chosen, "compare-0")["spec"]["model_adapter_combinations"]
+    combinations[2:] = [{"base_model": "tiny", "adapter": "adapter-1"}]
+    return chosen
+
+
+def write(root: Path, documents: Iterable[Document], backend: str = "journal") -> Path:
     """The project's folder."""
-    projects.write(root, settings=SETTINGS)
-    write_manifests(root, resources())
+    projects.write(root, settings=SETTINGS.replace("BACKEND", backend))
+    write_manifests(root, documents)
     projects.write_model(root / "models" / "small")
     (root / "models" / "small" / "tokenizer.json").write_text('{"small": true}')
     (root / "data" / "questions.csv").write_text(projects.TICKETS.replace("card number", "loan number"), "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from studio.state.schema import metadata
 from tests.crash.backend import AGAIN, ASKED, EFFECT, FOLDER, JOURNAL
 
 Row = dict[str, Any]
+HALF = re.compile(r"/\.[^/]+\.\d+$")
+"""A file that was being written by a killed process: it has that process's number and is never read."""
 NEVER_STARTED = "the job was never started"
 OWN = {
     "resources": ("uid", "created_at", "updated_at"),
@@ -46,13 +49,19 @@ def read(root: Path, state: str = "") -> Remains:
     engine = create_engine(state or f"sqlite:///{root / '.studio' / 'state.db'}", poolclass=NullPool)
     with engine.connect() as connection:
         tables = {
-            name: [dict(row) for row in connection.execute(select(table)).mappings()]
+            name: [_anywhere(dict(row), root) for row in connection.execute(select(table)).mappings()]
             for name, table in metadata.tables.items()
         }
         check = None if state else connection.exec_driver_sql("PRAGMA integrity_check").scalar()
     names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    files = {name for name in names if not name.startswith((FOLDER, ".studio/state.db"))}
+    files = {name for name in names if not name.startswith((FOLDER, ".studio/state.db")) and not HALF.search(name)}
     return Remains(lines, tables, files, str(check or "ok"))
+
+
+def _anywhere(row: Row, root: Path) -> Row:
+    """A row without the place where the project happens to be."""
+    found: Row = json.loads(json.dumps(row, default=str).replace(str(root), "{root}"))
+    return found
 
 
 def faults(found: Remains, needed: Remains, allowed: Remains) -> Iterator[str]:

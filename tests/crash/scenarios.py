@@ -1,4 +1,4 @@
-"""What is killed: a first apply, one whose manifests move on while it is dead, a deletion of everything, a rename."""
+"""What is killed: a first apply, one whose manifests move on meanwhile, a deletion, a rename, and real processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio.cli.errors import Exit
 from tests.crash import project
+from tests.projects import Document
 
 APPLY = ("apply", "--yes", "--parallelism", "4")
 PRUNE = ("apply", "--yes", "--prune", "--force")
@@ -33,6 +34,10 @@ class Scenario:
     change: Callable[[Path], None] = nothing
     early: bool = False
     done: tuple[int, ...] = (Exit.OK,)
+    documents: Callable[[], list[Document]] = project.resources
+    backend: str = "journal"
+    share: int = 10
+    """Of the kills of the first scenario, this one gets one in so many."""
 
 
 def edit(root: Path) -> None:
@@ -55,13 +60,14 @@ def remove(root: Path) -> None:
 SCENARIOS = {
     each.name: each
     for each in (
-        Scenario("apply", APPLY),
+        Scenario("apply", APPLY, share=1),
         Scenario("edit", APPLY, change=edit, early=True),
         Scenario("prune", PRUNE, applied=True, begin=remove),
         Scenario(
             "rename", ("state", "mv", "FineTuningJob/train-1", f"FineTuningJob/{RENAMED}"), applied=True,
             change=rename, done=(Exit.OK, Exit.USAGE),
         ),
+        Scenario("local", APPLY, documents=project.small, backend="local", share=20),
     )
 }  # fmt: skip
 """Exit 64 of the rename: it has been done already."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 KILL_AT, TRACE = "CRASH_KILL_AT", "CRASH_TRACE"
 """Environment variables: the number of the step that kills (from 1), the file that receives the steps' names."""
 READS = ("SELECT", "PRAGMA", "BEGIN", "SET")
+FILES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate"}
 FENCE = {"leases", "environments"}
 """Tables that every write touches beside its own."""
 
@@ -55,6 +58,21 @@ class Steps:
             self.table = ""
 
         return stepping
+
+
+def watch_files(steps: Steps, root: Path) -> None:
+    """Whatever changes below the project's own folder of studio, and each process that starts, becomes a step."""
+    own = str(root / ".studio")
+
+    def deed(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen":
+            steps.reach("before a process")
+        elif event in FILES or (event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")):
+            path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes | os.PathLike) else ""
+            if path.startswith(own) or not path.startswith("/"):  # rmtree names files from inside their folder
+                steps.reach(f"before {event} {Path(path).name if event in ('open', 'os.rename') else ''}".rstrip())
+
+    sys.addaudithook(deed)
 
 
 def from_environment() -> Steps:

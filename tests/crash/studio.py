@@ -25,6 +25,7 @@ def run(arguments: list[str]) -> int:
     """One command in this process; the exit code that a shell would see."""
     counted = steps.from_environment()
     steps.watch_database(counted)
+    steps.watch_files(counted, Path.cwd())
 
     def journal(root: Path, environ: Mapping[str, str]) -> JournalBackend:
         return JournalBackend(root, counted.reach)

@@ -18,6 +18,7 @@ GROUPS = (
     ("run", r"runs"),
     ("submission", r"submit"),
     ("other call of the backend", r"find|attempts|poll|capacity|cancel|logs"),
+    ("file or process of its own", r"os\.|open|process"),
     ("lock", r"leases|environments"),
 )
 """What a killed process had done last, by words in the step's name; the first that fits."""

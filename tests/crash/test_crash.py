@@ -44,7 +44,7 @@ def test_after_twenty_kills_every_job_was_submitted_once_and_every_record_is_com
 
 
 def test_a_process_is_killed_at_the_step_it_was_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    root, trace = project.write(tmp_path / "project"), tmp_path / "trace"
+    root, trace = project.write(tmp_path / "project", project.resources()), tmp_path / "trace"
     killed = studio(root, "apply", "--yes", CRASH_KILL_AT="60", CRASH_TRACE=str(trace))
     assert killed.returncode == -signal.SIGKILL
     assert len(trace.read_text("utf-8").splitlines()) == 60
@@ -56,7 +56,7 @@ def test_a_process_is_killed_at_the_step_it_was_told_and_the_next_one_goes_on(tm
 @pytest.fixture(scope="module")
 def well(tmp_path_factory: pytest.TempPathFactory) -> Remains:
     """What an undisturbed life leaves."""
-    root = project.write(tmp_path_factory.mktemp("well") / "project")
+    root = project.write(tmp_path_factory.mktemp("well") / "project", project.resources())
     for _ in range(2):
         studio(root, "apply", "--yes")
     found = read(root)
