@@ -63,6 +63,7 @@ SCENARIOS = {
         Scenario("apply", APPLY, share=1),
         Scenario("edit", APPLY, change=edit, early=True),
         Scenario("prune", PRUNE, applied=True, begin=remove),
+        Scenario("destroy", ("destroy", "--yes"), applied=True, change=remove),
         Scenario(
             "rename", ("state", "mv", "FineTuningJob/train-1", f"FineTuningJob/{RENAMED}"), applied=True,
             change=rename, done=(Exit.OK, Exit.USAGE),

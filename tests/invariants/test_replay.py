@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from studio.checking import Checked
 from studio.core.errors import StudioError
+from studio.core.references import Ref
 from studio.plan import to_json
+from studio.state.base import Record
 from studio.workflow import planning
 from tests.cli.front_door import ask, environment
 from tests.invariants.applying import OURS, counting
@@ -30,7 +32,7 @@ from tests.invariants.worlds import World, layouts, worlds
 from tests.projects import ROOT, snapshot
 
 EXAMPLES = sorted(str(path.parent.relative_to(ROOT)) for path in (ROOT / "examples").glob("*/studio.yaml"))
-FEW, MANY = settings(max_examples=8), settings(max_examples=200)
+FEW, MANY = settings(max_examples=6), settings(max_examples=200)
 
 
 def plan(root: Path) -> dict[str, Any]:
@@ -93,6 +95,47 @@ def test_after_apply_the_plan_of_any_project_is_empty(world: World) -> None:
         check_empty_after_apply(root)
 
 
+def check_taken_away_once(root: Path, *command: str) -> None:
+    """Take all away, twice: the second time there is nothing to do. What is protected stays, with what it needs."""
+    with counting(root) as backend:
+        assert ask(root, "apply", "--yes").code == 0
+        before = recorded(root)
+        assert ask(root, *command).code == 0
+        after, submitted = recorded(root), len(backend.submissions)
+        guarded = {ref for ref, record in before.items() if record.metadata.get("protect")}
+        assert guarded <= after.keys() <= before.keys() and bool(after) == bool(guarded)
+        assert ask(root, *command).code == 0
+        assert (recorded(root), len(backend.submissions)) == (after, submitted)
+
+
+def recorded(root: Path) -> dict[Ref, Record]:
+    planned = planning.plan(root, "default")
+    assert not isinstance(planned, Checked)
+    return dict(planned.state.records())
+
+
+def check_destroy_and_prune(world: World) -> None:
+    with folder(world) as root:
+        check_taken_away_once(root, "destroy", "--yes")
+        check_empty_after_apply(root)
+        shutil.rmtree(root / ".studio")
+        with counting(root):
+            assert ask(root, "apply", "--yes").code == 0
+        (root / "manifests" / "all.yaml").write_text("", "utf-8")
+        check_taken_away_once(root, "apply", "--yes", "--prune", "--force")
+
+
+@FEW
+@given(world=worlds())
+def test_destroying_and_pruning_twice_is_as_good_as_once(world: World) -> None:
+    check_destroy_and_prune(world)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_destroyed_once(tmp_path: Path, name: str) -> None:
+    check_taken_away_once(Path(shutil.copytree(ROOT / name, tmp_path / "project", ignore=OURS)), "destroy", "--yes")
+
+
 def check_any_layout(world: World, draw: Any) -> None:
     with folder(world) as one, folder() as other:
         world.write(other, draw(layouts(world.documents)))
@@ -115,10 +158,11 @@ def test_the_order_of_manifests_and_the_files_they_are_in_change_nothing(world: 
 @pytest.mark.slow
 @MANY
 @given(world=worlds(), data=st.data())
-def test_two_hundred_projects_plan_empty_after_apply_in_any_layout(world: World, data: st.DataObject) -> None:
+def test_two_hundred_projects_are_applied_moved_about_and_taken_away(world: World, data: st.DataObject) -> None:
     with folder(world) as root:
         check_empty_after_apply(root)
     check_any_layout(world, data.draw)
+    check_destroy_and_prune(world)
 
 
 @dataclass(frozen=True, slots=True)
