@@ -13,7 +13,8 @@ from studio.diff import Change, compare_inputs, compare_parts
 from studio.drift import Drift, drift_change, is_drift
 from studio.drift_facts import Remedy
 from studio.load.settings import Project
-from studio.plan import NAMED, NEW, RUNS, Action, Kept, LeftOut, Plan, Refreshed, Verb, leading
+from studio.moves import after, find_moves
+from studio.plan import NAMED, NEW, RUNS, Action, Kept, LeftOut, Move, Plan, Refreshed, Verb, leading
 from studio.pruning import DESTROYED, dependants_first, divide, recorded_needs
 from studio.resources import KINDS
 from studio.resources.base import Metadata, stored
@@ -26,6 +27,8 @@ from studio.state.base import Lineage, Record, RecordStatus
 LOST = "its adapter is neither on this disk nor kept on the MLflow server of this environment"
 _ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})
 """Settings that decide nothing about a plan's jobs by themselves."""
+ONCE = "metadata.renamed_from"
+"""An instruction, and no property of the resource: it may stay, or go, once it was followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,17 @@ def make_plan(
 ) -> Plan:
     """Compare what should be with what is recorded. ``settings`` are those in force in the environment.
 
-    Raises SelectionError for a selection that names nothing, or something that it cannot be about.
+    Raises SelectionError for a selection that names nothing, or something that it cannot be about, and StudioError for
+    a manifest that claims another's record.
     """
     items = [item for item in desire.items.values() if not item.shipped]
+    moves, warnings = find_moves({item.ref: item.resource.metadata for item in items}, recorded.records)
+    recorded = _moved(recorded, moves)
     known = _known(desire, items, recorded, selection)
     scope = resolve(selection, known)
     actions = [_action(item, tuple(known.managed[item.ref]), recorded, item.ref in scope.again) for item in items]
+    names = {move.new: move.old for move in moves}
+    actions = [_renamed(each, names[each.ref]) if each.ref in names else each for each in actions]
     left_out = tuple(LeftOut(each.ref, each.verb) for each in actions if each.ref not in scope.acting)
     acting = tuple(each for each in actions if each.ref in scope.acting)
     removals, kept = _removals(known, scope, recorded, selection)
@@ -66,7 +74,23 @@ def make_plan(
         environment, recorded.lineage.id, recorded.lineage.serial, _manifest_digest(items, settings),
         (*acting, *removals), kept, left_out=left_out, selection=selection, recorded=len(recorded.records),
         refreshed=recorded.refreshed,
+        warnings=warnings,
     )  # fmt: skip
+
+
+def _moved(recorded: Recorded, moves: tuple[Move, ...]) -> Recorded:
+    """The past as it will be told once records have moved."""
+    if not moves:
+        return recorded
+    names = dict(moves)
+    under_way = frozenset((names.get(ref, ref), fingerprint) for ref, fingerprint in recorded.under_way)
+    drift = {names.get(ref, ref): found for ref, found in recorded.drift.items()}
+    return replace(recorded, records=after(recorded.records, moves), under_way=under_way, drift=drift)
+
+
+def _renamed(action: Action, old: Ref) -> Action:
+    verb, reason = (Verb.UPDATE, f"it was {old}") if action.verb is Verb.NONE else (action.verb, action.reason)
+    return replace(action, verb=verb, reason=reason, moved_from=old)
 
 
 def _known(desire: Desire, items: list[Desired], recorded: Recorded, selection: Selection) -> Known:
@@ -210,6 +234,6 @@ def _changes(item: Desired, record: Record) -> list[Change]:
         return []  # equal values whose types could differ, such as 1 and true, are in the fingerprint
     return [
         *compare_parts(record.spec, item.spec, type(item.resource.spec), "spec"),
-        *compare_parts(record.metadata, item.metadata, Metadata, "metadata"),
+        *(each for each in compare_parts(record.metadata, item.metadata, Metadata, "metadata") if each.path != ONCE),
         *compare_inputs(record.inputs, item.inputs),
     ]

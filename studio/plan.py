@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
@@ -67,6 +67,8 @@ class Action:
     """A small job carries out what changed, where the thing is; nothing is made again."""
     spend: Spend | None = None
     """What the job will probably take; of a reuse what it took to make what is reused."""
+    moved_from: Ref | None = None
+    """The name under which it is recorded so far; the record moves first."""
 
     @property
     def dispatches(self) -> bool:
@@ -79,6 +81,13 @@ class Refreshed(StrEnum):
     NOT = "not"
     OFFLINE = "offline"
     ONLINE = "online"
+
+
+class Move(NamedTuple):
+    """A record gets another name; its uid, its runs and what it produced stay with it."""
+
+    old: Ref
+    new: Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,8 @@ class Plan:
     variables: Mapping[str, str] = field(default_factory=dict)
     """Values of variables that were given on the command line."""
     refreshed: Refreshed = Refreshed.NOT
+    warnings: tuple[str, ...] = ()
+    """What manifests ask for in vain, in words."""
     version: int = PLAN_VERSION
 
     @property
@@ -150,6 +161,11 @@ class Plan:
     def savings(self) -> Bill:
         """What all reuses spare."""
         return bill(action.spend for action in self.actions if action.spend and action.verb is Verb.REUSE)
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Records that get another name before anything else happens."""
+        return tuple(Move(action.moved_from, action.ref) for action in self.actions if action.moved_from)
 
     @property
     def counts(self) -> dict[Verb, int]:
@@ -184,6 +200,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "left_running": [str(ref) for ref in plan.left],
         "spend": bill_json(plan.bill),
         "saved": bill_json(plan.savings),
+        "warnings": list(plan.warnings),
         "counts": {verb.value: count for verb, count in plan.counts.items()},
         "safety": _safety_json(plan.safety),
     }
@@ -207,6 +224,7 @@ def _action_json(action: Action) -> dict[str, Any]:
         "attaches": action.attaches,
         "fresh": action.fresh,
         "revises": action.revises,
+        "moved_from": str(action.moved_from) if action.moved_from else None,
         "fingerprint": action.fingerprint,
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
         "needs": [str(ref) for ref in action.needs],

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from studio.core.findings import Finding, Severity
 from studio.diff import Change
-from studio.plan import Action, Plan, Verb
+from studio.plan import Action, Plan
 from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
-from studio.report.plans import LEFT, describe, idle
+from studio.report.plans import LEFT, counted, describe, idle, word
 from studio.report.remarks import names, remarks
 
 MAX_CHARACTERS = 65_000
@@ -45,7 +45,8 @@ def plan_to_markdown(
     head += [f"- gate missed: {code(words)}" for words in missed[:20]]
     for remark in told:
         listed = [code(ref) for ref in remark.refs[:21]]
-        head.append(f"- {remark.words}" + (f": {names(listed, 20)}" if listed else ""))
+        words = code(remark.words) if remark.quotes else remark.words
+        head.append(f"- {words}" + (f": {names(listed, 20)}" if listed else ""))
     head += [f"- {code(ref)}: {LEFT}" for ref in plan.left[:20]]
     tail = _warnings(findings, limit // 4)
     text = "\n".join(head) + "\n"
@@ -66,8 +67,7 @@ def code(text: object) -> str:
 def _totals(plan: Plan) -> str:
     if not plan.pending:
         return f"nothing to do, {idle(plan)}"
-    counted = [f"{count} to {verb.value}" for verb, count in plan.counts.items() if count and verb is not Verb.NONE]
-    return ", ".join(counted) + f", {plan.counts[Verb.NONE]} unchanged"
+    return counted(plan)
 
 
 def _actions(plan: Plan, room: int) -> str:
@@ -85,8 +85,8 @@ def _row(action: Action) -> str:
     job = ", ".join(filter(None, (asks, costs.job(action), costs.saving(action))))
     job = "a small one, nothing is made again" if action.revises else job
     attached = " (under way)" if action.attaches else ""
-    why = code(action.reason)
-    return f"| **{action.verb.value}** | {code(action.ref)} | {why} | {job}{attached} |\n"
+    why = code(action.reason) + (f"<br>moved from {code(action.moved_from)}" if action.moved_from else "")
+    return f"| **{word(action)}** | {code(action.ref)} | {why} | {job}{attached} |\n"
 
 
 def _changes(plan: Plan, room: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 
 from studio.core.jobspec import Resources
@@ -26,6 +28,7 @@ _SIGNS = {
     Verb.FORGET: ("·", "red"),
     Verb.NONE: (" ", "white"),
 }
+_MOVE = ("→", "yellow")
 
 
 REVISES = "a small job carries it out where it is; nothing is made again"
@@ -46,8 +49,8 @@ def to_text(plan: Plan, desire: Desire, *, color: bool = True) -> str:
 
 
 def _action(action: Action, desire: Desire) -> list[str]:
-    sign, color = _SIGNS[action.verb]
-    head = click.style(f"  {sign} {action.verb.value:8}", fg=color, bold=True)
+    sign, color = _SIGNS[action.verb] if word(action) == action.verb else _MOVE
+    head = click.style(f"  {sign} {word(action):8}", fg=color, bold=True)
     detail = _detail(action, desire)
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
     if action.attaches:
@@ -56,11 +59,31 @@ def _action(action: Action, desire: Desire) -> list[str]:
         lines.append(f"      because {plain(action.reason)}")
     if action.revises:
         lines.append(f"      {REVISES}")
+    if action.moved_from and not _is_told(action):
+        lines.append(f"      it was {plain(action.moved_from)}; its record moves along")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
     lines += [_change(change) for change in action.changes if change not in told]
     if saved := costs.saving(action):
         lines.append(f"      {saved}")
     return lines
+
+
+def word(action: Action) -> str:
+    """What happens, in a word: a record that only gets another name moves."""
+    return "move" if action.verb is Verb.UPDATE and _is_told(action) else action.verb.value
+
+
+def _is_told(action: Action) -> bool:
+    """Whether the reason is the move, and nothing else."""
+    return action.reason == f"it was {action.moved_from}"
+
+
+def counted(plan: Plan) -> str:
+    """How many resources there are of each word: ``2 to create, 1 to move, 5 unchanged``."""
+    counts = Counter(word(action) for action in plan.actions)
+    words = [*(verb.value for verb in Verb if verb is not Verb.NONE), "move"]
+    parts = [f"{counts[each]} to {each}" for each in words if counts[each]]
+    return ", ".join([*parts, f"{counts[Verb.NONE]} unchanged"])
 
 
 def _detail(action: Action, desire: Desire) -> str:
@@ -108,10 +131,9 @@ def idle(plan: Plan) -> str:
 def _totals(plan: Plan) -> list[str]:
     if not plan.pending:
         return [click.style("Nothing to do:", fg="green", bold=True) + f" {idle(plan)}."]
-    counted = [f"{count} to {verb.value}" for verb, count in plan.counts.items() if count and verb is not Verb.NONE]
     under_way = [action for action in plan.pending if action.attaches]
     jobs = [each.resources for each in plan.pending if each.dispatches and each.resources and not each.attaches]
-    lines = ["", click.style("Plan: ", bold=True) + ", ".join(counted) + f", {plan.counts[Verb.NONE]} unchanged."]
+    lines = ["", click.style("Plan: ", bold=True) + f"{counted(plan)}."]
     if jobs:
         most = Resources(cpu=max(j.cpu for j in jobs), gpu=max(j.gpu for j in jobs), memory=max(j.memory for j in jobs))
         lines.append(

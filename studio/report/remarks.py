@@ -9,6 +9,7 @@ from studio.core.references import Ref
 from studio.plan import LIMIT_PERCENT, Plan, Verb
 from studio.pruning import PROTECTED
 from studio.report.findings import plural
+from studio.report.plain import plain
 from studio.selection import Unmanaged
 
 
@@ -18,12 +19,15 @@ class Remark:
 
     words: str
     refs: tuple[Ref, ...] = ()
+    quotes: bool = False
+    """Whether the words repeat what manifests say."""
 
 
 def remarks(plan: Plan) -> list[Remark]:
     """What to know beside the actions, the gravest last."""
-    found = [_without_manifest(plan), _protected(plan), _needed(plan), _left_out(plan), _limit(plan)]
-    return [each for each in found if each]
+    found = [_without_manifest(plan), _protected(plan), _needed(plan), _left_out(plan)]
+    found += [Remark(plain(words), quotes=True) for words in plan.warnings]
+    return [each for each in (*found, _limit(plan)) if each]
 
 
 def _without_manifest(plan: Plan) -> Remark | None:

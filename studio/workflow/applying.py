@@ -25,7 +25,7 @@ from studio.revising import Reviser
 from studio.spend import Account
 from studio.state.base import Operation, StateStore
 from studio.tools import Tools
-from studio.workflow import places, spending
+from studio.workflow import editing, places, spending
 from studio.workflow.planning import Planned, plan_against
 from studio.workflow.refreshing import commits
 
@@ -77,7 +77,8 @@ def apply(
         )
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         known = commits(planned.checked.hub, planned.checked.graph.resources.values())
-        recorder = Recorder(state, sources, target.commit, places.now, places.new_id, dict(state.records()), known)
+        past = dict(current.recorded.records)
+        recorder = Recorder(state, sources, target.commit, places.now, places.new_id, past, known)
         backend = places.backend(loaded, os.environ)
         remover = Remover(target, state, backend, recorder, places.now, places.registry(loaded, os.environ))
         tools = Tools(
@@ -120,6 +121,8 @@ def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
     with loop.tools.state.together():
         _close_left_open(loop.tools.state)
         loop.tools.state.save_operation(begun)
+        for move in loop.plan.moves:
+            editing.rename(loop.tools.state, move.old, move.new)
     try:
         yield
         outcome = _in_a_word(loop)

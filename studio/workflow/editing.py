@@ -15,7 +15,7 @@ from studio.load import commit
 from studio.load.project import Loaded
 from studio.resources import KINDS
 from studio.resources.base import SLUG
-from studio.state.base import ACTIVE, Lease, Operation, StateReader, StateStore
+from studio.state.base import ACTIVE, Lease, Operation, Record, StateReader, StateStore
 from studio.state.moves import moved
 from studio.workflow import places
 
@@ -63,16 +63,21 @@ def unlock(loaded: Loaded, seen: Lease) -> bool:
 
 def move(state: StateStore, old: Ref, new: Ref) -> Summary:
     """Let a record go by another name; its runs go with it. Raises UsageError when that cannot be."""
-    records = state.records()
-    _demand_movable(state, records, old, new)
-    changed = moved(records, old, new)
+    _demand_movable(state, state.records(), old, new)
+    changed = rename(state, old, new)
+    named = {str(record.ref): f"names {new} now" for record in changed[1:]}
+    return {str(old): f"moved to {new}", **named}
+
+
+def rename(state: StateStore, old: Ref, new: Ref) -> list[Record]:
+    """Move a record and its runs; the records that changed, the moved one first."""
+    changed = moved(state.records(), old, new)
     state.delete_record(old)
     for record in changed:
         state.save_record(record)
     for run in state.runs(old):
         state.save_run(replace(run, ref=new))
-    named = {str(record.ref): f"names {new} now" for record in changed[1:]}
-    return {str(old): f"moved to {new}", **named}
+    return changed
 
 
 def forget(state: StateStore, refs: Sequence[Ref], *, force: bool) -> Summary:

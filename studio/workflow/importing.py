@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +22,7 @@ from studio.load.observation import Unusable
 from studio.recording import Recorder
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
+from studio.resources.base import UID
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model
 from studio.resources.model_export import ExportType, ModelExport
@@ -32,7 +32,6 @@ from studio.workflow.editing import Summary
 from studio.workflow.planning import Planned
 
 COMMAND = "import"
-UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 
 
 @dataclass(frozen=True, slots=True)

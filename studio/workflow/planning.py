@@ -20,6 +20,7 @@ from studio.drift import Drift, by_resource
 from studio.load.artifacts import is_present
 from studio.load.project import NOTHING, Loaded, load_project
 from studio.load.verdicts import Shelf
+from studio.moves import after
 from studio.plan import Plan, Refreshed
 from studio.recording import missed
 from studio.resources import KINDS
@@ -102,6 +103,7 @@ def plan_against(
         made = _estimated(made, wanted, checked.loaded.root)
     made = replace(made, variables=checked.loaded.given)
     made = spending.foreseen(made, wanted, checked.loaded, state)
+    recorded = replace(recorded, records=after(recorded.records, made.moves)) if made.moves else recorded
     return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded, looks, drifts)
 
 
