@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +11,7 @@ import pytest
 
 from studio.core.jobresult import EvaluationOutput, TrainingOutput
 from studio.core.jobspec import ADAPTERS_FOLDER, JobSpec
+from tests.fakes.tracking_server import tracking_server
 
 from .conftest import furnish, spec_in
 from .workbench import MODEL, evaluation, failure, messages, perform, training
@@ -29,33 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_tracking: Path) -> It
     """A real tracking server on a socket of this machine."""
     home = tmp_path_factory.mktemp("server")
     shutil.copyfile(empty_tracking, home / "mlflow.db")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", str(home / "artifacts"),
-        ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _await(f"{address}/health")
+    with tracking_server(home) as address:
         yield address
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait()
-
-
-def _await(url: str) -> None:
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"{url} does not answer")
 
 
 @pytest.fixture
