@@ -157,7 +157,15 @@ def export(folder: Path, environment: str, out: Path | None) -> None:
 @options.project
 @options.as_json
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing.")
-def import_records(file: Path, folder: Path, environment: str, as_json: bool, dry_run: bool) -> int:
+@click.option(
+    "--manifests",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also write a manifest for each record that has none, and take over what is there.",
+)
+def import_records(
+    file: Path, folder: Path, environment: str, as_json: bool, dry_run: bool, manifests: Path | None
+) -> int:  # fmt: skip
     """Records from an export, of this studio or of the old one.
 
     What is recorded here already stays as it is. A row that cannot be imported is listed with the reason, the others
@@ -165,18 +173,23 @@ def import_records(file: Path, folder: Path, environment: str, as_json: bool, dr
     """
     from studio.load.project import load_settings
     from studio.report import transfers
-    from studio.workflow import transferring
+    from studio.workflow import moving_in, transferring
 
-    tables = transferring.read_tables(file)
-    loaded = load_settings(options.root_of(folder), environment)
+    tables, root = transferring.read_tables(file), options.root_of(folder)
+    loaded = load_settings(root, environment)
+    into = moving_in.demand_folder(loaded, manifests) if manifests else None
     transfer = transferring.preview(loaded, tables)
     if transfer.records and not dry_run:
         transfer = transferring.bring_in(loaded, tables)
+    move = None
+    if into and not dry_run:
+        refs = [*(record.ref for record in transfer.records), *transfer.there]
+        move = moving_in.move_in(root, environment, refs, into)
     if as_json:
-        options.echo_json(transfers.to_json(transfer))
+        options.echo_json(transfers.to_json(transfer, move))
     else:
-        click.echo(transfers.to_text(transfer, dry=dry_run))
-    return Exit.FINDINGS if transfer.faults else Exit.OK
+        click.echo(transfers.to_text(transfer, move, dry=dry_run))
+    return Exit.FINDINGS if transfer.faults or (move and (move.errors or move.failed)) else Exit.OK
 
 
 def _records(folder: Path, environment: str) -> dict[Ref, Record]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -216,8 +216,10 @@ def _value(table: _Table, row: Any, environment: str) -> Any:
     if not isinstance(row, dict):
         raise RowError("the row is not a mapping of columns to values")
     columns = {column.name: column for column in table.columns()}
-    if set(row) != set(columns):
-        raise RowError(f"columns are missing or too many: {', '.join(sorted(set(row) ^ set(columns)))}")
+    needed = {name for each in table.kept() if not _has_default(each) for name in _names(each)}
+    wrong = sorted((needed - set(row)) | (set(row) - set(columns)))
+    if wrong:  # an older studio exported fewer of those that may be missing
+        raise RowError(f"columns are missing or too many: {', '.join(wrong)}")
     for name, cell in row.items():
         demand_cell(columns[name], cell, getattr(table.stored.c[name].type, "length", None))
     if row.get("kind", "Model") not in KINDS:
@@ -226,13 +228,17 @@ def _value(table: _Table, row: Any, environment: str) -> Any:
     for each in table.kept():
         if each.name == "ref":
             made["ref"] = Ref(row["kind"], row["name"])
-        else:
+        elif each.name in row:
             made[each.name] = json_object(each.name, row[each.name]) if _is_json(each) else row[each.name]
     try:
         return TypeAdapter(table.type).validate_python(made)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _has_default(each: Field[Any]) -> bool:
+    return each.default is not MISSING or each.default_factory is not MISSING
 
 
 def _is_json(each: Field[Any]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from studio.core.references import Ref
 from studio.state.base import Record
@@ -20,3 +21,16 @@ class Transfer:
     notes: tuple[Fault, ...]
     rest: Snapshot
     """Artifacts, runs and operations that come with the records."""
+
+
+@dataclass(slots=True)
+class Move:
+    """Manifests that were written and what was taken over under them. ``aside`` are jobs that would run, with the
+    reason; ``errors`` are those of the project."""
+
+    folder: Path
+    written: list[Ref] = field(default_factory=list)
+    aside: dict[Ref, str] = field(default_factory=dict)
+    adopted: dict[str, str] = field(default_factory=dict)
+    failed: dict[Ref, str] = field(default_factory=dict)
+    errors: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from studio.checking import Checked
@@ -19,6 +19,7 @@ from studio.desired import Desired
 from studio.load import adapters, commit, files
 from studio.load.artifacts import is_present
 from studio.load.observation import Unusable
+from studio.load.project import Loaded
 from studio.recording import Recorder
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
@@ -27,6 +28,7 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model
 from studio.resources.model_export import ExportType, ModelExport
 from studio.state.base import ACTIVE, Artifact, StateStore
+from studio.state.guide_export import IMPORTED
 from studio.workflow import editing, places, planning
 from studio.workflow.editing import Summary
 from studio.workflow.planning import Planned
@@ -67,20 +69,21 @@ def bring_in(root: Path, environment: str, ref: Ref, id: str) -> Summary | Check
     wanted = Import(planned, _declared(planned, ref), id)
     if ref.kind in _LOOKING:
         made = _LOOKING[ref.kind](wanted)
-        return _edit(wanted, lambda state, recorder: _adopt(wanted, made, state, recorder))
+        return _edit(wanted, lambda state, to: adopt(wanted, made, state, to))
     _demand_uid(wanted)
-    return _edit(wanted, lambda _, recorder: _register(wanted, recorder))
+    return _edit(wanted, lambda _, to: _register(wanted, to))
 
 
 def _edit(wanted: Import, change: Callable[[StateStore, Recorder], Summary]) -> Summary:
     loaded = wanted.planned.checked.loaded
+    return editing.edit(loaded, COMMAND, lambda state: change(state, recorder(loaded, state)))
+
+
+def recorder(loaded: Loaded, state: StateStore) -> Recorder:
+    """Writes records of the project's manifests into a state that is being edited."""
     sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
     said = commit.commit(loaded.root, os.environ)
-
-    def on(state: StateStore) -> Summary:
-        return change(state, Recorder(state, sources, said, places.now, places.new_id, dict(state.records())))
-
-    return editing.edit(loaded, COMMAND, on)
+    return Recorder(state, sources, said, places.now, places.new_id, dict(state.records()))
 
 
 def _declared(planned: Planned, ref: Ref) -> Desired:
@@ -101,9 +104,9 @@ def _demand_uid(wanted: Import) -> None:
         raise UsageError(f"the manifest of {item.ref} says uid: {asked}", "correct the manifest, or import that uid")
 
 
-def _register(wanted: Import, recorder: Recorder) -> Summary:
+def _register(wanted: Import, to: Recorder) -> Summary:
     """A data kind: nothing runs, so the id is all that there is to take over."""
-    item, uid, records = wanted.item, wanted.id, recorder.records
+    item, uid, records = wanted.item, wanted.id, to.records
     before = records.get(item.ref)
     if before is not None and before.uid == uid:
         return {}
@@ -113,12 +116,12 @@ def _register(wanted: Import, recorder: Recorder) -> Summary:
     other = next((each.ref for each in records.values() if each.ref.kind == item.ref.kind and each.uid == uid), None)
     if other:
         raise UsageError(f"{uid} is the uid of {other}", f"'studio state mv {other} {item.ref}' renames that")
-    recorder.new_id = lambda: uid
-    recorder.register(item)
+    to.new_id = lambda: uid
+    to.register(item)
     return {str(item.ref): f"imported {uid}"}
 
 
-def _trained(wanted: Import) -> Made:
+def trained(wanted: Import) -> Made:
     """An adapter that was trained elsewhere, or before the state was lost, as what the job produced."""
     job, location = wanted.item.resource, _location(wanted)
     assert isinstance(job, FineTuningJob)
@@ -202,13 +205,13 @@ def _look(wanted: Import, name: str, version: str) -> VersionLook:
     return found
 
 
-def _adopt(wanted: Import, made: Made, state: StateStore, recorder: Recorder) -> Summary:
+def adopt(wanted: Import, made: Made, state: StateStore, to: Recorder) -> Summary:
     """File the artifact under what the manifest says now, and record the resource with it."""
     item, output = wanted.item, made.output.model_dump(mode="json")
-    before = recorder.records.get(item.ref)
+    before = to.records.get(item.ref)
     if before and before.fingerprint == item.fingerprint and before.outcome.get("output") == output:
         return {}
-    held, active = recorder.held_back(item), next((run for run in state.runs(item.ref) if run.status in ACTIVE), None)
+    held, active = to.held_back(item), next((run for run in state.runs(item.ref) if run.status in ACTIVE), None)
     if held:
         raise UsageError(f"{item.ref} is held back: {held}", "a version that misses a gate is not taken over")
     if active:
@@ -218,9 +221,12 @@ def _adopt(wanted: Import, made: Made, state: StateStore, recorder: Recorder) ->
     if there and is_present(there.output, wanted.root, server):
         words = f"the same work was done already: there is an artifact of {there.origin}"
         raise UsageError(words, "'studio apply' takes it over, and runs nothing")
-    artifact = Artifact(item.ref.kind, item.fingerprint, output, made.key, "", "", "", 0.0, {}, recorder.now())
+    artifact = Artifact(item.ref.kind, item.fingerprint, output, made.key, "", "", "", 0.0, {}, to.now())
     state.save_artifact(artifact)
-    recorder.adopt(item, artifact)
+    to.adopt(item, artifact)
+    if before and IMPORTED in before.outcome:  # what the old studio said of it is exported again
+        kept = to.records[item.ref]
+        state.save_record(replace(kept, outcome={**kept.outcome, IMPORTED: before.outcome[IMPORTED]}))
     return {str(item.ref): made.words}
 
 
@@ -231,7 +237,7 @@ def _evaluated(wanted: Import) -> Made:
 
 
 _LOOKING: dict[str, Callable[[Import], Made]] = {
-    "FineTuningJob": _trained,
+    "FineTuningJob": trained,
     "ModelExport": _exported,
     "EvaluationJob": _evaluated,
 }

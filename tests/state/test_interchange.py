@@ -323,6 +323,15 @@ def test_a_record_that_was_tampered_with_is_listed(values: Row, reason: str) -> 
     assert reason in fault.reason and incoming.snapshot.records == ()
 
 
+def test_an_export_of_before_a_column_was_added_is_read(tmp_path: Path) -> None:
+    exported = json.loads(to_text(Snapshot((replace(RECORD, source="a.yaml"),))))
+    del exported["studio_records"]["data"][0]["source"]
+    assert document(json.dumps(exported)).snapshot.records == (RECORD,)
+    del exported["studio_records"]["data"][0]["uid"]
+    (fault,) = (each for each in document(json.dumps(exported)).faults if each.table == "studio_records")
+    assert fault.reason == "columns are missing or too many: uid"
+
+
 def test_a_row_of_ours_that_the_old_studio_changed_is_listed_and_a_new_one_is_imported() -> None:
     exported = json.loads(to_text(Snapshot((RECORD,))))
     exported["datasets"]["data"][0]["location"] = "elsewhere"
