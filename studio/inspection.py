@@ -10,7 +10,7 @@ from studio.core.errors import BackendError
 from studio.core.references import Ref
 from studio.recording import held_back
 from studio.resources.base import Resource
-from studio.state.base import ACTIVE, Record, RecordStatus, Run, RunStatus, StateReader
+from studio.state.base import ACTIVE, Operation, Record, RecordStatus, Run, RunStatus, StateReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +105,9 @@ def _is_outdated(run: Run, record: Record | None) -> bool:
 def awaited(found: Iterable[Standing]) -> bool:
     """Whether anything runs, or may."""
     return any(each.is_running or each.silence for each in found)
+
+
+def at_work(state: StateReader, operations: Iterable[Operation]) -> str:
+    """The id of the operation whose process holds the lock now; "" when nobody does."""
+    unfinished = next((each.id for each in operations if not each.outcome), "")
+    return unfinished if unfinished and state.lease() else ""

@@ -12,7 +12,7 @@ from studio.cli import options
 
 if TYPE_CHECKING:
     from studio.core.references import Ref
-    from studio.state.base import Operation, StateReader
+    from studio.state.base import Operation
 
 
 @click.command(epilog="Example: studio history -n 5 --resource FineTuningJob/router")
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--resource", "name", metavar="[KIND/]NAME", help="What changed this resource, and its runs.")
 def command(folder: Path, environment: str, as_json: bool, limit: int, name: str | None) -> None:
     """Who changed state: when, with which command, from which commit, with which plan, and what came of it."""
+    from studio import inspection
     from studio.cli import resource
     from studio.load.project import load_settings
     from studio.report import history
@@ -37,7 +38,7 @@ def command(folder: Path, environment: str, as_json: bool, limit: int, name: str
         )
         operations = [each for each in operations if history.concerning(each, ref)][:limit]
         runs = state.runs(ref)[:limit]
-    at_work = _at_work(state, operations)
+    at_work = inspection.at_work(state, operations)
     if as_json:
         options.echo_json(history.to_json(operations, at_work, runs))
         return
@@ -51,9 +52,3 @@ def _told(operations: list[Operation]) -> list[Ref]:
     from studio.core.references import Ref
 
     return [Ref.parse(name) for each in operations for name in each.summary if "/" in name]
-
-
-def _at_work(state: StateReader, operations: list[Operation]) -> str:
-    """The id of the operation whose process holds the lock now."""
-    unfinished = [each.id for each in operations if not each.outcome]
-    return unfinished[0] if unfinished and state.lease() else ""

@@ -42,5 +42,6 @@ def command(folder: Path, environment: str, as_json: bool, watch: bool) -> int:
         options.echo_json(standings.to_json(found))
     else:
         here = options.here(folder, environment)
-        click.echo(standings.to_text(found, next(iter(state.operations(1)), None), here))
+        last = state.operations(1)
+        click.echo(standings.to_text(found, next(iter(last), None), here, inspection.at_work(state, last)))
     return Exit.OK

@@ -51,7 +51,7 @@ def _done(operation: Operation, ref: Ref | None) -> str:
         return "; ".join(f"{plain(name)}: {plain(words)}" for name, words in concerning(operation, ref).items())
     if len(operation.summary) <= NAMED:
         told = "; ".join(f"{plain(name)}: {plain(words)}" for name, words in operation.summary.items())
-        return told or "nothing was changed"
+        return told or ("nothing was changed" if operation.finished_at else "'studio status' says what came of it")
     counted = counts(operation).most_common()
     shown = [f"{count} {plain(words)}" for words, count in counted[:KINDS_OF_WORDS]]
     rest = sum(count for _, count in counted[KINDS_OF_WORDS:])

@@ -12,6 +12,7 @@ from studio.core.jobspec import Event
 from studio.inspection import Standing
 from studio.report.advice import Here
 from studio.report.findings import plural
+from studio.report.history import ending
 from studio.report.plain import plain
 from studio.resources.evaluation_job import Verdict
 from studio.state.base import Operation
@@ -21,8 +22,11 @@ FIRST = "'studio apply' makes the first records"
 _COLORS = {"ready": "green", "failed": "red", "running": "cyan"}
 
 
-def to_text(standings: Sequence[Standing], last: Operation | None, here: Here) -> str:
-    """One line for each resource, then what to know of those that need somebody, then the last operation."""
+def to_text(standings: Sequence[Standing], last: Operation | None, here: Here, at_work: str = "") -> str:
+    """One line for each resource, then what to know of those that need somebody, then the last operation.
+
+    ``at_work`` is the id of the operation that is under way now.
+    """
     if not standings:
         return f"{NOTHING.capitalize()}. {FIRST}."
     width = max(len(str(standing.ref)) for standing in standings)
@@ -35,7 +39,7 @@ def to_text(standings: Sequence[Standing], last: Operation | None, here: Here) -
     if last:
         when = last.finished_at or last.started_at
         commit = f" at {last.commit[:12]}" if last.commit else ""
-        lines += ["", f"Last {last.command} by {last.actor}{commit}: {last.outcome or 'under way'}, {when}"]
+        lines += ["", f"Last {last.command} by {last.actor}{commit}: {ending(last, at_work)}, {when}"]
     return "\n".join(lines)
 
 

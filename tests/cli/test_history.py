@@ -41,7 +41,7 @@ def past(desk: Path) -> Path:
 def test_history_tells_who_did_what_when_with_which_plan_and_how_it_ended(past: Path) -> None:
     assert ask(past, "history").out.splitlines() == [
         "2026-11-21T10:05:00Z  apply  killed  by ada  at c0ffeec0ffee",
-        "    nothing was changed",
+        "    'studio status' says what came of it",
         "2026-11-21T10:03:00Z  state mv  succeeded  by bob  at c0ffeec0ffee  took 1 min 5 s",
         "    Dataset/tickets: moved to Dataset/tix",
         "2026-11-21T10:01:00Z  apply  failed  by ada  at c0ffeec0ffee  plan f00df00df00d  took 1 min 5 s",
@@ -59,9 +59,11 @@ def test_of_many_changes_it_is_counted_what_happened(past: Path) -> None:
     assert "    5 done, 4 failed, 4 blocked, 4 reused, 8 more\n" in ask(past, "history").out
 
 
-def test_an_operation_whose_process_holds_the_lock_is_under_way(past: Path) -> None:
+def test_an_operation_whose_process_holds_the_lock_is_under_way_else_it_was_killed(past: Path) -> None:
     with writing(past):
         assert "apply  under way  by ada" in ask(past, "history").out
+        assert "Last apply by ada at c0ffeec0ffee: under way, " in ask(past, "status").out
+    assert "Last apply by ada at c0ffeec0ffee: killed, " in ask(past, "status").out
 
 
 def test_a_resource_s_history_follows_its_names_and_shows_its_runs(past: Path) -> None:

@@ -92,11 +92,11 @@ def test_each_resource_has_a_line_and_the_last_operation_ends_the_list() -> None
     assert shown == "FineTuningJob/train  ready     train_loss 0.51\n\nLast apply by me at abcdef012345: succeeded, end"
 
 
-def test_an_operation_under_way_says_so() -> None:
-    under_way = Operation("1", "default", "apply", "me", "", "start")
-    assert "Last apply by me: under way, start" in standings.to_text(
-        [Standing(JOB, None, None, None)], under_way, Here()
-    )
+@pytest.mark.parametrize(("at_work", "words"), [("1", "under way"), ("", "killed")])
+def test_an_operation_without_an_end_is_under_way_or_was_killed(at_work: str, words: str) -> None:
+    last = Operation("1", "default", "apply", "me", "", "start")
+    shown = standings.to_text([Standing(JOB, None, None, None)], last, Here(), at_work)
+    assert f"Last apply by me: {words}, start" in shown
 
 
 def test_nothing_recorded_says_what_to_do() -> None:
