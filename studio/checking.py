@@ -17,6 +17,7 @@ from studio.load.patches import blame
 from studio.load.positions import place
 from studio.load.project import DEFAULT_ENVIRONMENT, NOTHING, Loaded, load_project, load_settings
 from studio.load.readings import Readings
+from studio.load.readings import place as readings_place
 from studio.load.registry import registry
 from studio.load.variables import explained
 from studio.load.verdicts import Shelf, Verdict
@@ -78,12 +79,17 @@ def examine(loaded: Loaded, phases: Iterable[Phase], observed: Observed | None =
 
 
 def recheck(root: Path, environment: str, shelf: Shelf) -> Checked:
-    """Load a project in one environment; what the offline rules found is taken from ``shelf`` or kept there."""
+    """Load a project in one environment; what the offline rules found is taken from ``shelf`` or kept there.
+
+    Once nothing has changed for a run, what the files say is kept for the next ones.
+    """
     with watching() as witness:
-        loaded = load_project(root, environment)
+        readings = Readings(lasting=True, place=readings_place(root, os.environ))
+        loaded = load_project(root, environment, readings=readings)
         seen = view(loaded)
         known = shelf.recall(witness)
         if known:
+            readings.keep(root, witness)
             return Checked(loaded, seen.graph, dict(seen.observations), known.findings)
         checked = _judged(seen, loaded, OFFLINE)
         shelf.keep(checked.verdict, witness)
