@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ from studio.plan import Action
 from studio.report import outcomes
 from studio.report.sparkline import sparkline
 
+FEW = 3
 QUIET_SECONDS = 10.0
 """Between two lines of one job where there is no terminal."""
 
@@ -28,6 +30,7 @@ class Display:
     _tasks: dict[str, Any] = field(default_factory=dict)
     _shown: dict[str, tuple[float, str]] = field(default_factory=dict)
     _losses: dict[str, list[float]] = field(default_factory=dict)
+    _repeated: Counter[str] = field(default_factory=Counter)
 
     @property
     def running(self) -> list[str]:
@@ -60,7 +63,12 @@ class Display:
             self._print(f"  {name}: {message}")
 
     def waiting(self, action: Action, message: str) -> None:
-        self._print(f"  {action.ref}: {message}")
+        """The same words about the first few only: a thousand jobs may wait for the same."""
+        self._repeated[message] += 1
+        if self._repeated[message] <= FEW:
+            self._print(f"  {action.ref}: {message}")
+        elif self._repeated[message] == FEW + 1:
+            self._print(f"  … and more: {message}")
 
     def progressed(self, action: Action, event: Event) -> None:
         name = str(action.ref)

@@ -41,7 +41,7 @@ def raising(error: BaseException) -> Callable[[], object]:
         (raising(StudioError("m")), 1),
         (raising(BackendError("m")), 1),
         (raising(JobError("m")), 1),
-        (raising(LeaseLostError("m")), 1),
+        (raising(LeaseLostError("m")), 3),
         (raising(StateLockedError("m")), 3),
         (raising(StalePlanError("m")), 4),
         (raising(UsageError("m")), 64),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from studio.inspection import Standing
 from studio.report import standings
 from studio.report.advice import Here
 from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
+from tests.projects import ROOT
 
 JOB = Ref("FineTuningJob", "train")
 TRAINING = {
@@ -137,3 +139,14 @@ def test_the_json_form_is_plain_data() -> None:
         "record": None,
         "run": None,
     }
+
+
+def test_the_guide_names_every_field_of_the_json_form() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    table = page.partition("### `status --json`")[2].partition("\n\nTimes are")[0]
+    rows = [re.findall(r"`([a-z_]+)`", row) for row in table.splitlines() if row.startswith("| `")]
+    documented = {field: inner for field, *inner in rows}
+    found = standings.to_json([Standing(JOB, record(), run(RunStatus.SUCCEEDED), None)])[0]
+    assert documented.keys() == found.keys()
+    for part in ("record", "run"):
+        assert found[part].keys() <= {*documented[part]}, part
