@@ -8,6 +8,8 @@ from studio.cli.progress import FEW, Display
 from studio.core.references import Ref
 from studio.plan import Action, Verb
 
+ROOM = "waits for free CPU, memory or GPU"
+
 
 def test_a_thousand_jobs_that_wait_for_the_same_are_not_a_thousand_lines(capsys: pytest.CaptureFixture[str]) -> None:
     display = Display(live=False)
