@@ -70,6 +70,8 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     if url.get_backend_name() != "sqlite":
         return _remote(url, read_only)
     file = sqlite_file(url)
+    if file and file.is_dir():
+        raise StudioError(f"the state at {place(url)} is a folder", f"name a file in it, such as {file.name}/state.db")
     return _glance(url, file) if read_only and file else _file(url)
 
 
