@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
+from sqlalchemy import Engine
+
+from studio.state.base import Operation
+from studio.state.lease import break_lease
+from studio.state.sql import SqlState
 from tests.projects import ROOT
 
 PROLOGUE = """
@@ -53,6 +59,15 @@ except LeaseLostError as error:
     say(error.message)
 """
 """Writes a record, then a second one in a transaction that stays open; its lease lasts as long as it is told."""
+
+
+def broken(engine: Engine, environment: str) -> bool:
+    """Whether the lock that is seen now was taken away, by ``admin``."""
+    seen = SqlState(engine, environment).lease()
+    note = Operation(
+        str(uuid.uuid4()), environment, "state unlock", "admin", "", "", "", "succeeded", {"lock": "broken"}
+    )
+    return seen is not None and break_lease(engine, seen, note)
 
 
 class Player:

@@ -14,13 +14,13 @@ from studio.core.errors import LeaseLostError, StudioError
 from studio.outcome import Ending
 from studio.plan import Verb
 from studio.state import transactions
-from studio.state.base import RunStatus
-from studio.state.lease import break_lease
-from studio.state.sql import open_engine
+from studio.state.base import Lease, RunStatus
+from studio.state.sql import SqlState, open_engine
 from studio.workflow import places
 from tests.fakes.backend import CountingBackend, failed
 from tests.fakes.wire import Wire, wire
 from tests.postgresql import Server
+from tests.state.players import broken
 from tests.test_apply import EVALUATION, QUICKSTART, ROUTER, Project
 
 
@@ -98,11 +98,12 @@ def test_a_lock_that_is_taken_away_while_jobs_run_stops_the_loop_and_not_the_job
     monkeypatch.setenv("STUDIO_LEASE_SECONDS", "2")
     engine = open_engine(places.state_url(project.plan().checked.loaded), project.root)
     project.backend.polls = 10**9
-    taken = []
+    taken: list[Lease | None] = []
 
     def pause(_: float) -> None:
         if not taken:
-            taken.append(break_lease(engine, "default", "studio state unlock", "admin"))
+            taken.append(SqlState(engine, "default").lease())
+            assert broken(engine, "default")
 
     monkeypatch.setattr(places, "pause", pause)
     with pytest.raises(LeaseLostError, match="taken over"):

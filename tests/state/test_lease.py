@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from studio.state.holder import Process, is_gone, stored, this_process
 from studio.state.lease import LEASE_SECONDS, break_lease, held
 from studio.state.schema import leases
 from studio.state.sql import SqlState, open_engine
-from tests.state.players import RACER, Player
+from tests.state.players import RACER, Player, broken
 
 RECORD = Record(Ref("Dataset", "a"), "uid", {}, {}, "f" * 64, {}, RecordStatus.READY)
 OTHER = replace(RECORD, ref=Ref("Dataset", "b"))
@@ -137,7 +136,7 @@ def test_the_heartbeat_keeps_the_lock_and_notices_when_it_is_lost(engine: Engine
         time.sleep(1.6)
         assert "is locked" in refusal(engine)
         state.demand_lease()
-        assert broken(engine)
+        assert broken(engine, "prod")
         deadline = time.monotonic() + 10
         with pytest.raises(LeaseLostError, match="'prod' was taken over"):
             while time.monotonic() < deadline:
@@ -145,17 +144,10 @@ def test_the_heartbeat_keeps_the_lock_and_notices_when_it_is_lost(engine: Engine
                 time.sleep(0.05)
 
 
-def broken(engine: Engine) -> bool:
-    """Whether the lock that is seen now was taken away."""
-    seen = SqlState(engine, "prod").lease()
-    note = Operation(str(uuid.uuid4()), "prod", "state unlock", "admin", "", "", "", "succeeded", {"lock": "broken"})
-    return seen is not None and break_lease(engine, seen, note)
-
-
 def test_a_broken_lock_names_who_held_it_and_the_holder_who_broke_it(engine: Engine) -> None:
-    assert not broken(engine)
+    assert not broken(engine, "prod")
     with held(engine, "prod", "studio apply", "first") as state:
-        assert broken(engine) and not broken(engine)
+        assert broken(engine, "prod") and not broken(engine, "prod")
         with pytest.raises(LeaseLostError, match="taken over by admin: 'studio state unlock'"):
             state.save_record(RECORD)
     with held(engine, "prod", "studio apply") as state:

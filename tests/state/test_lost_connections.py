@@ -14,10 +14,11 @@ from studio.core.errors import LeaseLostError, StudioError
 from studio.core.references import Ref
 from studio.state import transactions
 from studio.state.base import Record, RecordStatus
-from studio.state.lease import break_lease, held
+from studio.state.lease import held
 from studio.state.sql import SqlState, open_engine, open_reader
 from tests.fakes.wire import Wire, wire
 from tests.postgresql import Server
+from tests.state.players import broken
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_a_lock_that_was_taken_while_the_server_was_away_is_lost(
     with pytest.raises(LeaseLostError, match="taken over by admin"), state.together():
         state.save_record(record("a"))
         line.cut()
-        assert break_lease(direct, "default", "studio state unlock", "admin")
+        assert broken(direct, "default")
         state.save_record(record("b"))
     assert names(SqlState(direct, "default")) == ["before"]
     direct.dispose()
@@ -123,15 +124,15 @@ def test_a_lock_is_not_taken_while_a_write_under_it_is_not_committed(
     state: SqlState, server: Server, tmp_path: Path
 ) -> None:
     direct = open_engine(server.url(str(state.engine.url.database)), tmp_path)
-    broken: list[object] = []
+    answers: list[bool] = []
     with state.together():
         state.save_record(record("a"))
-        thief = threading.Thread(target=lambda: broken.append(break_lease(direct, "default", "studio state unlock")))
+        thief = threading.Thread(target=lambda: answers.append(broken(direct, "default")))
         thief.start()
         thief.join(0.5)
-        assert broken == []
+        assert answers == []
     thief.join(10)
-    assert len(broken) == 1 and names(SqlState(direct, "default")) == ["a", "before"]
+    assert answers == [True] and names(SqlState(direct, "default")) == ["a", "before"]
     with pytest.raises(LeaseLostError):
         state.save_record(record("b"))
     direct.dispose()
