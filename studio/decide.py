@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, Desired
-from studio.diff import Change, compare_inputs, compare_parts
+from studio.diff import SAME, Change, compare_inputs, compare_parts
 from studio.drift import Drift, drift_change, is_drift
 from studio.drift_facts import Remedy
 from studio.load.settings import Project
@@ -17,16 +16,19 @@ from studio.moves import after, find_moves
 from studio.plan import NAMED, NEW, RUNS, Action, Kept, LeftOut, Move, Plan, Refreshed, Verb, leading
 from studio.pruning import DESTROYED, dependants_first, divide, recorded_needs
 from studio.resources import KINDS
-from studio.resources.base import Metadata, stored
+from studio.resources.base import Effect, Metadata, stored
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.scope import Made
 from studio.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
 from studio.spend import Spend
 from studio.state.base import Lineage, Record, RecordStatus
+from studio.wording import difference
 
 LOST = "its adapter is neither on this disk nor kept on the MLflow server of this environment"
 _ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})
 """Settings that decide nothing about a plan's jobs by themselves."""
+WIDTH = 40
+"""Letters of a value in a reason."""
 ONCE = "metadata.renamed_from"
 """An instruction, and no property of the resource: it may stay, or go, once it was followed."""
 
@@ -210,7 +212,7 @@ def _because(changes: tuple[Change, ...]) -> str:
     """The first causes in words."""
     forcing = leading(changes)
     words = [
-        c.reason if is_drift(c) else f"{c.path} changed" if _is_hash(c) else f"{c.path} {_show(c.old)} → {_show(c.new)}"
+        c.reason if is_drift(c) else f"{c.path} changed" if _is_hash(c) else f"{c.path} {difference(c, WIDTH)}"
         for c in forcing[:NAMED]
     ]
     more = f" and {len(forcing) - NAMED} more" if len(forcing) > NAMED else ""
@@ -221,19 +223,20 @@ def _is_hash(change: Change) -> bool:
     return change.path in ("content", REGISTRY) or "/" in change.path.split(".")[0]
 
 
-def _show(value: Any) -> str:
-    text = "(unset)" if value is None else value if isinstance(value, str) else repr(value)
-    flat = text.replace("\n", "\\n")
-    return flat if len(flat) <= 40 else f"{flat[:37]}..."
-
-
 def _changes(item: Desired, record: Record) -> list[Change]:
     if (item.fingerprint, item.spec, item.metadata, item.inputs) == (
         record.fingerprint, record.spec, record.metadata, record.inputs,
     ):  # fmt: skip
         return []  # equal values whose types could differ, such as 1 and true, are in the fingerprint
-    return [
+    found = (
         *compare_parts(record.spec, item.spec, type(item.resource.spec), "spec"),
-        *(each for each in compare_parts(record.metadata, item.metadata, Metadata, "metadata") if each.path != ONCE),
+        *compare_parts(record.metadata, item.metadata, Metadata, "metadata"),
         *compare_inputs(record.inputs, item.inputs),
-    ]
+    )
+    same = item.fingerprint == record.fingerprint
+    return [_harmless(each) if same else each for each in found if each.path != ONCE]
+
+
+def _harmless(change: Change) -> Change:
+    """A change beside which the fingerprint is what it was determines nothing, whatever its field may."""
+    return replace(change, effect=Effect.DESCRIPTIVE, reason=SAME) if change.effect is Effect.OUTCOME else change

@@ -31,6 +31,7 @@ _REASONS = {
 REVISED = "changed where it is; nothing is made again"
 PLACES = {REGISTRY: "it goes to another registry than before"}
 """Inputs that are places, and what a change of them means. Their hashes are not shown: an address may be secret."""
+SAME = "means the same as before"
 ABSENT = None
 NULL = "null"
 """How a null that came or went is told: it is part of a configuration's content."""
@@ -80,8 +81,21 @@ def _leaves(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
             if before is after is None and (key in old) != (key in new):
                 before, after = (NULL, ABSENT) if key in old else (ABSENT, NULL)
             yield from _leaves((*path, key), before, after)
+    elif _are_alike(old, new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from _leaves((*path, index), before, after)
     elif not _same(old, new):
         yield path, old, new
+
+
+def _are_alike(old: Any, new: Any) -> bool:
+    """Whether two lists hold as many mappings, none of which only moved: then each is compared with its counterpart."""
+    if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
+        return False
+    if not all(isinstance(each, dict) for each in (*old, *new)):
+        return False
+    before, after = [*map(canonical, old)], [*map(canonical, new)]
+    return not any(form in before and form != before[index] for index, form in enumerate(after))
 
 
 def _same(old: Any, new: Any) -> bool:

@@ -69,6 +69,8 @@ class Action:
     """What the job will probably take; of a reuse what it took to make what is reused."""
     moved_from: Ref | None = None
     """The name under which it is recorded so far; the record moves first."""
+    held: str = ""
+    """Why an export will not be performed, as things are recorded."""
 
     @property
     def dispatches(self) -> bool:
@@ -224,6 +226,7 @@ def _action_json(action: Action) -> dict[str, Any]:
         "attaches": action.attaches,
         "fresh": action.fresh,
         "revises": action.revises,
+        "held_back": action.held,
         "moved_from": str(action.moved_from) if action.moved_from else None,
         "fingerprint": action.fingerprint,
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],

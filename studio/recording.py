@@ -41,11 +41,11 @@ class Recorder:
     def _registered(self, item: Desired) -> Record:
         before = self.records.get(item.ref)
         outcome = dict(before.outcome) if before else {}
-        return replace(self._record(item), outcome=self._judged(item, outcome))
+        return replace(self._record(item), outcome=judged(item, outcome))
 
     def adopt(self, item: Desired, artifact: Artifact) -> None:
         """The same work was done before: take its artifact over."""
-        self._save(replace(self._record(item), outcome=self._judged(item, _outcome(artifact))))
+        self._save(replace(self._record(item), outcome=judged(item, _outcome(artifact))))
 
     def succeed(self, item: Desired, run: Run, result: JobResult) -> None:
         """A job ended well: file its artifact and record the resource."""
@@ -100,17 +100,6 @@ class Recorder:
         commit = self.commits.get(item.ref, known)
         return {"commit": commit} if commit else {}
 
-    def _judged(self, item: Desired, outcome: dict[str, Any]) -> dict[str, Any]:
-        """An evaluation's outcome with its gates decided anew from the recorded metrics."""
-        if not isinstance(item.resource, EvaluationJob) or "output" not in outcome:
-            return outcome
-        output = EvaluationOutput.model_validate(outcome["output"])
-        combinations = _named(output.combinations, item.resource)
-        verdicts = judge(item.resource.spec.gates, combinations)
-        named = output.model_copy(update={"combinations": combinations})
-        judged = [asdict(verdict) for verdict in verdicts]
-        return {**outcome, "output": named.model_dump(mode="json"), "verdicts": judged}
-
     def _save(self, record: Record) -> None:
         self.state.save_record(record)
         self.records[record.ref] = record
@@ -124,6 +113,17 @@ def registrations(plan: Plan) -> Iterator[Action]:
         if (written or action.verb is Verb.NONE) and done.issuperset(action.needs):
             done.add(action.ref)
             yield action
+
+
+def judged(item: Desired, outcome: dict[str, Any]) -> dict[str, Any]:
+    """An evaluation's outcome with its gates decided anew from the recorded metrics."""
+    if not isinstance(item.resource, EvaluationJob) or "output" not in outcome:
+        return outcome
+    output = EvaluationOutput.model_validate(outcome["output"])
+    combinations = _named(output.combinations, item.resource)
+    verdicts = judge(item.resource.spec.gates, combinations)
+    named = output.model_copy(update={"combinations": combinations})
+    return {**outcome, "output": named.model_dump(mode="json"), "verdicts": [asdict(each) for each in verdicts]}
 
 
 def missed(record: Record) -> list[str]:

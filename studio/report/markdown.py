@@ -16,6 +16,7 @@ from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.plans import LEFT, counted, describe, idle, word
 from studio.report.remarks import names, remarks
+from studio.wording import difference
 
 MAX_CHARACTERS = 65_000
 """GitHub refuses a comment of more than 65,536 characters; the poster adds a few of its own."""
@@ -86,6 +87,7 @@ def _row(action: Action) -> str:
     job = "a small one, nothing is made again" if action.revises else job
     attached = " (under way)" if action.attaches else ""
     why = code(action.reason) + (f"<br>moved from {code(action.moved_from)}" if action.moved_from else "")
+    why += f"<br>held back: {code(action.held)}" if action.held else ""
     return f"| **{word(action)}** | {code(action.ref)} | {why} | {job}{attached} |\n"
 
 
@@ -112,11 +114,7 @@ def _changes(plan: Plan, room: int) -> str:
 def _change(change: Change) -> str:
     if change.old is None and change.new is None:
         return f"- {code(change.path)}: {change.reason}\n"
-    return f"- {code(change.path)}: {_value(change.old)} → {_value(change.new)} ({change.reason})\n"
-
-
-def _value(value: object) -> str:
-    return "(unset)" if value is None else code(value if isinstance(value, str) else repr(value))
+    return f"- {code(change.path)}: {code(difference(change, _LONGEST_VALUE // 2))} ({change.reason})\n"
 
 
 def _warnings(findings: Sequence[Finding], room: int) -> str:

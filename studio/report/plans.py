@@ -17,6 +17,7 @@ from studio.report.plain import plain
 from studio.report.remarks import names, remarks
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
+from studio.wording import difference
 
 _SIGNS = {
     Verb.CREATE: ("+", "green"),
@@ -28,6 +29,8 @@ _SIGNS = {
     Verb.FORGET: ("·", "red"),
     Verb.NONE: (" ", "white"),
 }
+WIDTH = 60
+"""Letters of a value beside a change."""
 _MOVE = ("→", "yellow")
 
 
@@ -57,6 +60,8 @@ def _action(action: Action, desire: Desire) -> list[str]:
         lines.append("      its job is under way; apply attaches")
     if action.reason not in (NEW, DESTROYED):
         lines.append(f"      because {plain(action.reason)}")
+    if action.held:
+        lines.append(click.style(f"      held back: {plain(action.held)}", fg="yellow"))
     if action.revises:
         lines.append(f"      {REVISES}")
     if action.moved_from and not _is_told(action):
@@ -112,13 +117,7 @@ def describe(asked: Resources, memory: int | None = None) -> str:
 def _change(change: Change) -> str:
     if change.old is None and change.new is None:
         return f"      {plain(change.path)}: {change.reason}"
-    return f"      {plain(change.path)}: {_value(change.old)} → {_value(change.new)}  ({change.reason})"
-
-
-def _value(value: object) -> str:
-    text = "(unset)" if value is None else value if isinstance(value, str) else repr(value)
-    flat = plain(text)
-    return flat if len(flat) <= 60 else f"{flat[:57]}..."
+    return f"      {plain(change.path)}: {plain(difference(change, WIDTH))}  ({change.reason})"
 
 
 def idle(plan: Plan) -> str:
@@ -132,7 +131,11 @@ def _totals(plan: Plan) -> list[str]:
     if not plan.pending:
         return [click.style("Nothing to do:", fg="green", bold=True) + f" {idle(plan)}."]
     under_way = [action for action in plan.pending if action.attaches]
-    jobs = [each.resources for each in plan.pending if each.dispatches and each.resources and not each.attaches]
+    jobs = [
+        each.resources
+        for each in plan.pending
+        if each.dispatches and each.resources and not (each.attaches or each.held)
+    ]
     lines = ["", click.style("Plan: ", bold=True) + f"{counted(plan)}."]
     if jobs:
         most = Resources(cpu=max(j.cpu for j in jobs), gpu=max(j.gpu for j in jobs), memory=max(j.memory for j in jobs))

@@ -17,6 +17,7 @@ from studio.core.references import Ref
 from studio.decide import Recorded, make_plan, with_memory
 from studio.desired import REGISTRY, Desire, desire
 from studio.drift import Drift, by_resource
+from studio.foretelling import with_held
 from studio.load.artifacts import is_present
 from studio.load.project import NOTHING, Loaded, load_project
 from studio.load.verdicts import Shelf
@@ -104,6 +105,7 @@ def plan_against(
     made = replace(made, variables=checked.loaded.given)
     made = spending.foreseen(made, wanted, checked.loaded, state)
     recorded = replace(recorded, records=after(recorded.records, made.moves)) if made.moves else recorded
+    made = with_held(made, wanted, recorded.records)
     return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded, looks, drifts)
 
 

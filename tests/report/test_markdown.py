@@ -41,7 +41,7 @@ def test_a_plan_tells_what_why_and_every_change(tmp_path: Path) -> None:
     text = plan_to_markdown(made(tmp_path))
     assert text.startswith("### Plan for `default`: 3 to replace, 4 unchanged\n")
     assert "| **replace** | `FineTuningJob/train` | `spec.learning_rate 0.002 → 0.5` | 2 CPU, 4 GB |" in text
-    assert "- `spec.learning_rate`: `0.002` → `0.5` (determines the outcome)" in text
+    assert "- `spec.learning_rate`: `0.002 → 0.5` (determines the outcome)" in text
 
 
 def test_a_plan_with_nothing_to_do_is_one_line(tmp_path: Path) -> None:

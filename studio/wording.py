@@ -1,0 +1,61 @@
+"""A change in words: values side by side, and of lists what came, what went and what only moved. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from studio.core.fingerprints import canonical
+from studio.diff import Change
+
+SHOWN = 4
+"""Elements named of those that came or went; the others are counted."""
+
+
+def difference(change: Change, width: int) -> str:
+    """``0.002 → 0.001``, or for lists ``+ rouge1, - latency``; values on one line, each at most ``width`` wide."""
+    if _is_list(change.old) and _is_list(change.new) and (change.old or change.new):
+        return _of_lists(change.old or [], change.new or [], width)
+    return f"{value(change.old, width)} → {value(change.new, width)}"
+
+
+def value(held: Any, width: int) -> str:
+    """A value on one line."""
+    text = "(unset)" if held is None else held if isinstance(held, str) else _flow(held)
+    flat = text.replace("\n", "\\n")
+    return flat if len(flat) <= width else f"{flat[: width - 3]}..."
+
+
+def _is_list(held: Any) -> bool:
+    return held is None or isinstance(held, list)
+
+
+def _of_lists(old: list[Any], new: list[Any], width: int) -> str:
+    came, went = _without(new, old), _without(old, new)
+    if not came and not went:
+        return "the order changed"
+    parts = [f"+ {value(each, width)}" for each in came] + [f"- {value(each, width)}" for each in went]
+    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
+    return ", ".join(parts[:SHOWN]) + more
+
+
+def _without(these: Iterable[Any], those: Iterable[Any]) -> list[Any]:
+    """Elements of the first that the second does not hold as often, in their order."""
+    left = [canonical(each) for each in those]
+    found = []
+    for each in these:
+        form = canonical(each)
+        if form in left:
+            left.remove(form)
+        else:
+            found.append(each)
+    return found
+
+
+def _flow(held: Any) -> str:
+    """As YAML would write it on one line."""
+    if isinstance(held, dict):
+        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in held.items()) + "}"
+    if isinstance(held, list):
+        return "[" + ", ".join(map(_flow, held)) + "]"
+    return held if isinstance(held, str) else repr(held)
