@@ -177,6 +177,7 @@ class CopyRevision(Record):
     digest: str
     target: str
     """The copy's own folder, made if need be, in a folder that exists."""
+    kept: Kept | None = None
 
 
 class VersionRevision(Record):

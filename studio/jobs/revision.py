@@ -6,11 +6,12 @@ What is as it should be is left alone, so a revision may run any number of times
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from studio.core.errors import JobError
 from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import RevisionOutput
-from studio.core.jobspec import CopyRevision, JobSpec, RevisionWork
+from studio.core.jobspec import AdapterInput, CopyRevision, JobSpec, RevisionWork
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome
 
@@ -29,7 +30,7 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
 
 
 def _copied(spec: JobSpec, wanted: CopyRevision) -> bool:
-    source, target = spec.path(wanted.source), spec.path(wanted.target)
+    source, target = _source(spec, wanted), spec.path(wanted.target)
     files = tree(source)
     if not files:
         raise JobError(f"the adapter {wanted.source} is gone", "'studio apply --refresh' trains it again")
@@ -41,6 +42,19 @@ def _copied(spec: JobSpec, wanted: CopyRevision) -> bool:
         return False
     shutil.copytree(source, target, dirs_exist_ok=True)
     return True
+
+
+def _source(spec: JobSpec, wanted: CopyRevision) -> Path:
+    """Where the adapter was trained; fetched from the server that keeps it where that was on another disk."""
+    trained = spec.path(wanted.source)
+    if wanted.kept is None or trained.is_dir():
+        return trained
+    from studio.jobs import adapters  # and with it transformers, which a copy on one disk does not need
+
+    held = AdapterInput(
+        name=wanted.source, type="project", location=wanted.source, digest=wanted.digest, kept=wanted.kept
+    )
+    return adapters.folder(held, spec)
 
 
 def _revised(spec: JobSpec, work: RevisionWork) -> list[str]:

@@ -109,7 +109,8 @@ def revise(job: FineTuningJob, made: Made, again: bool) -> RevisionWork | None:
     target = f"{spec.out_dir}/{spec.adapter_name}"
     if not spec.out_dir or "adapter" not in output or (target in output.get("copies", ()) and not again):
         return None
-    return RevisionWork(copies=(CopyRevision(source=output["adapter"], digest=output["digest"], target=target),))
+    copy = CopyRevision(source=output["adapter"], digest=output["digest"], target=target, kept=output.get("kept"))
+    return RevisionWork(copies=(copy,))
 
 
 def resources(job: FineTuningJob) -> Resources:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import EvaluationOutput, TrainingOutput
 from studio.core.jobspec import ADAPTERS_FOLDER, JobSpec
 from tests.fakes.tracking_server import tracking_server
@@ -73,6 +74,18 @@ def test_an_adapter_trained_here_is_used_there_and_fetched_once(project: Path, e
     assert [path.name for path in fetched.parent.iterdir()] == [made.digest]
     gone = adapter(made, kept={"server": "s", "run_id": "0" * 32, "path": "adapter"})
     assert isinstance(perform(evaluate(elsewhere, gone, server)).output, EvaluationOutput)
+
+
+def test_a_copy_where_out_dir_says_is_made_of_an_adapter_trained_elsewhere(
+    project: Path, elsewhere: Path, server: str
+) -> None:
+    _, made = train(project, server)
+    (elsewhere / "copies").mkdir()
+    held = adapter(made)
+    copy = {"source": held["location"], "digest": held["digest"], "target": "copies/router", "kept": held["kept"]}
+    result = perform(spec_in(elsewhere, {"task": "revision", "copies": [copy]}, "revision", **on(server)))
+    assert result.failure is None
+    assert folder_digest(tree(elsewhere / "copies" / "router")) == made.digest
 
 
 @pytest.mark.parametrize(
