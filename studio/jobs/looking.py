@@ -149,7 +149,8 @@ def _version(client: MlflowClient, asked: VersionName, request: LookRequest) -> 
 
 
 def _files(client: MlflowClient, source: str, request: LookRequest) -> FilesLook:
-    """Whether the stored model is there; what is on a server's disk or in a bucket is not looked at."""
+    """Whether the stored model is there. What is on a server's disk, in a bucket, or in a database that projects on
+    several machines may share is not looked at."""
     location = source
     if source.startswith(LOGGED_MODEL):
         try:
@@ -159,11 +160,13 @@ def _files(client: MlflowClient, source: str, request: LookRequest) -> FilesLook
                 raise
             return FilesLook.GONE
     folder, own = relocation.local_path(location), request.tracking.artifact_location
-    if folder is None or not client.tracking_uri.startswith(SQLITE):
+    project = Path(request.project_dir)
+    database = tracking.address(request.tracking, project).removeprefix(SQLITE)
+    if folder is None or not Path(database).is_relative_to(project):
         return FilesLook.ELSEWHERE
     if (folder / DESCRIPTION).exists():
         return FilesLook.THERE
-    moved = relocation.moved(folder, Path(request.project_dir), own) if own else None
+    moved = relocation.moved(folder, project, own) if own else None
     return FilesLook.MOVED if moved and (moved / DESCRIPTION).exists() else FilesLook.GONE
 
 

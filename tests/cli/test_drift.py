@@ -21,6 +21,7 @@ from studio.backends import BACKENDS
 from studio.workflow import places
 from tests import projects
 from tests.cli.front_door import Answer, ask, environment, run
+from tests.fakes.backend import CountingBackend
 from tests.fakes.registering import RegisteringBackend
 from tests.projects import snapshot, support_desk, with_spec
 
@@ -133,6 +134,7 @@ def test_everything_that_is_edited_is_told_with_what_apply_would_do_about_it(des
     assert len(found[f"{TRAIN} adapter"]["found"]) == 64
 
 
+@pytest.mark.slow
 def test_what_is_gone_would_be_replaced_and_what_may_differ_counts_for_nothing(desk: Desk) -> None:
     desk.client.set_registered_model_alias("router", "champion", "1")
     desk.client.set_model_version_tag("router", "1", "reviewed", "yes")
@@ -163,6 +165,7 @@ def test_a_version_that_was_deleted_is_one_difference_and_without_a_manifest_it_
     assert found["remedy"] == "nothing" and "no manifest declares it" in found["reason"]
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_a_warning_and_nothing_is_gone(desk: Desk) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -174,6 +177,7 @@ def test_a_server_that_does_not_answer_is_a_warning_and_nothing_is_gone(desk: De
     assert "warning: ModelExport/release could not be looked at: exported to another registry" in answer.err
 
 
+@pytest.mark.slow
 def test_a_secret_address_is_not_repeated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk.root / "studio.yaml").write_text(f"{projects.SETTINGS}spec: {{mlflow: {{tracking_uri: {{env: ML_URI}}}}}}\n")
     monkeypatch.setenv("ML_URI", "http://ci:word-of-secrecy@127.0.0.1:9")
@@ -182,6 +186,7 @@ def test_a_secret_address_is_not_repeated(desk: Desk, monkeypatch: pytest.Monkey
     assert "word-of-secrecy" not in answer.err + answer.out and "127.0.0.1" not in answer.err + answer.out
 
 
+@pytest.mark.slow
 def test_a_database_of_another_version_of_mlflow_is_left_as_it_is(desk: Desk) -> None:
     with sqlite3.connect(desk.database) as opened:
         opened.execute("DROP TABLE model_versions")
@@ -192,6 +197,7 @@ def test_a_database_of_another_version_of_mlflow_is_left_as_it_is(desk: Desk) ->
     assert everything(desk.root) == before
 
 
+@pytest.mark.slow
 def test_a_database_that_is_gone_is_not_made_anew_and_its_versions_are_gone(desk: Desk) -> None:
     aside = desk.database.rename(desk.root.parent / "aside.db")
     found = desk.drifts()
@@ -206,3 +212,37 @@ def test_a_project_that_was_never_applied_has_no_drift(tmp_path: Path) -> None:
     answer = ask(root, "drift")
     assert (answer.code, answer.out) == (0, "No drift: 0 recorded facts looked at.\n")
     assert not (root / ".studio").exists()
+
+
+def test_jobs_that_ended_or_vanished_while_nobody_waited_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = projects.write(tmp_path / "desk", [each for each in support_desk() if each["kind"] != "ModelExport"])
+    backend = CountingBackend(root, polls=1000)
+    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: backend)
+    monkeypatch.setattr(places, "pause", lambda _: None)
+    assert ask(root, "apply", "--yes", "--detach", "--offline").code == 0
+    desk = Desk(root)
+    assert desk.drifts() == {}  # it runs
+    backend.polls = 0
+    [[name, found]] = desk.drifts().items()
+    assert name == f"{TRAIN} run" and (found["found"], found["remedy"]) == ("succeeded", "update")
+    assert "ended while nobody waited" in found["reason"] and "; apply updates it" in desk.ask().out
+    backend.submissions.clear()
+    [[name, found]] = desk.drifts().items()
+    assert found["found"] is None and found["remedy"] == "replace"
+    before = everything(root)
+    assert "is not known where it ran; apply submits it again" in desk.ask().out and everything(root) == before
+
+
+def test_manifests_with_errors_are_no_reason_not_to_look(tmp_path: Path) -> None:
+    root = projects.write(tmp_path / "desk", projects.data_resources())
+    assert ask(root, "apply", "--yes", "--offline").code == 0
+    (root / "data" / "tickets.csv").unlink()
+    (root / "manifests" / "all.yaml").write_text("kind: [")
+    assert ask(root, "plan").code == 1
+    answer = ask(root, "drift", "--detailed-exitcode")
+    assert answer.code == 2 and "Dataset/tickets" in answer.out and "is gone" in answer.out
+    (root / "studio.yaml").write_text("kind: Nothing\n")
+    answer = ask(root, "drift")
+    assert answer.code == 1 and "studio.yaml has errors" in answer.err
