@@ -81,15 +81,22 @@ def drift(root: Path, environment: str, *, online: bool = False) -> Comparison:
     seen = view(loaded, EVERYTHING if online else OFFLINE)
     state = places.open_state(loaded)
     looks = look(Sight(loaded, seen.graph.resources, seen.observations, seen.hub), state)
-    expected = expectations(past(loaded, state, online=online))
-    drifts = compare(expected, looks.found, loaded.manifests)
+    known = past(loaded, state, online=online)
+    expected = expectations(known)
+    drifts = compare(expected, looks.found, _managed(loaded, known))
     facts = sum(each.subject in looks.found for each in expected)
     return Comparison(environment, state.lineage(), drifts, tuple(looks.unseen), facts)
 
 
 def drifts_now(loaded: Loaded, state: StateReader, looks: Looks) -> tuple[Drift, ...]:
     """The same of what was looked at before, against a state as it is now."""
-    return compare(expectations(past(loaded, state, online=looks.online)), looks.found, loaded.manifests)
+    known = past(loaded, state, online=looks.online)
+    return compare(expectations(known), looks.found, _managed(loaded, known))
+
+
+def _managed(loaded: Loaded, known: Past) -> set[Ref]:
+    """What apply has a manifest for, or may have one in a file that cannot be read."""
+    return {ref for ref in known.records if ref in loaded.manifests or ref.name in loaded.unread} | {*loaded.manifests}
 
 
 def past(loaded: Loaded, state: StateReader, *, online: bool) -> Past:
