@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from studio.core.secrets import has_password, names_secret, secret_in
+from studio.core.secrets import maybe_secret, names_secret, secret_in
 from studio.state.guide import TABLES, Column
 
 LONGEST_ID = 36
@@ -89,10 +89,10 @@ def demand_text(name: str, text: str) -> None:
         raise RowError(f"{name} has more than {LONGEST_CELL:,} characters")
     if "\0" in text:
         raise RowError(f"{name} holds a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise RowError(f"{name} holds half of a character")
-    what = secret_in(text) or ("a password in a URL" if has_password(text) else "")
-    if what:
+    if maybe_secret(text):
+        what = secret_in(text) or "a password in a URL"
         raise RowError(f"{name} holds what looks like {what}; state never holds secrets")
 
 

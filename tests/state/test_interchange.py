@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from studio.core.errors import UsageError
 from studio.core.references import Ref
-from studio.state.base import Record, RecordStatus
+from studio.state.base import Artifact, Operation, Record, RecordStatus, Run, RunStatus
 from studio.state.cells import Fault
 from studio.state.guide import KIND_OF, TABLES
 from studio.state.interchange import MAX_BYTES, Incoming, Snapshot, parse, read, to_text
@@ -98,6 +100,25 @@ def test_the_old_studio_imports_every_row_of_an_export(snapshot: Snapshot) -> No
     assert log == []
     for name, rows in guide_rows(text).items():
         assert len(rows) == database.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+
+
+def test_a_state_goes_from_one_database_to_another(state_url: str, tmp_path: Path) -> None:
+    values = {"n": 2**60, "f": 0.1, "t": "\u4e2d\n", "b": True, "z": None, "l": [1, {"a": []}]}
+    record = replace(RECORD, spec=values, facts=values, outcome={"output": values}, inputs={"a": "b"})
+    job = Ref("FineTuningJob", "j")
+    made = Artifact("FineTuningJob", "f" * 64, values, "key", "dir", "", "", 1.5, {"cpu": 1}, "t", {"device": "cpu"})
+    run = Run("key", 1, "default", job, "f" * 64, "local", RunStatus.SUCCEEDED, values, filing=values)
+    operation = Operation(
+        str(uuid.uuid4()), "default", "apply", "ada", "c", "s", "e", "succeeded", {"Dataset/a": "done"}
+    )
+    snapshot = Snapshot((record,), (made,), (run,), (operation,))
+    engine = open_engine(state_url, tmp_path)
+    with held(engine, "default", "studio state import") as state:
+        for _ in range(2):  # what is there already stays as it is
+            given_to(state, document(to_text(snapshot)).snapshot)
+        assert to_text(taken_from(state)) == to_text(snapshot)
+        assert state.operations(sys.maxsize) == [operation] and state.records()[record.ref] == record
+    engine.dispose()
 
 
 def test_tokens_are_not_exported(tmp_path: Path) -> None:
