@@ -52,16 +52,18 @@ class _Known:
 def tables(records: Mapping[Ref, Record]) -> dict[str, list[Row]]:
     """Every table with its rows, by kind and name of the records; an evaluation's baseline comes first."""
     found: dict[str, list[Row]] = {table: [] for table in TABLES}
-    produced = {
-        str(each.spec.get("adapter_name")): made_id(each.uid, ADAPTER)
-        for ref, each in sorted(records.items(), reverse=True)
-        if ref.kind == "FineTuningJob" and "adapter" in _output(each)
-    }
-    known = _Known(records, produced)
+    by_name = {name: uid for uid, name in sorted(produced(records.values()).items(), reverse=True)}
+    known = _Known(records, by_name)
     for _, record in sorted(records.items()):
         for table, row in _rows(record, known):
             found[table].append(row)
     return found
+
+
+def produced(records: Iterable[Record]) -> dict[str, str]:
+    """Ids of the rows of adapters that jobs left, with their names; no record is their own."""
+    jobs = (each for each in records if each.ref.kind == "FineTuningJob" and "adapter" in _output(each))
+    return {made_id(job.uid, ADAPTER): str(job.spec.get("adapter_name")) for job in jobs}
 
 
 def said(spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:

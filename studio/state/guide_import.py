@@ -40,6 +40,8 @@ class Reader:
 
     taken: frozenset[Ref] = frozenset()
     known: Mapping[tuple[str, str], Ref] = field(default_factory=dict)
+    produced: Mapping[str, str] = field(default_factory=dict)
+    """Ids and names of adapters that jobs left without a record of their own."""
     found: list[Found] = field(default_factory=list)
     there: list[Ref] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -49,12 +51,16 @@ class Reader:
     planned: dict[tuple[str, str], str] = field(default_factory=dict)
     contents: dict[str, Any] = field(default_factory=dict)
     """Name of a Config to its content."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """A uid belongs to one resource of any kind."""
     at: str = ""
     """The table that is being read."""
 
     def read(self, tables: Mapping[str, list[Any]]) -> None:
         """Read every row of the guide's tables."""
-        self.names = {(TABLE_OF[kind], uid): ref.name for (kind, uid), ref in self.known.items() if kind in TABLE_OF}
+        self.owners = {uid: kind for kind, uid in self.known}
+        self.names = {("adapters", uid): name for uid, name in self.produced.items()}
+        self.names |= {(TABLE_OF[kind], uid): ref.name for (kind, uid), ref in self.known.items() if kind in TABLE_OF}
         units = {table: self._units(table, tables.get(table, [])) for table in ORDER}
         for table in ORDER:
             self._plan_names(table, units[table])
@@ -75,10 +81,14 @@ class Reader:
                 self.faults.append(Fault(table, row_id(row, index), str(error)))
                 continue
             seen.add(good["id"])
+            uid = (good.get("parent_job_id") if table == "evaluation_jobs" else None) or good["id"]
+            owner = self.owners.setdefault(uid, KIND_OF[table])
+            if owner != KIND_OF[table]:
+                self.faults.append(Fault(table, good["id"], f"the id {uid} is that of a {owner}"))
+                continue
             if strange:
                 words = f"{', '.join(strange)}: no such column in the guide; kept with the record"
                 self.notes.append(Fault(table, good["id"], words))
-            uid = (good.get("parent_job_id") if table == "evaluation_jobs" else None) or good["id"]
             units.setdefault(uid, []).append(good)
         return [*units.items()]
 

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from enum import StrEnum
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -78,6 +77,8 @@ OWN: dict[str, _Table] = {
     "studio_runs": _Table(Run, schema.runs, ("key", "attempt"), ("environment",)),
     "studio_operations": _Table(Operation, schema.operations, ("id",), ("environment",)),
 }
+_READ = {name: TypeAdapter[Any](table.type) for name, table in OWN.items()}
+"""Made once: making one takes longer than reading a thousand values."""
 FORMAT_TABLE = "studio_format"
 
 
@@ -133,7 +134,7 @@ def read(
     rows, altered = _not_ours(tables, snapshot)
     names = {record.ref for record in snapshot.records}
     uids = {(record.ref.kind, record.uid): record.ref for record in snapshot.records}
-    reader = Reader(frozenset({*taken, *names}), {**known, **uids})
+    reader = Reader(frozenset({*taken, *names}), {**known, **uids}, guide_export.produced(snapshot.records))
     reader.read(rows)
     there = tuple(ref for ref in reader.there if ref not in names)
     return Incoming(
@@ -203,7 +204,7 @@ def _values(name: str, table: _Table, rows: Iterable[Any], environment: str, fau
     for index, row in enumerate(rows):
         label = "/".join(str(row.get(key)) for key in table.key) if isinstance(row, dict) else f"row {index + 1}"
         try:
-            value = _value(table, row, environment)
+            value = _value(name, row, environment)
             if label in seen:
                 raise RowError("it stands twice in the table")
         except RowError as error:
@@ -213,7 +214,8 @@ def _values(name: str, table: _Table, rows: Iterable[Any], environment: str, fau
         yield value
 
 
-def _value(table: _Table, row: Any, environment: str) -> Any:
+def _value(own: str, row: Any, environment: str) -> Any:
+    table = OWN[own]
     if not isinstance(row, dict):
         raise RowError("the row is not a mapping of columns to values")
     columns = {column.name: column for column in table.columns()}
@@ -232,16 +234,10 @@ def _value(table: _Table, row: Any, environment: str) -> Any:
         elif each.name in row:
             made[each.name] = json_object(each.name, row[each.name]) if _is_json(each) else row[each.name]
     try:
-        return _adapter(table.type).validate_python(made)
+        return _READ[own].validate_python(made)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise RowError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-
-
-@cache
-def _adapter(type: Any) -> TypeAdapter[Any]:
-    """Made once: making one takes longer than a thousand values."""
-    return TypeAdapter(type)
 
 
 def _has_default(each: Field[Any]) -> bool:

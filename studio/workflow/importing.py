@@ -113,9 +113,10 @@ def _register(wanted: Import, to: Recorder) -> Summary:
     if before is not None:
         hint = f"it has another uid; 'studio state rm {item.ref}' forgets it"
         raise UsageError(f"{item.ref} is recorded already, as {before.uid}", hint)
-    other = next((each.ref for each in records.values() if each.ref.kind == item.ref.kind and each.uid == uid), None)
+    other = next((each.ref for each in records.values() if each.uid == uid), None)
     if other:
-        raise UsageError(f"{uid} is the uid of {other}", f"'studio state mv {other} {item.ref}' renames that")
+        renames = f"'studio state mv {other} {item.ref}' renames that"
+        raise UsageError(f"{uid} is the uid of {other}", renames if other.kind == item.ref.kind else "name another")
     to.new_id = lambda: uid
     to.register(item)
     return {str(item.ref): f"imported {uid}"}

@@ -278,6 +278,15 @@ def test_what_needs_a_row_that_failed_fails_too_and_says_so() -> None:
     assert {note.reason for note in incoming.notes} == {"fine_tuning_job_id j was not imported; left out"}
 
 
+def test_an_id_belongs_to_one_resource_of_any_kind() -> None:
+    tables = {"models": [row("models", id="x", name="m")], "datasets": [row("datasets", id="x", name="d")]}
+    incoming = document(exported_by_the_guide(tables))
+    assert incoming.faults == (Fault("datasets", "x", "the id x is that of a Model"),)
+    taken = read(parse(exported_by_the_guide({"datasets": tables["datasets"]}).encode()), "default", (),
+                 {("Prompt", "x"): Ref("Prompt", "p")})  # fmt: skip
+    assert taken.faults == (Fault("datasets", "x", "the id x is that of a Prompt"),) and taken.found == ()
+
+
 def test_strange_rows_tables_and_columns_are_not_passed_over() -> None:
     tables: dict[str, list[Any]] = {
         "models": [7, row("models", id="m"), row("models", id="m"), {**row("models", id="n"), "licence": "MIT"}],
@@ -361,6 +370,23 @@ def test_a_row_of_ours_that_the_old_studio_changed_is_listed_and_a_new_one_is_im
     assert incoming.faults == (Fault("datasets", "u", "the row was changed, and its record in studio_records was not"),)
     assert incoming.snapshot.records == (RECORD,)
     assert [each.resource.spec.model_dump(exclude_defaults=True) for each in incoming.found] == [{"dataset": "a"}]
+
+
+def test_what_the_old_studio_made_of_our_adapter_is_imported() -> None:
+    output = {"task": "training", "adapter": "x", "digest": "d"}
+    job = replace(
+        RECORD, ref=Ref("FineTuningJob", "j"), uid="j", spec={"adapter_name": "router"}, outcome={"output": output}
+    )
+    ask, model = replace(RECORD, ref=Ref("Prompt", "ask"), uid="p"), replace(RECORD, ref=Ref("Model", "tiny"), uid="m")
+    exported = json.loads(to_text(Snapshot((RECORD, job, ask, model))))
+    (adapter,) = exported["adapters"]["data"]
+    added = row("evaluation_jobs", id="e", base_model_id="m", dataset_id="u", prompt_id="p", adapter_id=adapter["id"])
+    exported["evaluation_jobs"]["data"].append(added)
+    incoming = document(json.dumps(exported))
+    assert incoming.faults == () and [each.uid for each in incoming.found] == ["e"]
+    assert incoming.found[0].resource.spec.model_dump()["model_adapter_combinations"] == (
+        {"base_model": "tiny", "adapter": "router"},
+    )
 
 
 def test_every_kind_of_the_guide_has_a_table() -> None:
