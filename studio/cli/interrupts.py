@@ -28,6 +28,9 @@ class Interrupts:
     last_words: Callable[[], str]
     _before: dict[signal.Signals, Any] = field(default_factory=dict)
     _stopping: bool = False
+    _said: bool = False
+    _voice: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever says that we stop: the thread or the handler, which comes first."""
     _reader: int = -1
     _writer: int = -1
     _wakeup: int = -1
@@ -53,7 +56,14 @@ class Interrupts:
     def _interrupt(self, _: int, __: FrameType | None) -> None:
         if not self._stopping:
             self._stopping = True
+            self._announce()
             raise KeyboardInterrupt
+
+    def _announce(self) -> None:
+        with self._voice:
+            if not self._said:
+                self._said = True
+                _say(STOPPING)
 
     def _count(self) -> None:
         came = 0
@@ -64,7 +74,7 @@ class Interrupts:
             if came > 1:
                 _say(f"{self.last_words()}\n")
                 os._exit(Exit.INTERRUPTED)
-            _say(STOPPING)
+            self._announce()
         os.close(self._reader)
 
 

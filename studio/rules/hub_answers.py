@@ -11,7 +11,7 @@ from studio.resources.dataset import Dataset, DatasetType
 from studio.resources.model import Model, ModelType
 from studio.rules.base import View
 
-NETWORK = "check the network and HF_ENDPOINT, or say --offline"
+NETWORK = "check the network and HF_ENDPOINT; apply --offline asks nobody"
 
 
 def of_dataset(dataset: Dataset, view: View) -> HubInfo | HubFault | None:

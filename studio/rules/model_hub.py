@@ -141,4 +141,4 @@ def hub_unreachable(model: Model, view: View) -> Iterator[Breach]:
     registered = unregistered(view)
     if view.registry and next(iter(registered), None) == model.ref:
         message = f"the model registry at {view.registry.url} could not be reached: {counted(registered)} not checked"
-        yield Breach("spec.cml_registered_model_id", message, "check the network, or say --offline")
+        yield Breach("spec.cml_registered_model_id", message, "check the network; apply --offline asks nobody")

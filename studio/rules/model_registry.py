@@ -57,7 +57,7 @@ def _refused(fault: RegistryFault, id: str, registry: Registry) -> Breach:
             return Breach(ID, f"the model registry at {registry.url} wants a key to show {id!r}", hint)
         case RegistryFault.NOT_ALLOWED:
             message = f"the key is not sent to {registry.url} to ask about {id!r}: {registry.refusal}"
-            return Breach(ID, message, "see docs/decisions/0010; --offline asks nobody")
+            return Breach(ID, message, "see docs/decisions/0010; apply --offline asks nobody")
         case RegistryFault.NOT_CONFIGURED:
             hint = "set the variable STUDIO_CML_URL to the address of the workspace"
             return Breach(ID, f"no workspace is known that could be asked about {id!r}", hint)
