@@ -14,6 +14,7 @@ from typing import Any
 from studio.core.fingerprints import canonical, digest
 from studio.core.references import Ref
 from studio.graph import Graph, producer
+from studio.libraries.observing import determining
 from studio.load import configs
 from studio.load.observation import Observation
 from studio.resources.adapter import Adapter, AdapterFacts
@@ -129,12 +130,14 @@ def _outcome(
 
 
 def _config(mark: FieldMark, value: ConfigValue, resource: Resource, found: Desire, inputs: dict[str, str]) -> str:
-    label, content = found.config(mark.config or "", value, found.family(base_model(resource)))
+    type = mark.config or ""
+    label, held = found.config(type, value, found.family(base_model(resource)))
+    content = determining(type, held)
     if label in ("inline", "none"):
-        return digest(_config_payload(mark.config or "", content))
-    named = (mark.config or "", label)
+        return digest(_config_payload(type, content))
+    named = (type, label)
     if named not in found.config_digests:
-        found.config_digests[named] = digest(_config_payload(mark.config or "", content))
+        found.config_digests[named] = digest(_config_payload(type, content))
     inputs[label] = found.config_digests[named]
     return inputs[label]
 
