@@ -22,6 +22,7 @@ from tests import projects
 from tests.cli.front_door import environment
 
 CROWD = 32
+pytestmark = pytest.mark.slow  # each process is the whole command line
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -94,7 +95,6 @@ def project(state_url: str, tmp_path: Path) -> Iterator[Project]:
         process.communicate()
 
 
-@pytest.mark.slow
 def test_of_32_applies_at_once_one_works_and_the_others_name_it(project: Project) -> None:
     crowd = [project.apply(actor=f"runner-{number}") for number in range(CROWD)]
     refused = [process for process in crowd if _ends_before_the_last(process, crowd)]
