@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, and_, delete, exists, select
+from sqlalchemy import ColumnElement, Engine, Table, and_, delete, exists, select
 
 from studio.core.references import Ref
 from studio.state import engine as database
-from studio.state import schema
+from studio.state import rows, schema
 from studio.state.base import (
     ACTIVE,
     Artifact,
@@ -21,9 +21,7 @@ from studio.state.base import (
     Lineage,
     Operation,
     Record,
-    RecordStatus,
     Run,
-    RunStatus,
     StateReader,
 )
 from studio.state.clock import Epoch
@@ -35,7 +33,6 @@ from studio.state.transactions import PATIENCE_SECONDS, Hold, Rows, Transaction,
 
 NEW = Lineage("", 0)
 """The lineage of a state that does not exist yet."""
-_FIELDS = tuple(each.name for each in fields(Record) if each.name != "ref")
 
 
 class SqlState:
@@ -56,11 +53,8 @@ class SqlState:
         return Lineage(row["lineage"], row["serial"]) if row else NEW
 
     def records(self) -> Mapping[Ref, Record]:
-        table = schema.resources
-        columns = (table.c[name] for name in ("kind", "name", *_FIELDS))
-        rows = self._rows(select(*columns).where(table.c.environment == self.environment))
-        found = {Ref(kind, name): values for kind, name, *values in rows}
-        return {ref: _record(ref, found[ref]) for ref in sorted(found)}
+        here = schema.resources.c.environment == self.environment
+        return {record.ref: record for _, record in self._records(here)}
 
     def artifact(self, kind: str, fingerprint: str) -> Artifact | None:
         table = schema.artifacts
@@ -69,8 +63,8 @@ class SqlState:
 
     def outputs(self, kind: str) -> Mapping[str, dict[str, Any]]:
         table = schema.artifacts
-        rows = self._all(select(table.c.fingerprint, table.c.output).where(table.c.kind == kind))
-        return {row["fingerprint"]: row["output"] for row in rows}
+        found = self._all(select(table.c.fingerprint, table.c.output).where(table.c.kind == kind))
+        return {row["fingerprint"]: row["output"] for row in found}
 
     def artifacts(self) -> list[Artifact]:
         table = schema.artifacts
@@ -78,29 +72,28 @@ class SqlState:
         return sorted(found, key=lambda each: (each.kind, each.fingerprint))  # databases sort by their own locale
 
     def everywhere(self, kind: str) -> list[tuple[str, Record]]:
-        table = schema.resources
-        columns = (table.c[name] for name in ("environment", "name", *_FIELDS))
-        ordered = select(*columns).where(table.c.kind == kind).order_by(table.c.environment, table.c.name)
-        rows = self._rows(ordered)
-        return [(environment, _record(Ref(kind, name), values)) for environment, name, *values in rows]
+        return self._records(schema.resources.c.kind == kind)
+
+    def _records(self, which: ColumnElement[bool]) -> list[tuple[str, Record]]:
+        return rows.records(self._rows(select(*rows.record_columns()).where(which)))
 
     def runs(self, ref: Ref | None = None) -> list[Run]:
         table = schema.runs
         query = self._select(table).where(table.c.environment == self.environment)
         if ref:
             query = query.where(table.c.kind == ref.kind, table.c.name == ref.name)
-        return [_run(row) for row in self._all(query.order_by(table.c.submitted_at.desc(), table.c.attempt.desc()))]
+        return [rows.run(row) for row in self._all(query.order_by(table.c.submitted_at.desc(), table.c.attempt.desc()))]
 
     def active(self) -> list[Run]:
         table = schema.runs
         here = (table.c.environment == self.environment, table.c.status.in_(sorted(ACTIVE)))
-        found = [_run(row) for row in self._all(self._select(table).where(*here))]
+        found = [rows.run(row) for row in self._all(self._select(table).where(*here))]
         return sorted(found, key=lambda each: (each.key, each.attempt))
 
     def attempts(self, key: str) -> list[Run]:
         table = schema.runs
         return [
-            _run(row)
+            rows.run(row)
             for row in self._all(self._select(table).where(table.c.key == key).order_by(table.c.attempt.desc()))
         ]
 
@@ -126,7 +119,7 @@ class SqlState:
         self.save_records([record])
 
     def save_records(self, records: Iterable[Record]) -> None:
-        self._put(schema.resources, [{**_columns(record), "environment": self.environment} for record in records])
+        self._put(schema.resources, [{**rows.columns(record), "environment": self.environment} for record in records])
 
     def delete_record(self, ref: Ref) -> None:
         table = schema.resources
@@ -147,7 +140,7 @@ class SqlState:
             return not transaction.read(select(filed.c.kind).where(*here))
 
     def save_run(self, run: Run) -> None:
-        self._put(schema.runs, [_columns(run)])
+        self._put(schema.runs, [rows.columns(run)])
 
     def save_operation(self, operation: Operation) -> None:
         self._put(schema.operations, [asdict(operation)])
@@ -161,9 +154,9 @@ class SqlState:
     ) -> None:
         here = {"environment": self.environment}
         with self.together():
-            self._put(schema.resources, [{**_columns(each), **here} for each in records], added)
+            self._put(schema.resources, [{**rows.columns(each), **here} for each in records], added)
             self._put(schema.artifacts, [asdict(each) for each in artifacts], added)
-            self._put(schema.runs, [_columns(each) for each in runs], added)
+            self._put(schema.runs, [rows.columns(each) for each in runs], added)
             self._put(schema.operations, [asdict(each) for each in operations], added)
 
     @contextmanager
@@ -172,11 +165,11 @@ class SqlState:
         with self._transaction():
             yield
 
-    def _put(self, table: Table, rows: Rows, insertion: Insertion = upserted) -> None:
-        if rows:
-            rows = [{name: storable(value) for name, value in row.items()} for row in rows]
+    def _put(self, table: Table, given: Rows, insertion: Insertion = upserted) -> None:
+        if given:
+            clean = [{name: storable(value) for name, value in row.items()} for row in given]
             with self._transaction() as transaction:
-                transaction.write(insertion(self.engine.dialect.name, table, list(rows[0])), rows)
+                transaction.write(insertion(self.engine.dialect.name, table, list(clean[0])), clean)
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
@@ -268,20 +261,3 @@ def open_engine(url: str, root: Path) -> Engine:
     engine = database.connect(located)
     database.migrate(engine)
     return engine
-
-
-def _columns(value: Record | Run) -> dict[str, Any]:
-    values = {each.name: getattr(value, each.name) for each in fields(value) if each.name != "ref"}
-    return {**values, "kind": value.ref.kind, "name": value.ref.name}
-
-
-def _record(ref: Ref, values: list[Any]) -> Record:
-    row = dict(zip(_FIELDS, values, strict=True))
-    row["status"] = RecordStatus(row["status"])
-    return Record(ref, **row)
-
-
-def _run(row: dict[str, Any]) -> Run:
-    row = dict(row)
-    ref = Ref(row.pop("kind"), row.pop("name"))
-    return Run(**{**row, "ref": ref, "status": RunStatus(row["status"])})

@@ -46,3 +46,16 @@ def test_a_mapping_that_only_looks_like_such_a_number_stays_a_mapping(value: obj
 def test_text_columns_get_no_zero_byte_and_no_half_of_a_character() -> None:
     assert encoding.storable("plain") == "plain" and encoding.storable("größer") == "größer"
     assert encoding.storable("a\0b\ud800c") == "a\N{REPLACEMENT CHARACTER}b?c" and encoding.storable(3) == 3
+
+
+@pytest.mark.parametrize(
+    "texts", [[], ["{}"], ['{"a": 1}', " [2, 3] ", "null", '{"$float": "inf"}'], ["1", "2"], ['"a,b"', "[[]]"]]
+)
+def test_many_texts_are_read_as_each_of_them_is(texts: list[str]) -> None:
+    assert encoding.loads_all(texts) == [encoding.loads(text) for text in texts]
+
+
+@pytest.mark.parametrize("texts", [["1, 2", "3"], ["1], [2", "3"], ["", "1"], ["{}", "{"]])
+def test_one_text_among_many_that_is_not_json_is_refused(texts: list[str]) -> None:
+    with pytest.raises(json.JSONDecodeError):
+        encoding.loads_all(texts)
