@@ -91,11 +91,13 @@ class Readings:
         """Leave to later runs what is plain, when ``witness`` saw nothing change; unless all of it is there already."""
         if self.place is None or witness.doubt:
             return
-        plain = [name for name, reading in self._kept.items() if _is_plain(reading) and not os.path.islink(root / name)]
-        if all(self._kept[name].recalled for name in plain):
-            return
-        files = [[name, witness.looks[f"{root}/{name}"], self._kept[name].documents] for name in plain]
-        self.place.write({"files": files})
+        known = [name for name, reading in self._kept.items() if reading.recalled]
+        read = self._kept.keys() - known
+        new = [name for name in read if _is_plain(self._kept[name]) and not os.path.islink(f"{root}/{name}")]
+        if new:
+            named = sorted((*known, *new))
+            files = [[name, witness.looks[f"{root}/{name}"], self._kept[name].documents] for name in named]
+            self.place.write({"files": files})
 
 
 def place(root: Path, environ: Mapping[str, str]) -> Place | None:
@@ -106,8 +108,6 @@ def place(root: Path, environ: Mapping[str, str]) -> Place | None:
 
 def _is_plain(reading: Reading) -> bool:
     """Whether JSON gives a file's documents back as they are, and nothing else about the file matters."""
-    if reading.recalled:
-        return True
     if reading.problems or not reading.documents or MARK in (reading.text or ""):
         return False
     documents = [document for _, document in reading.documents]
