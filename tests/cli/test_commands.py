@@ -130,7 +130,7 @@ def file_artifacts(root: Path) -> None:
             {"model": "tiny", "adapter": "router", "metrics": {"exact_match": 0.9}, "predictions": "",
              "mlflow_run_id": ""}]},
         "ModelExport": {"task": "export", "model_name": "router", "model_version": "1", "uri": "models:/router/1",
-                        "digest": ""},
+                        "digest": "", "description": ""},
     }  # fmt: skip
     (root / "adapter").mkdir(exist_ok=True)
     (root / "adapter" / "adapter_model.safetensors").write_bytes(b"")
