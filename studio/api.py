@@ -24,11 +24,11 @@ from studio import checking
 from studio.core.errors import StudioError, UsageError
 from studio.core.findings import EVERYTHING, OFFLINE, Finding, Phase, Position, Severity
 from studio.core.references import Ref
-from studio.diff import Change
 from studio.load.files import find_root
 from studio.load.project import DEFAULT_ENVIRONMENT, NOTHING, Loaded, load_documents, load_project
-from studio.plan import Action, Plan, Verb
-from studio.plan import to_json as plan_to_json
+from studio.plan.actions import Action, Plan, Verb
+from studio.plan.actions import to_json as plan_to_json
+from studio.plan.diff import Change
 from studio.report.findings import plural
 from studio.report.findings import to_json as findings_to_json
 from studio.resources.base import Effect, Resource

@@ -28,6 +28,7 @@ from studio.core.templates import TemplateError, parse
 from studio.desired import Desire, Desired
 from studio.graph import producer
 from studio.load.settings import Project, SecretName
+from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter, AdapterFacts
 from studio.resources.base import ConfigValue
@@ -37,7 +38,6 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelFacts, ModelType
 from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
-from studio.workload import Workload, workload
 
 R = TypeVar("R")
 ARTIFACTS_FOLDER = ".studio/mlartifacts"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from studio.apply.recording import held_back
 from studio.backends.base import Backend, Handle, JobState, JobStatus
 from studio.core.errors import BackendError
 from studio.core.references import Ref
-from studio.recording import held_back
 from studio.resources.base import Resource
 from studio.state.base import ACTIVE, Operation, Record, RecordStatus, Run, RunStatus, StateReader
 

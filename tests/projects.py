@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan
 from studio.desired import Desire, Desired, desire
 from studio.graph import Graph, build
 from studio.load.observation import Observation
 from studio.load.project import load_project
 from studio.load.settings import Project
 from studio.observe import observe
-from studio.plan import Plan
+from studio.plan.actions import Plan
+from studio.plan.decide import Recorded, make_plan
 from studio.resources.base import Resource
 from studio.state.base import Lineage, Record, RecordStatus
 

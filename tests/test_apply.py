@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from studio.apply.outcome import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.backends.base import Capacity, Handle
 from studio.core.errors import BackendError, LeaseLostError, StalePlanError
 from studio.core.jobspec import EvaluationWork, Event, ExportWork, JobSpec
 from studio.core.references import Ref
-from studio.outcome import Ending, Outcome
-from studio.plan import Action, Verb
+from studio.plan.actions import Action, Verb
 from studio.state import lease
 from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
 from studio.state.sql import SqlState, open_engine

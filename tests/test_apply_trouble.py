@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from studio.apply.manner import Manner
+from studio.apply.outcome import Ending
+from studio.apply.patience import DEADLINE_SECONDS
 from studio.backends.base import Capacity, Handle, JobStatus
 from studio.core.errors import BackendError, LeaseLostError
 from studio.core.references import Ref
-from studio.manner import Manner
-from studio.outcome import Ending
-from studio.patience import DEADLINE_SECONDS
-from studio.plan import Verb
+from studio.plan.actions import Verb
 from studio.state import lease
 from studio.state.base import RecordStatus, RunStatus
 from studio.state.sql import open_engine
@@ -363,7 +363,7 @@ def test_an_export_is_held_back_however_it_would_be_done(project: Project) -> No
 
 
 def test_the_plan_that_is_saved_says_nothing_of_jobs_that_may_end_meanwhile(project: Project) -> None:
-    from studio.saved_plan import content, demand_same
+    from studio.plan.saved import content, demand_same
 
     plan = project.plan().plan
     demand_same(content(replace(plan, left=(ROUTER,))), plan)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from studio.apply.manner import Manner
 from studio.backends.base import Handle
 from studio.core.errors import BackendError
 from studio.load.project import load_project
-from studio.manner import Manner
 from studio.state.base import Run, RunStatus
 from studio.workflow import applying, cancelling, places
 from studio.workflow.cancelling import DEADLINE_SECONDS, Cancellation, Stage, cancel, record

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.fingerprints import canonical
-from studio.diff import compare_inputs, compare_parts
+from studio.plan.diff import compare_inputs, compare_parts
 from studio.resources.base import Effect, Metadata, effects, stored
 from studio.resources.config import ConfigSpec
 from studio.resources.evaluation_job import EvaluationJobSpec

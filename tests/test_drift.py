@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.references import Ref
-from studio.drift import Expected, Past, Sort, Subject, by_resource, compare, expectations, went_elsewhere
-from studio.drift_facts import FACTS, IGNORED, Remedy
+from studio.plan.drift import Expected, Past, Sort, Subject, by_resource, compare, expectations, went_elsewhere
+from studio.plan.drift_facts import FACTS, IGNORED, Remedy
 from studio.report.drifts import shown
 from studio.state.base import Record, RecordStatus, Run, RunStatus
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from studio.outcome import Ending
-from studio.plan import Action
+from studio.apply.outcome import Ending
+from studio.plan.actions import Action
+from studio.plan.selection import Selection
 from studio.report.markdown import plan_to_markdown
 from studio.report.plans import to_text
-from studio.selection import Selection
 from tests.test_apply import EXPORT
 from tests.test_removing import Desk, desk  # noqa: F401
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from studio.apply.recording import Recorder
 from studio.core.references import Ref
-from studio.plan import to_json
-from studio.recording import Recorder
+from studio.plan.actions import to_json
 from studio.report.plans import to_text
 from studio.resources.model import ModelFacts
 from studio.state.base import Record

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from studio.core.errors import StudioError
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan
 from studio.load.settings import Project
-from studio.moves import after
-from studio.plan import Move, Plan, Verb, to_json
-from studio.selection import WHOLE, Selection, SelectionError, Unmanaged
+from studio.plan.actions import Move, Plan, Verb, to_json
+from studio.plan.decide import Recorded, make_plan
+from studio.plan.moves import after
+from studio.plan.selection import WHOLE, Selection, SelectionError, Unmanaged
 from tests import projects
 from tests.projects import Document, support_desk, verbs
 from tests.test_removing import Desk, desk  # noqa: F401

@@ -9,7 +9,7 @@ import pytest
 
 from studio.libraries.decided import IGNORED
 from studio.libraries.observing import WATCHING, determining
-from studio.plan import Plan
+from studio.plan.actions import Plan
 from studio.resources.base import Effect
 from tests import projects
 from tests.projects import support_desk, verbs, with_spec

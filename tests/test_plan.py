@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan
 from studio.load.settings import Project
-from studio.plan import Action, Kept, Plan, to_json
+from studio.plan.actions import Action, Kept, Plan, to_json
+from studio.plan.decide import Recorded, make_plan
 from studio.resources import KINDS
 from studio.resources.base import Effect, effects
 from studio.state.base import Lineage, RecordStatus

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan
-from studio.drift import Drift, by_resource
-from studio.drift_facts import FACTS, Remedy
 from studio.load.settings import Project
-from studio.plan import Action, Plan, Refreshed, Verb
+from studio.plan.actions import Action, Plan, Refreshed, Verb
+from studio.plan.decide import Recorded, make_plan
+from studio.plan.drift import Drift, by_resource
+from studio.plan.drift_facts import FACTS, Remedy
+from studio.plan.selection import Selection
 from studio.report.plans import to_text
 from studio.resources.base import Effect
-from studio.selection import Selection
 from studio.state.base import RecordStatus
 from tests import projects
 from tests.projects import support_desk, verbs, with_spec

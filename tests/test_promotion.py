@@ -13,10 +13,10 @@ import pytest
 from studio.backends import BACKENDS
 from studio.core.jobspec import EvaluationWork, ExportWork, Kept
 from studio.core.references import Ref
-from studio.plan import Plan, Verb, to_json
+from studio.plan.actions import Plan, Verb, to_json
+from studio.plan.saved import demand_same
 from studio.report import costs, plans
 from studio.report.markdown import plan_to_markdown
-from studio.saved_plan import demand_same
 from studio.workflow import applying, places, planning
 from tests.fakes.backend import CountingBackend
 from tests.projects import ROOT

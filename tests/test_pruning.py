@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan
 from studio.load.settings import Project
-from studio.plan import Kept, Plan, Verb
-from studio.pruning import PROTECTED, dependants_first, divide, recorded_needs
-from studio.selection import Selection, Unmanaged, turned
+from studio.plan.actions import Kept, Plan, Verb
+from studio.plan.decide import Recorded, make_plan
+from studio.plan.pruning import PROTECTED, dependants_first, divide, recorded_needs
+from studio.plan.selection import Selection, Unmanaged, turned
 from tests import projects
 from tests.projects import Document, changed, support_desk, with_spec
 from tests.test_selection import EVALUATION, EXPORT, JOB, graphs

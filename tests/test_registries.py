@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from studio import saved_plan
 from studio.backends import BACKENDS
-from studio.plan import Plan, to_json
+from studio.plan import saved as saved_plan
+from studio.plan.actions import Plan, to_json
 from studio.workflow import applying, places, planning
 from tests import projects
 from tests.fakes.backend import CountingBackend

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from studio.apply.manner import Manner
+from studio.apply.outcome import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.core.errors import StudioError
 from studio.core.jobspec import RemovalWork
 from studio.core.references import Ref
-from studio.manner import Manner
-from studio.outcome import Ending, Outcome
-from studio.plan import Verb
-from studio.selection import WHOLE, Selection, Unmanaged
+from studio.plan.actions import Verb
+from studio.plan.selection import WHOLE, Selection, Unmanaged
 from studio.state import lease
 from studio.state.base import Artifact, Record, RecordStatus, RunStatus
 from studio.state.sql import open_engine

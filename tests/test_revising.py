@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from studio.apply.outcome import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.core.jobspec import CopyRevision, RevisionWork
 from studio.core.references import Ref
-from studio.outcome import Ending, Outcome
-from studio.plan import Action
+from studio.plan.actions import Action
 from studio.resources import KINDS
 from studio.resources.base import Effect, Metadata, Part, marks
 from studio.resources.evaluation_job import Gate
@@ -164,7 +164,7 @@ def test_a_revision_under_way_is_attached_to_and_never_started_twice(desk: Desk)
     desk.write(described("Routes tickets well"))
     desk.backend.polls = 3
     planned = desk.planned()
-    from studio.manner import Manner
+    from studio.apply.manner import Manner
 
     applying.apply(planned, Notes(), 4, manner=Manner(detach=True))
     begun = len(desk.backend.submissions)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from studio import saved_plan
 from studio.core.errors import StalePlanError, UsageError
-from studio.plan import Kept, Plan
+from studio.plan import saved as saved_plan
+from studio.plan.actions import Kept, Plan
 from tests import projects
 from tests.projects import support_desk, with_spec
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan
 from studio.load.settings import Project
-from studio.plan import Plan, to_json
-from studio.selection import (
+from studio.plan.actions import Plan, to_json
+from studio.plan.decide import Recorded, make_plan
+from studio.plan.selection import (
     WHOLE,
     Edges,
     Known,
@@ -26,7 +26,7 @@ from studio.selection import (
     resolve,
     turned,
 )
-from studio.selection import to_json as selection_json
+from studio.plan.selection import to_json as selection_json
 from studio.state.base import Lineage
 from tests import projects
 from tests.projects import support_desk, verbs, with_spec

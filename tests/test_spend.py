@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from studio.core.jobresult import Measures
 from studio.core.jobspec import Resources
-from studio.spend import Hours, Past, Spend, bill, past, spared, spend_json
+from studio.plan.spend import Hours, Past, Spend, bill, past, spared, spend_json
+from studio.plan.workload import Workload, measures, promised
 from studio.state.base import Artifact
-from studio.workload import Workload, measures, promised
 from tests.jobs.workbench import DATASET, evaluation, export, training
 from tests.test_workload import said, spec
 

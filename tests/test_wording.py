@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.references import Ref
-from studio.diff import Change
+from studio.plan.diff import Change
+from studio.plan.wording import difference, value
 from studio.resources.base import Effect
-from studio.wording import difference, value
 from tests import projects
 from tests.projects import support_desk, with_spec
 

@@ -8,7 +8,7 @@ import pytest
 
 from studio.core.jobresult import Measures
 from studio.core.jobspec import JobSpec, Resources
-from studio.workload import Workload, measured, measures, promised, workload
+from studio.plan.workload import Workload, measured, measures, promised, workload
 from tests.jobs.workbench import evaluation, export, training
 
 

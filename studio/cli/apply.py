@@ -17,10 +17,10 @@ from studio.core.errors import StalePlanError, UsageError
 from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
-    from studio.manner import Manner
-    from studio.plan import Refreshed
+    from studio.apply.manner import Manner
+    from studio.plan.actions import Refreshed
+    from studio.plan.selection import Selection
     from studio.report.advice import Here
-    from studio.selection import Selection
     from studio.workflow.planning import Planned
 
 
@@ -57,11 +57,11 @@ def command(
     A job that fails holds up only what depends on it.
     Ctrl-C stops waiting, not training: the next apply attaches again.
     """
+    from studio.apply.manner import Manner
     from studio.checking import Checked
-    from studio.manner import Manner
+    from studio.plan.saved import demand_same, read
     from studio.report import findings, plans
     from studio.report.drifts import left_alone
-    from studio.saved_plan import demand_same, read
     from studio.workflow import applying, planning
 
     saved, refreshed = read(plan_file) if plan_file else None, options.refreshed(refresh, online)
@@ -100,8 +100,8 @@ def command(
 def _told_as_stale() -> Iterator[None]:
     """What a saved plan is about may be gone: then the plan is stale, and nothing is wrong with the command line."""
     from studio.load.variables import VariableError
-    from studio.saved_plan import AGAIN
-    from studio.selection import SelectionError
+    from studio.plan.saved import AGAIN
+    from studio.plan.selection import SelectionError
 
     try:
         yield
@@ -111,8 +111,8 @@ def _told_as_stale() -> Iterator[None]:
 
 def _selection(saved: dict[str, Any], given: Selection) -> Selection:
     """What the saved plan is about; the command line may not say otherwise."""
-    from studio.saved_plan import selection
-    from studio.selection import WHOLE
+    from studio.plan.saved import selection
+    from studio.plan.selection import WHOLE
 
     if given != WHOLE:
         hint = "leave --target, --exclude, --replace, --prune and --forget out, or make another plan with them"
@@ -122,7 +122,7 @@ def _selection(saved: dict[str, Any], given: Selection) -> Selection:
 
 def _variables(saved: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
     """What --var set when the plan was made; the command line may not set anything else."""
-    from studio.saved_plan import variables
+    from studio.plan.saved import variables
 
     if given:
         hint = "leave --var out, or make another plan with it"
@@ -132,8 +132,8 @@ def _variables(saved: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
 
 def _refreshed(saved: dict[str, Any], refresh: bool, online: bool) -> Refreshed:
     """What is looked at: what the saved plan looked at; the command line may not say otherwise."""
-    from studio.plan import Refreshed
-    from studio.saved_plan import refreshed
+    from studio.plan.actions import Refreshed
+    from studio.plan.saved import refreshed
 
     found = refreshed(saved)
     if refresh and found is Refreshed.NOT:

@@ -27,10 +27,10 @@ def command(
     What is protected stays, and what that needs. What another environment uses stays there. Runs in MLflow are history
     and stay; files that manifests name are never touched.
     """
+    from studio.apply.manner import USUAL
     from studio.cli.apply import carry_out
-    from studio.manner import USUAL
+    from studio.plan.selection import Selection
     from studio.report import plans
-    from studio.selection import Selection
     from studio.workflow import destroying
 
     root = options.root_of(folder)

@@ -14,8 +14,8 @@ from studio.cli import options
 from studio.core.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
+    from studio.apply.patience import Patience
     from studio.backends.base import Backend, Handle, JobStatus, Log
-    from studio.patience import Patience
 
 PAUSE_SECONDS = 0.5
 
@@ -55,8 +55,8 @@ def command(name: str, folder: Path, environment: str, follow: bool, lines: int 
 
 def _follow(backend: Backend, handle: Handle, log: Log) -> JobStatus:
     """Print what comes until the job has ended; it is asked first, so that nothing is missed."""
+    from studio.apply.patience import Patience
     from studio.backends.base import JobState
-    from studio.patience import Patience
 
     patience = Patience(time.monotonic)
     while True:

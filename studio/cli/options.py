@@ -15,7 +15,7 @@ import click
 from studio.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from studio.plan import Refreshed
+    from studio.plan.actions import Refreshed
     from studio.report.advice import Here
     from studio.workflow.planning import Planned
 
@@ -101,7 +101,7 @@ def selection(command: F) -> F:
         *args: Any, target: tuple[str, ...], exclude: tuple[str, ...], replace: tuple[str, ...], prune: bool,
         forget: bool, **others: Any,
     ) -> Any:  # fmt: skip
-        from studio.selection import Selection, Unmanaged
+        from studio.plan.selection import Selection, Unmanaged
 
         if prune and forget:
             hint = "--prune deletes, --forget drops records and leaves the things; choose with --target what for"
@@ -150,7 +150,7 @@ def refresh(command: F) -> F:
 
 def refreshed(refresh: bool, online: bool) -> Refreshed:
     """What ``--refresh`` looks at: the hub too where it may be asked."""
-    from studio.plan import Refreshed
+    from studio.plan.actions import Refreshed
 
     return Refreshed.NOT if not refresh else Refreshed.ONLINE if online else Refreshed.OFFLINE
 

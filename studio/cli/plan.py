@@ -16,7 +16,7 @@ from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
     from studio.checking import Checked
-    from studio.selection import Selection
+    from studio.plan.selection import Selection
     from studio.workflow.planning import Planned
 
 
@@ -81,15 +81,15 @@ def _refuse(checked: Checked, as_json: bool, markdown: bool) -> None:
 
 
 def _save(planned: Planned, out: Path) -> None:
-    from studio import saved_plan
     from studio.core.atomic import write_atomically
+    from studio.plan import saved as saved_plan
 
     write_atomically(out, saved_plan.text(planned.plan).encode())
     click.echo(f"The plan is saved. To do exactly that: studio apply {out}", err=True)
 
 
 def _show(planned: Planned, as_json: bool, markdown: bool) -> None:
-    from studio.plan import to_json
+    from studio.plan.actions import to_json
     from studio.report import findings, plans
     from studio.report.drifts import left_alone
     from studio.report.markdown import plan_to_markdown

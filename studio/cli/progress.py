@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import click
 
+from studio.apply.outcome import Ending, Outcome
 from studio.core.jobspec import Event
-from studio.outcome import Ending, Outcome
-from studio.plan import Action
+from studio.plan.actions import Action
 from studio.report import outcomes
 from studio.report.sparkline import sparkline
 

@@ -18,9 +18,9 @@ from studio.cli import options
 from studio.cli.errors import Exit
 
 if TYPE_CHECKING:
+    from studio.apply.outcome import Outcome
     from studio.core.jobspec import Event
-    from studio.outcome import Outcome
-    from studio.plan import Action
+    from studio.plan.actions import Action
     from studio.pursuit import Round
     from studio.workflow.syncing import Sync
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from studio.plan import Action, Plan, Verb
+from studio.plan.actions import Action, Plan, Verb
+from studio.plan.spend import Account, Bill, Hours, Spend
 from studio.report.findings import plural
-from studio.spend import Account, Bill, Hours, Spend
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 

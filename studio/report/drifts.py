@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from studio.drift import Comparison, Drift, Unseen, is_hash
-from studio.drift_facts import IGNORED, Remedy
+from studio.plan.drift import Comparison, Drift, Unseen, is_hash
+from studio.plan.drift_facts import IGNORED, Remedy
 from studio.report.findings import plural
 from studio.report.plain import plain
 

@@ -9,14 +9,14 @@ import re
 from collections.abc import Sequence
 
 from studio.core.findings import Finding, Severity
-from studio.diff import Change
-from studio.plan import Action, Plan
+from studio.plan.actions import Action, Plan
+from studio.plan.diff import Change
+from studio.plan.wording import difference
 from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.plans import LEFT, counted, describe, idle, word
 from studio.report.remarks import names, remarks
-from studio.wording import difference
 
 MAX_CHARACTERS = 65_000
 """GitHub refuses a comment of more than 65,536 characters; the poster adds a few of its own."""

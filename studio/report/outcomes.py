@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from studio.apply.orphans import Settled
+from studio.apply.outcome import FINE, Ending, Outcome
 from studio.core.references import Ref
-from studio.orphans import Settled
-from studio.outcome import FINE, Ending, Outcome
 from studio.report.advice import Here
 from studio.report.findings import plural
 from studio.report.plain import plain

@@ -8,16 +8,16 @@ import click
 
 from studio.core.jobspec import Resources
 from studio.desired import Desire
-from studio.diff import Change
-from studio.plan import NAMED, NEW, Action, Plan, Verb, leading
-from studio.pruning import DESTROYED
+from studio.plan.actions import NAMED, NEW, Action, Plan, Verb, leading
+from studio.plan.diff import Change
+from studio.plan.pruning import DESTROYED
+from studio.plan.wording import difference
 from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
-from studio.wording import difference
 
 _SIGNS = {
     Verb.CREATE: ("+", "green"),

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.core.references import Ref
-from studio.plan import LIMIT_PERCENT, Plan, Verb
-from studio.pruning import PROTECTED
+from studio.plan.actions import LIMIT_PERCENT, Plan, Verb
+from studio.plan.pruning import PROTECTED
+from studio.plan.selection import Unmanaged
 from studio.report.findings import plural
 from studio.report.plain import plain
-from studio.selection import Unmanaged
 
 
 @dataclass(frozen=True, slots=True)

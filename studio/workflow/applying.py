@@ -7,24 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from studio import saved_plan
-from studio.apply import Loop
+from studio.apply.loop import Loop
+from studio.apply.manner import USUAL, Manner
+from studio.apply.orphans import Settled, left_behind, settle
+from studio.apply.outcome import FINE, Outcome, Watcher
+from studio.apply.recording import Recorder
+from studio.apply.removing import Remover
+from studio.apply.revising import Reviser
+from studio.apply.tools import Tools
 from studio.compile import Target
 from studio.core.errors import StudioError
 from studio.core.references import Ref
 from studio.load import commit
 from studio.load.artifacts import is_present
-from studio.manner import USUAL, Manner
-from studio.orphans import Settled, left_behind, settle
-from studio.outcome import FINE, Outcome, Watcher
-from studio.plan import Plan
-from studio.recording import Recorder
-from studio.removing import Remover
+from studio.plan import saved as saved_plan
+from studio.plan.actions import Plan
+from studio.plan.spend import Account
 from studio.report.remarks import limit_words
-from studio.revising import Reviser
-from studio.spend import Account
 from studio.state.base import Operation, StateStore
-from studio.tools import Tools
 from studio.workflow import editing, places, spending
 from studio.workflow.planning import Planned, plan_against
 from studio.workflow.refreshing import commits

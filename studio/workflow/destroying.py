@@ -8,7 +8,7 @@ from pathlib import Path
 from studio.checking import Checked
 from studio.graph import build
 from studio.load.project import load_project
-from studio.selection import Selection, Unmanaged
+from studio.plan.selection import Selection, Unmanaged
 from studio.workflow import planning
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from studio.apply.recording import Recorder
 from studio.checking import Checked
 from studio.compile import tracking
 from studio.core.errors import StudioError, UsageError
@@ -20,7 +21,6 @@ from studio.load import adapters, commit, files
 from studio.load.artifacts import is_present
 from studio.load.observation import Unusable
 from studio.load.project import Loaded
-from studio.recording import Recorder
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
 from studio.resources.base import UID

@@ -9,25 +9,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from studio.apply.foretelling import with_held
+from studio.apply.recording import missed
 from studio.checking import Checked, examine, recheck
 from studio.core.findings import OFFLINE, Phase
 from studio.core.fingerprints import digest
 from studio.core.job_keys import purpose
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan, with_memory
 from studio.desired import REGISTRY, Desire, desire
-from studio.drift import Drift, by_resource
-from studio.foretelling import with_held
 from studio.load.artifacts import is_present
 from studio.load.project import NOTHING, Loaded, load_project
 from studio.load.verdicts import Shelf
-from studio.moves import after
-from studio.plan import Plan, Refreshed
-from studio.recording import missed
+from studio.plan.actions import Plan, Refreshed
+from studio.plan.decide import Recorded, make_plan, with_memory
+from studio.plan.drift import Drift, by_resource
+from studio.plan.moves import after
+from studio.plan.selection import WHOLE, Selection
 from studio.resources import KINDS
 from studio.resources.base import stored
 from studio.resources.model_export import ModelExport
-from studio.selection import WHOLE, Selection
 from studio.state.base import StateReader
 from studio.workflow import places, spending
 
@@ -120,7 +120,7 @@ def _with_left(made: Plan, wanted: Desire, state: StateReader) -> Plan:
     active = state.active()
     if not active:
         return made
-    from studio.orphans import left_behind
+    from studio.apply.orphans import left_behind
 
     return replace(made, left=tuple(sorted({run.ref for run in left_behind(active, wanted, made)})))
 

@@ -23,7 +23,13 @@ from studio.core.jobspec import VARIABLE
 from studio.core.references import Ref
 from studio.core.secrets import redact
 from studio.core.tracking_look import FilesLook, LookRequest, RunLook, VersionLook, VersionName
-from studio.drift import (
+from studio.load.artifacts import is_present
+from studio.load.hub import Hub, HubFault, HubInfo
+from studio.load.observation import Defect, Observation, Unusable
+from studio.load.project import Loaded, load_project
+from studio.load.tracking import look as ask_mlflow
+from studio.observe import look_at
+from studio.plan.drift import (
     HUB,
     OWN_TAGS,
     Comparison,
@@ -36,12 +42,6 @@ from studio.drift import (
     expectations,
     went_elsewhere,
 )  # fmt: skip
-from studio.load.artifacts import is_present
-from studio.load.hub import Hub, HubFault, HubInfo
-from studio.load.observation import Defect, Observation, Unusable
-from studio.load.project import Loaded, load_project
-from studio.load.tracking import look as ask_mlflow
-from studio.observe import look_at
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts
 from studio.resources.base import Resource, stored

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from studio.apply.outcome import Ending, Outcome
 from studio.core.references import Ref
-from studio.decide import with_spend
 from studio.desired import Desire
 from studio.load.project import Loaded
-from studio.outcome import Ending, Outcome
-from studio.plan import Action, Plan, Verb
+from studio.plan.actions import Action, Plan, Verb
+from studio.plan.decide import with_spend
+from studio.plan.spend import Account, Past, Spend, asking, bill, past, spared
 from studio.resources.dataset import DatasetFacts
-from studio.spend import Account, Past, Spend, asking, bill, past, spared
 from studio.state.base import StateReader
 
 if TYPE_CHECKING:

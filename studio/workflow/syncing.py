@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from studio.apply.manner import Manner
+from studio.apply.outcome import Watcher
 from studio.checking import Checked
 from studio.core.atomic import write_atomically
 from studio.core.errors import StateLockedError, StudioError
 from studio.core.findings import EVERYTHING, OFFLINE, Finding, Phase, Severity
 from studio.load.clone import Clone, GitError
-from studio.manner import Manner
-from studio.outcome import Watcher
+from studio.plan.selection import Selection, Unmanaged
 from studio.pursuit import Ending, Pursuit, Round, read, written
 from studio.report.remarks import limit_words, names
-from studio.selection import Selection, Unmanaged
 from studio.workflow import applying, places, planning
 from studio.workflow.applying import Applied
 from studio.workflow.planning import Planned

@@ -6,7 +6,7 @@ import pytest
 
 from studio.cli.progress import FEW, Display
 from studio.core.references import Ref
-from studio.plan import Action, Verb
+from studio.plan.actions import Action, Verb
 
 ROOM = "waits for free CPU, memory or GPU"
 

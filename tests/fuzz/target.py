@@ -20,7 +20,7 @@ from studio.core.findings import OFFLINE
 from studio.load.documents import parse
 from studio.load.formatting import Unformattable, formatted
 from studio.load.nodes import YamlFault
-from studio.plan import to_json
+from studio.plan.actions import to_json
 from studio.report import plans
 from studio.report.formats import FORMATS, Validation
 from studio.report.markdown import MAX_CHARACTERS, plan_to_markdown

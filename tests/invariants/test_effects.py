@@ -8,7 +8,7 @@ import pytest
 
 from studio.checking import Checked
 from studio.core.references import Ref
-from studio.plan import Action, Verb
+from studio.plan.actions import Action, Verb
 from studio.resources import KINDS
 from studio.resources.base import Effect, FieldMark
 from studio.workflow import planning

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from studio.checking import Checked
 from studio.core.errors import StudioError
 from studio.core.references import Ref
-from studio.plan import to_json
+from studio.plan.actions import to_json
 from studio.state.base import Record
 from studio.workflow import planning
 from tests.cli.front_door import ask, environment

@@ -6,9 +6,9 @@ import pytest
 
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
-from studio.plan import Action, Plan, Verb
+from studio.plan.actions import Action, Plan, Verb
+from studio.plan.spend import Account, Bill, Hours, Spend
 from studio.report import costs
-from studio.spend import Account, Bill, Hours, Spend
 
 ASKED = Resources(cpu=2, gpu=1, memory=8)
 FORETOLD = Spend(2, 1, 8, seconds=3600, least=3240, most=3960, runs=3, same_rows=True)

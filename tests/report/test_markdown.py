@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from studio.core.findings import Finding, Position, Severity
 from studio.core.references import Ref
-from studio.diff import Change
-from studio.plan import Action, Kept, Plan, Verb
+from studio.plan.actions import Action, Kept, Plan, Verb
+from studio.plan.diff import Change
 from studio.report.markdown import MAX_CHARACTERS, code, findings_to_markdown, plan_to_markdown
 from studio.resources.base import Effect
 from tests import projects

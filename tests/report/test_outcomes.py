@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 import pytest
 
+from studio.apply.outcome import FINE, Ending, Outcome
 from studio.core.references import Ref
-from studio.outcome import FINE, Ending, Outcome
-from studio.plan import Action, Verb
+from studio.plan.actions import Action, Verb
 from studio.report import outcomes
 from studio.report.advice import Here
 

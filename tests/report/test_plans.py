@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from studio.core.references import Ref
-from studio.decide import Recorded, make_plan
 from studio.desired import Desire
 from studio.load.settings import Project
-from studio.plan import Plan
+from studio.plan.actions import Plan
+from studio.plan.decide import Recorded, make_plan
 from studio.report.plans import to_text
 from studio.state.base import Lineage, RecordStatus
 from tests import projects

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from studio.apply.outcome import Ending
 from studio.backends import BACKENDS
 from studio.core.errors import LeaseLostError, StudioError
-from studio.outcome import Ending
-from studio.plan import Verb
+from studio.plan.actions import Verb
 from studio.state import transactions
 from studio.state.base import Lease, RunStatus
 from studio.state.sql import SqlState, open_engine

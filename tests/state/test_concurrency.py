@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow  # each process is the whole command line
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from studio import apply
+from studio.apply import loop as apply
 from studio.cli.main import main
 
 run = apply.Loop.run

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from studio.apply.errand import Errand
+from studio.apply.patience import Patience
+from studio.apply.submission import Submitted
 from studio.backends.base import Backend, JobStatus
 from studio.core.errors import BackendError
 from studio.core.jobspec import Event
-from studio.errand import Errand
-from studio.patience import Patience
-from studio.plan import Action
-from studio.submission import Submitted
+from studio.plan.actions import Action
 
 
 @dataclass(slots=True)

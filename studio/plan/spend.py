@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from studio.core.jobspec import Resources
+from studio.plan.workload import ALIKE, Measured, Workload, measured
 from studio.state.base import Artifact
-from studio.workload import ALIKE, Measured, Workload, measured
 
 MOST = 20
 """Runs that an estimate rests on at most; the newest count."""

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field, replace
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, Desired
-from studio.diff import SAME, Change, compare_inputs, compare_parts
-from studio.drift import Drift, drift_change, is_drift
-from studio.drift_facts import Remedy
 from studio.load.settings import Project
-from studio.moves import after, find_moves
-from studio.plan import NAMED, NEW, RUNS, Action, Kept, LeftOut, Move, Plan, Refreshed, Verb, leading
-from studio.pruning import DESTROYED, dependants_first, divide, recorded_needs
+from studio.plan.actions import NAMED, NEW, RUNS, Action, Kept, LeftOut, Move, Plan, Refreshed, Verb, leading
+from studio.plan.diff import SAME, Change, compare_inputs, compare_parts
+from studio.plan.drift import Drift, drift_change, is_drift
+from studio.plan.drift_facts import Remedy
+from studio.plan.moves import after, find_moves
+from studio.plan.pruning import DESTROYED, dependants_first, divide, recorded_needs
+from studio.plan.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
+from studio.plan.spend import Spend
+from studio.plan.wording import difference
 from studio.resources import KINDS
 from studio.resources.base import Effect, Metadata, stored
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.scope import Made
-from studio.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
-from studio.spend import Spend
 from studio.state.base import Lineage, Record, RecordStatus
-from studio.wording import difference
 
 LOST = "its adapter is neither on this disk nor kept on the MLflow server of this environment"
 _ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})

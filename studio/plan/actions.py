@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
-from studio.diff import Change
+from studio.plan.diff import Change
+from studio.plan.selection import WHOLE, Selection
+from studio.plan.selection import to_json as selection_json
+from studio.plan.spend import Bill, Spend, asking, bill, bill_json, spend_json
 from studio.resources.base import Effect
-from studio.selection import WHOLE, Selection
-from studio.selection import to_json as selection_json
-from studio.spend import Bill, Spend, asking, bill, bill_json, spend_json
 
 PLAN_VERSION = 2
 LIMIT_PERCENT = 30

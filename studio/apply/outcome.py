@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from studio.core.jobspec import Event
-from studio.plan import Action, Verb
+from studio.plan.actions import Action, Verb
 
 
 class Ending(StrEnum):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from studio.apply.recording import Recorder
 from studio.compile import Target, tracking
 from studio.core.fingerprints import digest
 from studio.core.job_keys import revision_key
@@ -16,7 +17,6 @@ from studio.core.jobresult import JobResult
 from studio.core.jobspec import RUNS_FOLDER, JobSpec, Resources, RevisionWork
 from studio.core.references import Ref
 from studio.desired import Desired
-from studio.recording import Recorder
 from studio.resources import KINDS
 from studio.resources.scope import Made
 from studio.state.base import Artifact, Run, StateStore

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from studio.apply.filing import artifact
+from studio.apply.submission import ENDED
 from studio.backends.base import Backend, Handle, JobState, JobStatus
 from studio.core.errors import BackendError
 from studio.core.job_keys import is_removal, is_revision, removal_key
 from studio.desired import Desire
-from studio.filing import artifact
-from studio.plan import Plan, Verb
+from studio.plan.actions import Plan, Verb
 from studio.state.base import Run, RunStatus, StateStore
-from studio.submission import ENDED
 
 
 @dataclass(frozen=True, slots=True)

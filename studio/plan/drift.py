@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from studio.core.references import Ref
 from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.desired import REGISTRY
-from studio.diff import Change
-from studio.drift_facts import FACTS, Remedy
 from studio.load.hub import is_commit
+from studio.plan.diff import Change
+from studio.plan.drift_facts import FACTS, Remedy
 from studio.resources.base import Effect
 from studio.state.base import Lineage, Record, RecordStatus, Run
 

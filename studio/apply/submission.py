@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from studio.apply.errand import Errand
+from studio.apply.filing import filing
 from studio.backends.base import Backend, Handle, JobState
 from studio.core.errors import BackendError
 from studio.core.job_keys import purpose
 from studio.core.jobspec import JobSpec
 from studio.core.references import Ref
-from studio.errand import Errand
-from studio.filing import filing
 from studio.state.base import ACTIVE, Run, RunStatus, StateStore
 
 ENDED = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from studio.apply.recording import Recorder
 from studio.compile import Target, compile_job
 from studio.core.job_keys import job_key
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import JobSpec, Resources
 from studio.core.references import Ref
 from studio.desired import Desire, Desired
-from studio.recording import Recorder
 from studio.state.base import Run, StateReader
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from studio.core.errors import StalePlanError, UsageError
 from studio.core.secrets import redact
-from studio.plan import PLAN_VERSION, Plan, Refreshed, to_json
-from studio.selection import Selection, from_json
+from studio.plan.actions import PLAN_VERSION, Plan, Refreshed, to_json
+from studio.plan.selection import Selection, from_json
 
 MAX_BYTES = 256 << 20
 """Far above the plan of 100,000 resources; what is larger is no plan."""

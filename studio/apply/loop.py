@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from studio.apply.errand import Errand, Work
+from studio.apply.flight import Flight
+from studio.apply.outcome import FAILURES, GOOD, UNBLOCKS, Ending, Outcome
+from studio.apply.patience import DEADLINE_SECONDS, Patience
+from studio.apply.recording import registrations
+from studio.apply.room import Room
+from studio.apply.submission import ENDED, Submitter, UncertainError
+from studio.apply.tools import Tools
 from studio.backends.base import JobState, JobStatus
 from studio.core.errors import BackendError, StudioError
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.desired import Desired
-from studio.errand import Errand, Work
-from studio.flight import Flight
-from studio.outcome import FAILURES, GOOD, UNBLOCKS, Ending, Outcome
-from studio.patience import DEADLINE_SECONDS, Patience
-from studio.plan import REMOVES, Action, Plan, Verb
-from studio.recording import registrations
-from studio.room import Room
+from studio.plan.actions import REMOVES, Action, Plan, Verb
 from studio.state.base import Artifact
-from studio.submission import ENDED, Submitter, UncertainError
-from studio.tools import Tools
 
 WAITED = f"{DEADLINE_SECONDS / 60:.0f} min"
 IMPROVE = "improve the model or the gate, then apply again"

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from studio.core.references import Ref
 from studio.graph import build
-from studio.plan import Kept
+from studio.plan.actions import Kept
+from studio.plan.selection import Edges, turned
 from studio.resources import KINDS
 from studio.resources.base import Resource
-from studio.selection import Edges, turned
 from studio.state.base import Record
 
 PROTECTED = "protected"

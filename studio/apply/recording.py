@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from studio.apply.filing import artifact
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
 from studio.core.references import Ref
 from studio.desired import Desired
-from studio.filing import artifact
 from studio.load.observation import Facts, Unusable
-from studio.plan import Action, Plan, Verb
+from studio.plan.actions import Action, Plan, Verb
 from studio.resources.base import Resource
 from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
 from studio.resources.model import UNRECORDED

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from studio.apply.errand import Errand
+from studio.apply.recording import Recorder
 from studio.backends.base import Backend, JobState
 from studio.compile import Target, tracking
 from studio.core.errors import StudioError
@@ -20,9 +22,7 @@ from studio.core.jobresult import JobResult
 from studio.core.jobspec import RUNS_FOLDER, JobSpec, RemovalWork, Resources
 from studio.core.references import Ref
 from studio.desired import REGISTRY
-from studio.errand import Errand
-from studio.plan import Action, Verb
-from studio.recording import Recorder
+from studio.plan.actions import Action, Verb
 from studio.resources import KINDS
 from studio.state.base import ACTIVE, Record, Run, RunStatus, StateStore
 

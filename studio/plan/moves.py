@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from studio.core.errors import StudioError
 from studio.core.references import Ref
 from studio.core.suggest import nearest
-from studio.plan import Move
+from studio.plan.actions import Move
 from studio.resources.base import Metadata
 from studio.state.base import Record
 from studio.state.moves import moved

@@ -7,8 +7,8 @@ from typing import Any
 
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import RUNS_FOLDER, JobSpec
+from studio.plan.workload import measures, promised
 from studio.state.base import Artifact, Run
-from studio.workload import measures, promised
 
 
 def filing(spec: JobSpec) -> dict[str, Any]:

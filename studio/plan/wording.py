@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from studio.core.fingerprints import canonical
-from studio.diff import Change
+from studio.plan.diff import Change
 
 SHOWN = 4
 """Elements named of those that came or went; the others are counted."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from studio.apply.manner import USUAL, Manner
+from studio.apply.outcome import Watcher
+from studio.apply.recording import Recorder
+from studio.apply.removing import Remover
+from studio.apply.revising import Reviser
 from studio.backends.base import Backend
 from studio.compile import Target
 from studio.desired import Desire
-from studio.manner import USUAL, Manner
-from studio.outcome import Watcher
-from studio.recording import Recorder
-from studio.removing import Remover
-from studio.revising import Reviser
 from studio.state.base import Artifact, StateStore
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from studio.apply.recording import held_back, judged
 from studio.core.references import Ref
 from studio.desired import Desire
-from studio.plan import Action, Plan, Verb
-from studio.recording import held_back, judged
+from studio.plan.actions import Action, Plan, Verb
 from studio.resources.model_export import ModelExport
 from studio.state.base import Record
 
