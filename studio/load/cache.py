@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import studio
+from studio.core.secrets import maybe_secret
 
 FOLDER = "fine-tuning-studio"
 MAX_BYTES = 128 << 20
@@ -43,8 +44,11 @@ class Place:
         return content if content and content["question"] == self.question else None
 
     def write(self, content: Mapping[str, Any]) -> None:
-        """Best effort."""
-        body = json.dumps({"question": self.question, **content}, separators=(",", ":")).encode()
+        """Best effort. What looks like a token or a password is kept nowhere, and nothing together with it."""
+        text = json.dumps({"question": self.question, **content}, separators=(",", ":"))
+        if maybe_secret(text):
+            return
+        body = text.encode()
         try:
             self.file.parent.mkdir(0o700, parents=True, exist_ok=True)
             _write(self.file, body)
