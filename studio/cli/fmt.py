@@ -6,12 +6,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from studio.cli import options
 from studio.cli.errors import Exit
 from studio.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from studio.load.problems import Problem
 
 BOM = b"\xef\xbb\xbf"
 STDIN = "-"
@@ -61,25 +65,27 @@ def command(paths: tuple[str, ...], folder: Path, check: bool, diff: bool) -> in
     return Exit.FINDINGS if done[2] or (check and done[1]) else Exit.OK
 
 
-def _everything(root: Path) -> list[str]:
+def _everything(root: Path) -> list[str | Problem]:
     from studio.load import files
     from studio.load.files import SETTINGS_FILE
     from studio.load.project import load_project
 
     folders = load_project(root).settings.spec.manifests
     there = [each for each in folders if files.look(root, each) in (files.Place.FILE, files.Place.FOLDER)]
-    return list(dict.fromkeys([SETTINGS_FILE, *files.find(root, there)]))
+    names, closed = files.find(root, there)
+    return [*dict.fromkeys([SETTINGS_FILE, *names]), *closed]
 
 
-def _named(root: Path, paths: Iterable[str]) -> list[str]:
-    """The files behind the arguments, relative to the working folder; raises UsageError before any is read."""
-    found: dict[str, None] = {}
+def _named(root: Path, paths: Iterable[str]) -> list[str | Problem]:
+    """The files behind the arguments, relative to the working folder, and the folders among them that cannot be listed;
+    raises UsageError before any is read."""
+    found: dict[str | Problem, None] = {}
     for path in paths:
         found.update(dict.fromkeys(_behind(root, path)))
     return list(found)
 
 
-def _behind(root: Path, path: str) -> Iterator[str]:
+def _behind(root: Path, path: str) -> Iterator[str | Problem]:
     from studio.load import files
 
     whole = str(Path.cwd() / path)
@@ -91,20 +97,24 @@ def _behind(root: Path, path: str) -> Iterator[str]:
         raise UsageError(f"there is no file {path!r}", "paths are relative to the folder you are in")
     name = inside.relative_to(root).as_posix()
     if place is files.Place.FOLDER:
-        below = list(files.find(root, [name]))
-        if not below:
+        below, closed = files.find(root, [name])
+        if not below and not closed:
             raise UsageError(f"the folder {path!r} holds no manifest", "manifests are files that end in .yaml or .yml")
         yield from below
+        yield from closed
     elif name.endswith(files.SUFFIXES):
         yield name
     else:
         raise UsageError(f"{path!r} is not a manifest", "manifests are files that end in .yaml or .yml")
 
 
-def _read(root: Path, name: str) -> Sheet:
+def _read(root: Path, name: str | Problem) -> Sheet:
+    """``name`` may be the reason why a folder's files have none."""
     from studio.load import files
     from studio.load.problems import Problem
 
+    if isinstance(name, Problem):
+        return Sheet(name.source.file, "", "", name.message, name.hint)
     text = files.read_text(root, name)
     if isinstance(text, Problem):
         return Sheet(name, "", "", f"{name}: {text.message}", text.hint)

@@ -10,7 +10,7 @@ import codecs
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 from studio.core.errors import UsageError
 from studio.core.findings import Source
 from studio.load.problems import Fault, Problem
-from studio.load.witness import note, note_way
+from studio.load.witness import doubt, note, note_way
 
 SETTINGS_FILE = "studio.yaml"
 MAX_BYTES = 8 << 20
@@ -49,37 +49,47 @@ def find_root(start: Path) -> Path:
     )
 
 
-def find(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Project-relative names of the manifest files below ``folders``, sorted; links to folders are not followed."""
-    found = set()
+def find(root: Path, folders: Iterable[str]) -> tuple[list[str], list[Problem]]:
+    """Project-relative names of the manifest files below ``folders``, sorted, links to folders not followed; and which
+    folders cannot be listed, so that nobody takes what is in them for absent."""
+    found: set[str] = set()
+    closed: dict[str, Problem] = {}
     for folder in folders:
         start = os.path.relpath(f"{root}/{folder}", root).replace(os.sep, "/")
         if (root / start).is_file():
             found.add(start)
-        else:
-            found.update(name for name in below(root, start) if name.endswith(SUFFIXES))
-    return iter(sorted(found))
+            continue
+        names = below(root, start, lambda name, error: closed.update({name: _closed(name, error)}))
+        found.update(name for name in names if name.endswith(SUFFIXES))
+    return sorted(found), [closed[name] for name in sorted(closed)]
 
 
-def below(root: Path, folder: str) -> Iterator[str]:
-    """Project-relative names of all files below ``folder`` in no order, hidden ones and what cannot be listed left out;
-    links to folders are not followed."""
+def _closed(name: str, error: OSError) -> Problem:
+    message = f"the manifest folder {name!r} cannot be read: {error.strerror}"
+    return Problem(Fault.UNREADABLE, message, "check the folder and its rights", Source(name))
+
+
+def below(root: Path, folder: str, closed: Callable[[str, OSError], None]) -> Iterator[str]:
+    """Project-relative names of all files below ``folder`` in no order, hidden ones left out; links to folders are not
+    followed. ``closed`` is told of each folder that cannot be listed: by its rights, or as it is gone meanwhile."""
     pending = [folder]
     for name in pending:
         note(f"{root}/{name}")
         prefix = "" if name == "." else f"{name}/"
         try:
-            entries = os.scandir(f"{root}/{name}")
-        except OSError:  # whether a folder may be missing or closed is judged by whoever names it
+            with os.scandir(f"{root}/{name}") as entries:
+                listed = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            doubt(f"{root}/{name} cannot be listed")  # for another user it may be otherwise
+            closed(name, error)
             continue
-        with entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if not _is_folder(entry):
-                    yield prefix + entry.name
-                elif not entry.is_symlink():
-                    pending.append(prefix + entry.name)
+        for each, is_folder in listed:
+            if is_folder is None:
+                continue
+            if is_folder:
+                pending.append(prefix + each)
+            else:
+                yield prefix + each
 
 
 def names_in(root: Path, folder: str, *, folders: bool = False) -> tuple[str, ...]:
@@ -95,11 +105,12 @@ def names_in(root: Path, folder: str, *, folders: bool = False) -> tuple[str, ..
     return tuple(sorted(name for name in named if not name.startswith("."))) if len(found) <= MAX_NAMES else ()
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool | None:
+    """Whether an entry is to be entered; None for a link to a folder, which is neither entered nor read."""
     try:
-        return entry.is_dir()
-    except OSError:  # links in a circle; reading says so
-        return False
+        return (None if entry.is_symlink() else True) if entry.is_dir() else False
+    except OSError:  # links in a circle, reading says so; or what may not even be looked at, listing says so
+        return not entry.is_symlink()
 
 
 def read_text(root: Path, name: str) -> str | Problem:
@@ -175,3 +186,14 @@ def look(root: Path, location: str) -> Place:
         return Place.FOLDER if path.is_dir() else Place.FILE if path.exists() else Place.MISSING
     except OSError:  # a name that is too long, or a folder that may not be entered
         return Place.MISSING
+
+
+def absence(root: Path, location: str) -> str:
+    """Why nothing was found at a location in the project: it is not there, or a folder on the way is closed."""
+    try:
+        os.stat(f"{root}/{location}")
+    except PermissionError as error:
+        return f"cannot be read: {error.strerror}"
+    except OSError:
+        return "does not exist"
+    return "does not exist"

@@ -46,11 +46,16 @@ Observation = Facts | Unusable | None
 
 
 def folder_files(folder: Path) -> dict[str, Path]:
-    """Relative name to path of the regular files below ``folder``, hidden ones left out, sorted."""
-    found = {name: folder / name for name in sorted(files.below(folder, "."))}
+    """Relative name to path of the regular files below ``folder``, hidden ones left out, sorted. Raises OSError
+    when a folder in it cannot be listed: a digest of the rest would be one of something else."""
+    found = {name: folder / name for name in sorted(files.below(folder, ".", _refused))}
     for path in found.values():
         note(str(path))
     return {name: path for name, path in found.items() if path.is_file()}
+
+
+def _refused(_: str, error: OSError) -> None:
+    raise error
 
 
 def leaving(location: str, content: dict[str, Path], root: Path) -> Unusable | None:

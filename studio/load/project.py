@@ -83,7 +83,10 @@ def load_project(
     patches: list[Placed] = [((*here, index), patch) for index, patch in enumerate(chosen.patches if chosen else ())]
     readings = readings or Readings()
     patched = any(MARK in str(patch.patch) for _, patch in patches)
-    for name in files.find(root, _folders(loaded)):
+    names, closed = files.find(root, _folders(loaded))
+    loaded.problems += closed
+    loaded.unread.unknown |= bool(closed)
+    for name in names:
         if name == SETTINGS_FILE:  # the project's own folder is a manifest folder
             continue
         loaded.files += 1
@@ -224,7 +227,9 @@ def _folders(loaded: Loaded) -> list[str]:
             good.append(folder)
             continue
         left = place is files.Place.OUTSIDE
-        fault, what = (Fault.OUTSIDE, "leaves the project") if left else (Fault.UNREADABLE, "does not exist")
+        fault, what = (
+            (Fault.OUTSIDE, "leaves the project") if left else (Fault.UNREADABLE, files.absence(loaded.root, folder))
+        )
         hint = "name a folder below studio.yaml" if left else "create it, or correct spec.manifests"
         loaded.unread.unknown = True
         where = ("spec", "manifests", index)

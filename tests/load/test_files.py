@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,29 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_files_are_found_once_in_sorted_order_whatever_the_folders(root: Path) -> None:
-    assert list(files.find(root, ["a", "top.yaml", "a/b", "."])) == ["a/b/two.yml", "a/one.yaml", "top.yaml"]
+    found = files.find(root, ["a", "top.yaml", "a/b", "."])
+    assert found == (["a/b/two.yml", "a/one.yaml", "top.yaml"], [])
+
+
+def test_a_folder_that_vanishes_while_it_is_walked_is_a_problem(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = os.scandir
+
+    def vanishing(path: str) -> Iterator[os.DirEntry[str]]:
+        if path.endswith("/a/b"):
+            Path(path).rename(root / "gone")
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    names, closed = files.find(root, ["a"])
+    assert names == ["a/one.yaml"]
+    assert [each.message for each in closed] == ["the manifest folder 'a/b' cannot be read: No such file or directory"]
 
 
 def test_a_linked_folder_is_not_followed(root: Path) -> None:
     (root / "outside").mkdir()
     (root / "outside" / "x.yaml").write_text("x: 1\n")
     (root / "a" / "link").symlink_to("../outside")
-    assert "a/link/x.yaml" not in list(files.find(root, ["a"]))
+    assert "a/link/x.yaml" not in files.find(root, ["a"])[0]
 
 
 @pytest.mark.parametrize(
