@@ -5,7 +5,8 @@ them, repairs the index, or carries the log over into the file. So what is there
 
 - both: somebody writes or was killed; the index is only looked at, and rebuilt in memory where it is out of date;
 - neither: nobody writes; the file is taken as immutable, and read again should it have changed meanwhile;
-- a log without an index: a copy is read, outside the project.
+- a log without an index, or with the index of another log, as a writer leaves it that is killed just as it begins one:
+  a copy is read, outside the project.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ PATIENCE_SECONDS = 10.0
 _COPY, _IMMUTABLE = "mode=rw", "mode=ro&immutable=1"
 _WRITE_VERSION = 18
 """Where the header says whether the log is written ahead (2) or is one to roll back (1)."""
+_SALT_OF_LOG, _SALT_OF_INDEX, _SALT = 16, 32, 8
+"""Where the log's header and the index say to which log they belong, and how long that is (SQLite, WAL-mode File
+Format). SQLite cannot read a log by another one's index without mending it, and gives up after ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def steadily(engine: Engine, action: Callable[[Connection], Result]) -> Result:
                 if not isinstance(glance, Glance) or glance.is_steady or time.monotonic() > deadline:
                     raise
                 continue
-            sound = not isinstance(glance, Glance) or glance.way.options != _IMMUTABLE or glance.is_steady
+            sound = not isinstance(glance, Glance) or not glance.way.stamp or glance.is_steady
             if sound or time.monotonic() > deadline:
                 return found
 
@@ -89,9 +93,9 @@ def steadily(engine: Engine, action: Callable[[Connection], Result]) -> Result:
 def _way(file: Path) -> Way:
     if not _is_ahead(file):
         return Way("mode=ro")
-    if _beside(file, "-shm").exists():
-        return Way("mode=ro&readonly_shm=1")
     log = _size(_beside(file, "-wal"))
+    if _beside(file, "-shm").exists() and (not log or _is_indexed(file)):
+        return Way("mode=ro&readonly_shm=1")
     status = file.stat()
     stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, log)
     return Way(_COPY if log else _IMMUTABLE, stamp)
@@ -100,6 +104,20 @@ def _way(file: Path) -> Way:
 def _is_ahead(file: Path) -> bool:
     with file.open("rb") as opened:
         return opened.read(_WRITE_VERSION + 1)[_WRITE_VERSION:] == b"\x02"
+
+
+def _is_indexed(file: Path) -> bool:
+    """Whether the index beside a file is that of the log beside it."""
+    return _salt(_beside(file, "-wal"), _SALT_OF_LOG) == _salt(_beside(file, "-shm"), _SALT_OF_INDEX)
+
+
+def _salt(file: Path, offset: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            opened.seek(offset)
+            return opened.read(_SALT)
+    except FileNotFoundError:
+        return b""
 
 
 def _beside(file: Path, ending: str) -> Path:

@@ -109,6 +109,27 @@ def test_the_log_of_a_killed_writer_is_read_and_left_to_the_next_one(writer: Pla
     assert [file.name for file in (tmp_path / ".studio").iterdir()] == ["state.db"]
 
 
+@pytest.mark.parametrize(("length", "found"), [(32, [FIRST]), (None, [FIRST, SECOND])], ids=["header", "with a commit"])
+def test_a_writer_may_be_killed_before_the_index_knows_of_its_log(
+    written: Path, tmp_path_factory: pytest.TempPathFactory, length: int | None, found: list[Ref]
+) -> None:
+    folder, kept = written / ".studio", tmp_path_factory.mktemp("kept")
+    other = sqlite3.connect(folder / "state.db")
+    other.execute("SELECT count(*) FROM resources").fetchone()  # opens log and index, and so keeps them there
+    shutil.copy(folder / "state.db-shm", kept)
+    with writing(written) as state:
+        state.save_record(Record(SECOND, "uid2", {}, {}, "f" * 64, {}, RecordStatus.READY))
+    shutil.copy(folder / "state.db", kept)
+    (kept / "state.db-wal").write_bytes((folder / "state.db-wal").read_bytes()[:length])
+    other.close()
+    for file in kept.iterdir():
+        shutil.copy(file, folder)
+    with untouched(written):
+        assert seen(written) == found
+    with writing(written) as state:
+        assert list(state.records()) == found
+
+
 def test_a_copy_is_read_outside_the_project_and_goes_afterwards(
     writer: Player, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
