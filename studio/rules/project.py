@@ -11,6 +11,7 @@ from studio.load.settings import Backend, Environment, Patch, SecretName, Target
 from studio.resources import KINDS
 from studio.rules.base import Breach, View, rule, setting
 
+_IN_MEMORY = re.compile(r"sqlite(\+pysqlite)?:(//)?/?([?]|$|.*:memory:)")
 _STATE = re.compile(r"(?:sqlite|postgresql)(?:\+\w+)?:")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _EXPANDED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?\Z")
@@ -143,7 +144,9 @@ def patch_of_identity(view: View) -> Iterator[Breach]:
 
 @rule("PJ-004")
 def unknown_state_scheme(view: View) -> Iterator[Breach]:
-    """The state is in a database that is neither SQLite nor PostgreSQL.
+    """The state is in a database that is neither SQLite nor PostgreSQL, or that nobody finds again.
+
+    A database in memory is gone when the command ends, and with it the record of what was trained.
 
     Bad:
         kind: Project
@@ -155,7 +158,10 @@ def unknown_state_scheme(view: View) -> Iterator[Breach]:
           state: postgresql+psycopg://studio@db.example/studio
     """
     for path, _, state, _ in parts(view):
-        if isinstance(state, str) and not _STATE.match(state):
+        if isinstance(state, str) and _IN_MEMORY.match(state):
+            hint = "write sqlite:///.studio/state.db"
+            yield from setting(view, (*path, "state"), "the state is in memory, and lost when the command ends", hint)
+        elif isinstance(state, str) and not _STATE.match(state):
             scheme = state.partition(":")[0] if ":" in state else ""
             what = f"state is of the unknown scheme {scheme!r}" if scheme else "state is not a URL"
             hint = "write sqlite:///.studio/state.db or postgresql+psycopg://user@host/database"

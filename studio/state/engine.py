@@ -53,16 +53,16 @@ def locate(url: str, root: Path) -> URL:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in _DRIVERS:
         raise StudioError(f"the state cannot be kept in {parsed.drivername!r}", _FORMS)
-    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
-        return parsed.set(database=str(root / parsed.database))
-    return parsed
+    if parsed.get_backend_name() != "sqlite":
+        return parsed
+    if not parsed.database or ":memory:" in parsed.database:
+        raise StudioError("a state in memory is lost when the command ends", "write sqlite:///.studio/state.db")
+    return parsed.set(database=str(root / parsed.database))
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """The file behind an SQLite URL; None for a database in memory."""
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return Path(str(url.database))
+    """The file behind an SQLite URL."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
 def connect(url: URL, *, read_only: bool = False) -> Engine:
@@ -140,6 +140,9 @@ def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if not found and inspect(connection).has_table("resources"):
+        hint = "restore the database from a copy; nothing was changed"
+        raise StudioError("the state is damaged: it does not say which schema it has", hint)
     return str(found) if found else None
 
 

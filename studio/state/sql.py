@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -100,7 +101,7 @@ class SqlState:
     def operations(self, limit: int = 20) -> list[Operation]:
         table = schema.operations
         query = self._select(table).where(table.c.environment == self.environment)
-        return [Operation(**row) for row in self._all(query.order_by(table.c.started_at.desc()).limit(limit))]
+        return [rows.operation(row) for row in self._all(query.order_by(table.c.started_at.desc()).limit(limit))]
 
     def lease(self) -> Lease | None:
         table = schema.leases
@@ -197,11 +198,14 @@ class SqlState:
         return [row._asdict() for row in self._rows(query)]
 
     def _rows(self, query: Any) -> Sequence[Any]:
-        if self._open is not None:
-            return self._open.read(query)
-        patience = PATIENCE_SECONDS if self._hold else 0.0
-        read = partial(steadily, self.engine, lambda connection: connection.execute(query).all())
-        return surviving(read, self.engine, patience)
+        try:
+            if self._open is not None:
+                return self._open.read(query)
+            patience = PATIENCE_SECONDS if self._hold else 0.0
+            read = partial(steadily, self.engine, lambda connection: connection.execute(query).all())
+            return surviving(read, self.engine, patience)
+        except json.JSONDecodeError as error:
+            raise rows.damage("a row", f"value: {error}") from None
 
 
 class EmptyState:

@@ -27,6 +27,8 @@ def test_a_fresh_state_has_the_schema_and_opening_it_again_changes_nothing(tmp_p
     [
         ("nonsense", "is not valid", "write sqlite:///path"),
         ("", "is not valid", "write sqlite:///path"),
+        ("sqlite://", "in memory is lost", "write sqlite:///.studio"),
+        ("sqlite:///:memory:", "in memory is lost", "write sqlite:///.studio"),
         ("oracle9://db", "the state cannot be kept in 'oracle9'", "write sqlite:///path"),
     ],
 )
@@ -58,8 +60,6 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, content: 
     [
         ("sqlite:///.studio/state.db", "/root/.studio/state.db"),
         ("sqlite:////elsewhere/state.db", "/elsewhere/state.db"),
-        ("sqlite://", None),
-        ("sqlite:///:memory:", ":memory:"),
     ],
 )
 def test_a_relative_sqlite_path_is_taken_from_the_project(url: str, expected: str | None) -> None:
