@@ -23,6 +23,8 @@ class Ending(StrEnum):
     REFUSED = "refused"
     LOCKED = "locked"
     EDITED = "work tree was edited"
+    AHEAD = "clone has commits of its own"
+    MISUSED = "wrong command line"
     UNREACHABLE = "unreachable"
     BROKEN = "cannot go on"
     WAITING = "waits"
@@ -31,7 +33,7 @@ class Ending(StrEnum):
 GOOD = frozenset({Ending.APPLIED, Ending.CURRENT, Ending.RUNNING})
 REJECTED = frozenset({Ending.ERRORS, Ending.REFUSED})
 """A commit that comes to this is not taken up; the last good one stays."""
-PASSING = frozenset({Ending.LOCKED, Ending.EDITED, Ending.UNREACHABLE})
+PASSING = frozenset({Ending.LOCKED, Ending.EDITED, Ending.AHEAD, Ending.MISUSED, Ending.UNREACHABLE})
 """Says nothing about the commit: the next round tries again."""
 
 
@@ -115,17 +117,33 @@ def pause(failures: int, interval: float) -> float:
 
 def read(text: str, fresh: Pursuit) -> Pursuit:
     """What was written before; ``fresh`` when it is about another branch, or damaged: then all is looked at anew."""
+    past = _recorded(text, fresh.environment)
+    same = past and (past.environment, past.remote, past.ref) == (fresh.environment, fresh.remote, fresh.ref)
+    return past if past and same else fresh
+
+
+def is_damaged(text: str, environment: str) -> bool:
+    """Whether it cannot be told what was written of an environment; nothing at all is no damage."""
     try:
-        known = json.loads(text)[fresh.environment]
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    if not isinstance(found, dict):
+        return found is not None
+    return environment in found and _recorded(text, environment) is None
+
+
+def _recorded(text: str, environment: str) -> Pursuit | None:
+    try:
+        known = json.loads(text)[environment]
         tries = {commit: Try(**{**each, "ending": Ending(each["ending"])}) for commit, each in known["tries"].items()}
         past = Pursuit(**{**known, "tries": tries})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return fresh
+        return None
     texts = (past.seen, past.good, past.applied, past.updated_at, *(each.message for each in tries.values()))
     numbers = [number for each in tries.values() for number in (each.failures, each.next_try)]
     sound = all(isinstance(each, str) for each in texts) and all(isinstance(each, int | float) for each in numbers)
-    same = (past.environment, past.remote, past.ref) == (fresh.environment, fresh.remote, fresh.ref)
-    return past if same and sound else fresh
+    return past if sound else None
 
 
 def written(text: str, pursuit: Pursuit) -> str:

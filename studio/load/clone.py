@@ -17,6 +17,10 @@ FETCH_SECONDS, CHECKOUT_SECONDS, LOOK_SECONDS = 120, 600, 60
 """The longest that a server, a disk full of models, and a look at the work tree may take."""
 SYNCED = "refs/studio/synced"
 """Keeps what was fetched from being thrown away, and out of the way of the clone's own branches."""
+TAKEN_UP = "refs/studio/taken-up"
+"""What was put into the work tree last; a remote whose history was rewritten may not have it any more."""
+MAX_OWN = 100
+"""Commits of its own that are looked for in a clone."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@+-]{0,250}")
 _SAFE = (
     "-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
@@ -66,9 +70,18 @@ class Clone:
         )  # fmt: skip
         return [entry[3:] for entry in listed.split("\0") if len(entry) > 3]
 
+    def own(self) -> list[str]:
+        """Commits that somebody made on what is checked out, newest first: no remote is known to have them."""
+        known = ("--not", "--remotes", "--glob=refs/studio/*")
+        return self._git(LOOK_SECONDS, "rev-list", f"--max-count={MAX_OWN}", "HEAD", *known, "--").split()
+
     def checkout(self, commit: str) -> None:
         """Put the commit's files into the work tree, on no branch."""
         self._git(CHECKOUT_SECONDS, "checkout", "--quiet", "--detach", "--no-recurse-submodules", commit, "--")
+
+    def remember(self, commit: str) -> None:
+        """Note what is in the work tree as the remote's, whatever becomes of the remote's history."""
+        self._git(LOOK_SECONDS, "update-ref", TAKEN_UP, commit)
 
     def _git(self, seconds: int, *arguments: str) -> str:
         return _git(self.top, self.environ, seconds, *arguments)

@@ -18,11 +18,11 @@ from studio.apply.manner import Manner
 from studio.apply.outcome import Watcher
 from studio.checking import Checked
 from studio.core.atomic import write_atomically
-from studio.core.errors import StateLockedError, StudioError
+from studio.core.errors import StateLockedError, StudioError, UsageError
 from studio.core.findings import EVERYTHING, OFFLINE, Finding, Phase, Severity
 from studio.load.clone import Clone, GitError
 from studio.plan.selection import Selection, Unmanaged
-from studio.pursuit import Ending, Pursuit, Round, read, written
+from studio.pursuit import Ending, Pursuit, Round, is_damaged, read, written
 from studio.report.remarks import limit_words, names
 from studio.workflow import applying, places, planning
 from studio.workflow.applying import Applied
@@ -60,9 +60,19 @@ class Sync:
     stops: Callable[[], bool]
     clock: Callable[[], float]
     _looked: float = 0.0
+    _began: bool = False
+    """Whether the command line has proven right for some commit."""
 
     def round(self) -> Round:
-        """Look at the branch once, and do what is to be done now. Raises nothing that a later round may mend."""
+        """Look at the branch once, and do what is to be done now. Raises nothing that a later round may mend, and
+        UsageError when the command line does not fit the very first commit."""
+        damaged = self._is_damaged()
+        done = self._round()
+        if not damaged or self._is_damaged():
+            return done
+        return replace(done, message="; ".join(filter(None, (done.message, f"{STATUS} was damaged and is begun anew"))))
+
+    def _round(self) -> Round:
         try:
             newest = self._newest()
         except GitError as error:
@@ -89,8 +99,13 @@ class Sync:
     def _attempt(self, commit: str, pursuit: Pursuit) -> Round:
         try:
             ending, message = self._make(commit, pursuit)
+            self._began = True
         except StateLockedError as error:
             ending, message = Ending.LOCKED, error.message
+        except UsageError as error:
+            if not self._began:
+                raise
+            ending, message = Ending.MISUSED, " ".join(filter(None, (error.message, error.hint)))
         except StudioError as error:
             ending, message = Ending.BROKEN, " ".join(filter(None, (error.message, error.hint)))
         except OSError as error:  # such as a full disk
@@ -102,8 +117,16 @@ class Sync:
         edited = self.clone.changes()
         if edited:
             return Ending.EDITED, f"{names(edited, SHOWN)}: commit it, or take it back with git"
-        if self.clone.head() != commit:
+        head = self.clone.head()
+        if head != commit:
+            own = [each[:12] for each in self.clone.own()] if head else []
+            if own:
+                return (
+                    Ending.AHEAD,
+                    f"{names(own, SHOWN)}: push it, or leave it with 'git switch --detach {commit[:12]}'",
+                )
             self.clone.checkout(commit)
+        self.clone.remember(commit)
         planned = self._plan(OFFLINE)
         if isinstance(planned, Planned) and not planned.plan.pending and not planned.plan.left:
             return Ending.CURRENT, ""
@@ -136,6 +159,9 @@ class Sync:
         why = _why(pursuit, self.clock(), whole=False)
         return Round(places.now(), pursuit.seen, Ending.WAITING, why)
 
+    def _is_damaged(self) -> bool:
+        return is_damaged(_text(self.course.root / STATUS), self.course.environment)
+
     def _past(self) -> Pursuit:
         course = self.course
         return read(_text(course.root / STATUS), Pursuit(course.environment, course.remote, course.ref))
@@ -165,8 +191,10 @@ def alone(root: Path) -> Iterator[None]:
 def _text(file: Path) -> str:
     try:
         return file.read_text("utf-8")
-    except (FileNotFoundError, UnicodeDecodeError):
+    except FileNotFoundError:
         return json.dumps(None)
+    except UnicodeDecodeError:
+        return ""
 
 
 def _why(pursuit: Pursuit, now: float, *, whole: bool) -> str:

@@ -17,7 +17,7 @@ from tests.cli.front_door import Answer, ask
 from tests.cli.states import reading, writing
 from tests.projects import Document, manifest, with_spec
 
-from .remotes import Daemon, Remote, git, remote, submissions
+from .remotes import IDENTITY, Daemon, Remote, git, remote, submissions
 
 JOURNAL = projects.SETTINGS + "spec: {backend: {type: journal}}\n"
 
@@ -134,6 +134,46 @@ def test_an_edited_work_tree_is_left_alone_until_it_is_clean(data: Remote, name:
     assert once(data.clone)[0]["ending"] == "applied"
 
 
+def test_what_somebody_committed_in_the_clone_is_not_left_behind(data: Remote) -> None:
+    once(data.clone)
+    (data.clone / "notes.txt").write_text("mine\n")
+    git(data.clone, "add", "--all")
+    git(data.clone, *IDENTITY, "commit", "--quiet", "--message", "mine")
+    mine = data.head()
+    for _ in range(2):
+        done, answer = once(data.clone)
+        assert answer.code == 1 and done["ending"] == "clone has commits of its own"
+        assert mine[:12] in done["message"] and "push it" in done["message"] and data.head() == mine
+    git(data.clone, "push", "--quiet", "origin", "HEAD:refs/heads/mine")
+    assert once(data.clone)[0]["ending"] == "up to date"
+
+
+@pytest.mark.parametrize("arguments", [("--var", "x=1"), ("--env", "nowhere")])
+def test_a_wrong_command_line_is_a_usage_error_and_nothing_is_remembered(
+    data: Remote, arguments: tuple[str, ...]
+) -> None:
+    once(data.clone)
+    data.commit(described("changed"))
+    before = (data.clone / ".studio" / "sync.json").read_text()
+    assert once(data.clone, *arguments)[1].code == 64
+    assert (data.clone / ".studio" / "sync.json").read_text() == before
+    assert once(data.clone)[0]["ending"] == "applied"
+
+
+def test_a_commit_that_the_command_line_does_not_fit_is_not_remembered(data: Remote) -> None:
+    declared = projects.SETTINGS + "spec: {variables: {x: {default: 1}}}\n"
+    data.commit(described("${var.x}"), declared)
+    daemon = Daemon.start(data.clone, 1, "--var", "x=2")
+    try:
+        daemon.until(lambda said: bool(said))
+        data.commit(projects.data_resources())
+        daemon.until(lambda said: said[-1]["ending"] == "wrong command line" and "--var x" in said[-1]["message"])
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
+    assert once(data.clone)[0]["ending"] in ("applied", "up to date")
+
+
 def test_without_the_remote_nothing_happens_and_when_it_is_back_all_goes_on(data: Remote) -> None:
     once(data.clone)
     newest = data.commit(described("changed"))
@@ -170,7 +210,9 @@ def test_a_status_file_that_is_damaged_is_written_anew(data: Remote) -> None:
     once(data.clone)
     for content in ("", "{", "[]", '{"default": 7}', '{"default": {"tries": {"x": {"ending": "?"}}}}'):
         (data.clone / ".studio" / "sync.json").write_text(content)
-        assert once(data.clone)[0]["ending"] == "up to date"
+        done, _ = once(data.clone)
+        assert (done["ending"], done["message"]) == ("up to date", ".studio/sync.json was damaged and is begun anew")
+        assert once(data.clone)[0]["message"] == ""
 
 
 # What is refused
@@ -185,12 +227,12 @@ def test_a_status_file_that_is_damaged_is_written_anew(data: Remote) -> None:
         (["--ref", "a..b"], "is not a name that git takes"),
         (["--ref", ""], "is not a name that git takes"),
         (["--interval", "0"], "0 is not in the range"),
-        (["--env", "nowhere"], "cannot go on"),
+        (["--env", "nowhere"], "the environment 'nowhere' is not in studio.yaml"),
     ],
 )
 def test_what_git_must_not_see_is_refused(data: Remote, arguments: list[str], words: str) -> None:
     answer = ask(data.clone, "sync", "--once", *arguments)
-    assert answer.code in (1, 64) and words in answer.err + answer.out
+    assert answer.code == 64 and words in answer.err + answer.out
     assert not list(data.folder.rglob("pwned"))
 
 
