@@ -162,6 +162,8 @@ def colored() -> bool:
 
 def demand_folder(file: Path, option: str) -> None:
     """Refuse a file to write in a folder that is not there: a misspelt path must not become a new folder."""
+    if not file.name:
+        raise UsageError(f"{option} names no file", f"write {option} FILE")
     folder = file.parent
     if folder.is_dir():
         return

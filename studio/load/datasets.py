@@ -71,6 +71,9 @@ def _file(spec: DatasetSpec, path: Path, root: Path) -> DatasetFacts | Unusable:
     if path.is_dir():
         hint = "name a file in it, or write type: project for a folder of data"
         return Unusable(Defect.MISSING, f"{spec.location!r} is a folder, not a file", hint)
+    if path.exists() and not path.is_file():
+        hint = "put a file in its place: a pipe or device has no content that stays"
+        return Unusable(Defect.UNREADABLE, f"{spec.location!r} is no regular file", hint)
     if not path.is_file():
         return missing(root, spec.location, "the file")
     if path.stat().st_size == 0:

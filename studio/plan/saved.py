@@ -41,6 +41,8 @@ def content(plan: Plan) -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, Any]:
     """A saved plan; raises UsageError for what is none, StalePlanError for one of another format."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+        raise UsageError(f"{path} is no regular file", "name the file that 'plan --out' wrote")
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
