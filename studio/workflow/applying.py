@@ -130,6 +130,8 @@ def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
         changed = {action.ref for action in loop.plan.pending}
         summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if ref in changed}
         summary |= {str(ref): "running" for ref in loop.flights}
+        for move in loop.plan.moves:  # the old name comes last: its history goes on here
+            summary[str(move.new)] = f"{summary.get(str(move.new), 'not reached')}, moved from {move.old}"
         loop.tools.state.save_operation(replace(begun, finished_at=places.now(), outcome=outcome, summary=summary))
 
 

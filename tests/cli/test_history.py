@@ -9,6 +9,7 @@ import pytest
 
 from studio.core.references import Ref
 from studio.state.base import Operation, Run, RunStatus
+from tests import projects
 
 from .front_door import ask
 from .states import writing
@@ -107,3 +108,13 @@ def test_what_an_operation_says_cannot_command_a_terminal(past: Path) -> None:
         state.save_operation(operation("5", 9, actor="\x1b[2Jeve", command="a\nb", summary={"x\x1b": "\x1b]0;"}))
     answer = ask(past, "history")
     assert answer.code == 0 and "\x1b" not in answer.out
+
+
+def test_a_move_by_apply_is_told_under_both_names(tmp_path: Path) -> None:
+    config = projects.manifest("Config", "old", {"type": "custom", "config": {"a": 1}})
+    root = projects.write(tmp_path / "desk", [config])
+    assert ask(root, "apply").code == 0
+    projects.write(root, [{**config, "metadata": {"name": "new", "renamed_from": "old"}}])
+    assert ask(root, "apply").code == 0
+    for name in ("Config/new", "Config/old"):
+        assert "Config/new: done, moved from Config/old" in ask(root, "history", "--resource", name).out
