@@ -12,7 +12,7 @@ import pytest
 from studio.apply.manner import Manner
 from studio.apply.outcome import Ending, Outcome
 from studio.backends import BACKENDS
-from studio.core.errors import StudioError
+from studio.core.errors import StudioError, UsageError
 from studio.core.jobspec import RemovalWork
 from studio.core.references import Ref
 from studio.plan.actions import Verb
@@ -20,7 +20,7 @@ from studio.plan.selection import WHOLE, Selection, Unmanaged
 from studio.state import lease
 from studio.state.base import Artifact, Record, RecordStatus, RunStatus
 from studio.state.sql import open_engine
-from studio.workflow import applying, destroying, places, planning
+from studio.workflow import applying, destroying, editing, places, planning
 from tests.fakes.backend import CountingBackend, failed
 from tests.test_apply import EVALUATION, EXPORT, QUICKSTART, ROUTER, Notes
 
@@ -305,6 +305,26 @@ def test_a_deletion_that_was_left_under_way_is_waited_for_and_not_begun_again(de
     assert [job for job in desk.backend.submissions if job[0] == removal[0]] == [removal]
     runs = desk.plan().state.runs(EXPORT)
     assert {run.status for run in runs} == {RunStatus.SUCCEEDED} and desk.plan().plan.pending == ()
+
+
+def test_a_detached_apply_leaves_only_actions_that_would_do_something(desk: Desk) -> None:
+    desk.apply()
+    desk.backend.polls = 10**9
+    planned = desk.plan(Selection(replace=(str(EVALUATION),)))
+    left = applying.apply(planned, Notes(), 4, manner=Manner(detach=True))
+    assert (left.running, left.waiting) == ((EVALUATION,), ())
+
+
+def test_what_a_protected_resource_needs_is_not_forgotten_by_hand(desk: Desk) -> None:
+    router = desk.root / "manifests" / "router.yaml"
+    router.write_text(router.read_text().replace("metadata: {name: router,", "metadata: {name: router, protect: true,"))
+    desk.apply()
+    tickets, loaded = Ref("Dataset", "tickets"), desk.plan().checked.loaded
+    with pytest.raises(UsageError, match="needed by what is protected: Dataset/tickets"):
+        editing.edit(loaded, "state rm", lambda state: editing.forget(state, [tickets], force=False))
+    assert tickets in desk.records()
+    editing.edit(loaded, "state rm", lambda state: editing.forget(state, [tickets], force=True))
+    assert tickets not in dict(desk.plan().state.records())
 
 
 # The safety limit

@@ -21,7 +21,7 @@ from studio.core.references import Ref
 from studio.load import commit
 from studio.load.artifacts import is_present
 from studio.plan import saved as saved_plan
-from studio.plan.actions import Plan
+from studio.plan.actions import Plan, Verb
 from studio.plan.spend import Account
 from studio.report.remarks import limit_words
 from studio.state.base import Operation, StateStore
@@ -102,7 +102,8 @@ def apply(
             loop.run()
         settled = _again(settled, tools)
         account = spending.settled(loop.outcomes.values(), state)
-        return Applied(current.plan, loop.outcomes, tuple(loop.flights), tuple(loop.waiting), settled, account)
+        left = tuple(ref for ref, action in loop.waiting.items() if action.verb is not Verb.NONE)
+        return Applied(current.plan, loop.outcomes, tuple(loop.flights), left, settled, account)
 
 
 def _again(settled: tuple[Settled, ...], tools: Tools) -> tuple[Settled, ...]:

@@ -13,6 +13,8 @@ from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.load import commit
 from studio.load.project import Loaded
+from studio.plan.pruning import recorded_needs
+from studio.plan.selection import closure
 from studio.resources import KINDS
 from studio.resources.base import SLUG
 from studio.state.base import ACTIVE, Lease, Operation, Record, StateReader, StateStore
@@ -85,9 +87,14 @@ def forget(state: StateStore, refs: Sequence[Ref], *, force: bool) -> Summary:
     records = state.records()
     for ref in refs:
         demand_recorded(ref, records)
-    guarded = [str(ref) for ref in refs if records[ref].metadata.get("protect")]
+    protected = {ref for ref, record in records.items() if record.metadata.get("protect")}
+    guarded = [ref for ref in refs if ref in protected]
     if guarded and not force:
-        raise UsageError(f"protected: {', '.join(guarded)}", "remove 'protect' and apply, or say --force")
+        raise UsageError(f"protected: {', '.join(map(str, guarded))}", "remove 'protect' and apply, or say --force")
+    needed = [ref for ref in refs if ref in closure(protected, recorded_needs(records))] if protected else []
+    if needed and not force:
+        words = f"needed by what is protected: {', '.join(map(str, needed))}"
+        raise UsageError(words, "remove 'protect' there and apply, or say --force")
     for ref in refs:
         if not force:
             _demand_idle(state, ref)
