@@ -35,7 +35,7 @@ def words(old: Any, new: Any, width: int = 40) -> str:
         (["a"], ["a", "a"], "+ a"),
         (None, ["a"], "+ a"),
         (["a"], None, "- a"),
-        ([1], [True], "+ True, - 1"),
+        ([1], [True], "+ true, - 1"),
         ([], list("abcdef"), "+ a, + b, + c, + d and 2 more"),
         ([{"base_model": "tiny"}], [{"base_model": "tiny"}, {"base_model": "tiny", "adapter": "router"}],
          "+ {base_model: tiny, adapter: router}"),

@@ -58,4 +58,6 @@ def _flow(held: Any) -> str:
         return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in held.items()) + "}"
     if isinstance(held, list):
         return "[" + ", ".join(map(_flow, held)) + "]"
+    if isinstance(held, bool):
+        return str(held).lower()
     return held if isinstance(held, str) else repr(held)

@@ -37,7 +37,8 @@ def _without_manifest(plan: Plan) -> Remark | None:
         return None
     if plan.selection.destroy:
         return Remark(f"{plural(len(refs), 'recorded resource')} left out", refs)
-    how = "stay as they are (--prune deletes them)" if stays else "left out"
+    kept = "stays as it is (--prune deletes it)" if len(refs) == 1 else "stay as they are (--prune deletes them)"
+    how = kept if stays else "left out"
     return Remark(f"{plural(len(refs), 'recorded resource')} without a manifest {how}", refs)
 
 

@@ -80,14 +80,14 @@ def headline(standing: Standing) -> str:
 def _evaluation(outcome: dict[str, Any]) -> str:
     verdicts = outcome.get("verdicts") or []
     if not verdicts:
-        return f"{outcome['output']['rows']} rows"
+        return plural(outcome["output"]["rows"], "row")
     missed = [verdict for verdict in verdicts if not verdict["passed"]]
     return "gates passed" if not missed else f"gate missed: {Verdict(**missed[0])}"
 
 
 def _facts(facts: dict[str, Any]) -> str:
     if facts.get("rows") is not None:
-        return f"{facts['rows']:,} rows, columns {plain(', '.join(facts['features']))}"
+        return f"{plural(facts['rows'], 'row')}, columns {plain(', '.join(facts['features']))}"
     return plain(facts.get("family") or "")
 
 

@@ -56,7 +56,7 @@ def test_missed_gates_kept_records_and_warnings_are_told(tmp_path: Path) -> None
     finding = Finding("FT-024", Severity.WARNING, "words", "do this", Ref("Model", "m"), position=Position("a", 1, 2))
     text = plan_to_markdown(plan, [finding], ["EvaluationJob/x: exact_match 0.1, wanted 0.6"])
     assert "- gate missed: `EvaluationJob/x: exact_match 0.1, wanted 0.6`" in text
-    assert "1 recorded resource without a manifest stay as they are (--prune deletes them): `Model/old`" in text
+    assert "1 recorded resource without a manifest stays as it is (--prune deletes it): `Model/old`" in text
     assert "**FT-024** `Model/m` at `a:1:2`<br>`words`<br>`do this`" in text
 
 
