@@ -92,7 +92,11 @@ def _readable_binaries(folder: Path, owner: dict[str, Any]) -> Path:
     asked = [shutil.which("test") or "/usr/bin/test", "-x", str(installed / "bin" / "postgres")]
     if subprocess.run(asked, **owner).returncode == 0:
         return installed
-    return shutil.copytree(installed, folder / "binaries", symlinks=True)
+    package = Path(PACKAGE.origin).parent
+    libraries = package.with_name(f"{package.name}.libs")  # the binaries look for them beside the package
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return shutil.copytree(installed, folder / package.name / installed.name, symlinks=True)
 
 
 def _make_cluster(binaries: Path, folder: Path, owner: dict[str, Any]) -> None:
