@@ -32,10 +32,11 @@ $(TEST): $(TRAIN)
 	$(PIP) install -c constraints.txt --group test
 	@touch $@
 
-# A virtual environment may be shared by several clones: it always runs this one.
+# A virtual environment may be shared by several clones: it always runs this one. Python is asked in isolation (-I),
+# because it would otherwise find the clone in the folder where it stands, whatever the environment has installed.
 here: | $(TRAIN)
-	@$(BIN)/python -c 'import pathlib, studio, sys; sys.exit(pathlib.Path(studio.__file__).parents[1] != pathlib.Path.cwd())' \
-	    || $(PIP) install --no-deps -e .
+	@$(BIN)/python -I -c 'import pathlib, sys, studio.cli; sys.exit(pathlib.Path(studio.cli.__file__).parents[2] != pathlib.Path.cwd())' \
+	    2>/dev/null || $(PIP) install --no-deps -e .
 
 demo: here  ## validate, plan, apply, status, plan again, on the quickstart
 	BIN=$(abspath $(BIN)) ENV=$(ENV) sh examples/quickstart/demo.sh
