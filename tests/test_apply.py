@@ -85,7 +85,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     root = tmp_path / "project"
     shutil.copytree(QUICKSTART, root, ignore=shutil.ignore_patterns(".studio", "build"))
     backend = CountingBackend(root)
-    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: backend)
+    monkeypatch.setitem(BACKENDS, "local", lambda site: backend)
     monkeypatch.setattr(places, "pause", lambda _: None)
     yield Project(root, backend)
 

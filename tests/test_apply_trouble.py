@@ -11,7 +11,7 @@ from studio.apply.manner import Manner
 from studio.apply.outcome import Ending
 from studio.apply.patience import DEADLINE_SECONDS
 from studio.backends.base import Capacity, Handle, JobStatus
-from studio.core.errors import BackendError, LeaseLostError
+from studio.core.errors import BackendError, LeaseLostError, RefusedError
 from studio.core.references import Ref
 from studio.plan.actions import Verb
 from studio.state import lease
@@ -49,7 +49,11 @@ def clock(project: Project, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def silent(
-    monkeypatch: pytest.MonkeyPatch, backend: CountingBackend, method: str, when: Callable[..., bool]
+    monkeypatch: pytest.MonkeyPatch,
+    backend: CountingBackend,
+    method: str,
+    when: Callable[..., bool],
+    error: type[BackendError] = BackendError,
 ) -> list[object]:
     """Let a method of the backend raise while ``when`` says so; the list fills with the calls that it refused."""
     real, refused = getattr(backend, method), []
@@ -57,7 +61,7 @@ def silent(
     def asked(*arguments: object) -> object:
         if when(*arguments):
             refused.append(arguments)
-            raise BackendError("the workspace is away", "look at its page")
+            raise error("the workspace is away", "look at its page")
         return real(*arguments)
 
     monkeypatch.setattr(backend, method, asked)
@@ -99,6 +103,26 @@ def test_a_job_that_was_lost_sight_of_is_not_called_failed_and_the_next_apply_at
     outcomes = project.apply()
     assert outcomes[ROUTER].ending is Ending.DONE and outcomes[ROUTER].attached
     assert len(project.backend.submissions) == 3
+
+
+def test_a_backend_that_says_no_is_not_asked_the_same_again_and_the_job_is_not_called_failed(
+    project: Project, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        refused = silent(patched, project.backend, "poll", lambda handle: True, RefusedError)
+        outcomes = project.apply()
+    assert len(refused) == 1 and clock.slept == []
+    assert outcomes[ROUTER].ending is Ending.LOST and outcomes[ROUTER].message == "the workspace is away"
+    assert project.apply()[ROUTER].attached
+
+
+@pytest.mark.parametrize("method", ["capacity", "attempts"])
+def test_a_no_before_anything_started_is_final(
+    project: Project, clock: Clock, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    refused = silent(monkeypatch, project.backend, method, lambda *_: True, RefusedError)
+    assert project.apply()[ROUTER].ending is Ending.FAILED
+    assert len(refused) == 1 and project.backend.submissions == []
 
 
 @pytest.mark.parametrize("method", ["capacity", "attempts"])

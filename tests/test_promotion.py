@@ -38,7 +38,7 @@ class Runner:
     backend: CountingBackend
 
     def planned(self, environment: str, **given: str) -> planning.Planned:
-        BACKENDS["local"] = lambda root, environ: self.backend
+        BACKENDS["local"] = lambda site: self.backend
         found = planning.plan(self.root, environment, given=given)
         assert isinstance(found, planning.Planned), found.findings
         return found

@@ -34,7 +34,7 @@ spec:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = projects.write(tmp_path / "desk", support_desk(), SETTINGS)
     backend = CountingBackend(root)
-    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: backend)
+    monkeypatch.setitem(BACKENDS, "local", lambda site: backend)
     monkeypatch.setattr(places, "pause", lambda _: None)
     monkeypatch.delenv("ML_URI", raising=False)
     yield root

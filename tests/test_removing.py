@@ -66,7 +66,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     made = Desk(tmp_path / "project")
-    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: made.backend)
+    monkeypatch.setitem(BACKENDS, "local", lambda site: made.backend)
     monkeypatch.setattr(places, "pause", lambda _: None)
     yield made
 

@@ -63,7 +63,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     root = projects.write(tmp_path / "desk", with_spec(support_desk(), "ModelExport", **WORDS))
     (root / "copies").mkdir()
     backend = CountingBackend(root)
-    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: backend)
+    monkeypatch.setitem(BACKENDS, "local", lambda site: backend)
     monkeypatch.setattr(places, "pause", lambda _: None)
     made = Desk(root, backend)
     made.apply()

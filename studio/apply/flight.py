@@ -8,7 +8,7 @@ from studio.apply.errand import Errand
 from studio.apply.patience import Patience
 from studio.apply.submission import Submitted
 from studio.backends.base import Backend, JobStatus
-from studio.core.errors import BackendError
+from studio.core.errors import BackendError, RefusedError
 from studio.core.jobspec import Event
 from studio.plan.actions import Action
 
@@ -34,8 +34,9 @@ class Flight:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the backend has not answered for so long that waiting for it makes no sense."""
-        return self.silence is not None and self.patience.is_exhausted
+        """Whether waiting for an answer makes no sense: it has not come for long, or the backend refuses to give it."""
+        refused = isinstance(self.silence, RefusedError)
+        return refused or (self.silence is not None and self.patience.is_exhausted)
 
     def look(self, backend: Backend) -> JobStatus | None:
         """Where the job stands; None while the backend does not answer, or is not to be asked again yet."""

@@ -19,7 +19,7 @@ from studio.apply.room import Room
 from studio.apply.submission import ENDED, Submitter, UncertainError
 from studio.apply.tools import Tools
 from studio.backends.base import JobState, JobStatus
-from studio.core.errors import BackendError, StudioError
+from studio.core.errors import BackendError, RefusedError, StudioError
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.desired import Desired
@@ -233,8 +233,7 @@ class Loop:
     def _landed(self, flight: Flight, status: JobStatus | None) -> None:
         tools, job, action = self.tools, flight.job, flight.action
         if status is None:
-            silence = flight.silence.message if flight.silence else ""
-            message = f"the backend has not answered for {WAITED}: {silence}"
+            message = _unanswered(flight.silence) if flight.silence else ""
             self._end(action, Ending.LOST, message, "its job may still run; the next apply attaches to it", flight)
             return
         closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
@@ -254,14 +253,14 @@ class Loop:
         self._end(action, Ending.FAILED, status.message, status.hint, flight)
 
     def _unheard(self, action: Action, error: BackendError) -> bool:
-        """The backend did not answer before anything was started: ask again later, up to a point."""
+        """The backend did not answer before anything was started: ask again later, up to a point, unless it said no."""
         silence = self.silences.setdefault(action.ref, Patience(self.tools.clock))
-        if silence.was_ignored():
+        refused = isinstance(error, RefusedError)
+        if silence.was_ignored() and not refused:
             self.tools.watcher.waiting(action, f"waits for the backend: {error.message}")
-        if not silence.is_exhausted:
+        if not (refused or silence.is_exhausted):
             return False
-        message = f"the backend has not answered for {WAITED}: {error.message}"
-        self._end(action, Ending.LOST if action.attaches else Ending.FAILED, message, error.hint)
+        self._end(action, Ending.LOST if action.attaches else Ending.FAILED, _unanswered(error), error.hint)
         return True
 
     def _fail(self, action: Action, errand: Errand, error: StudioError) -> None:
@@ -283,3 +282,9 @@ class Loop:
         outcome = Outcome(action, ending, message, hint, attached, has_log=flight is not None)
         self.outcomes[action.ref] = outcome
         self.tools.watcher.finished(outcome)
+
+
+def _unanswered(error: BackendError) -> str:
+    if isinstance(error, RefusedError):
+        return error.message
+    return f"the backend has not answered for {WAITED}: {error.message}"

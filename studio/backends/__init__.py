@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
-from studio.backends.base import Backend
+from studio.backends.base import Backend, Site
 
 
-def _local(root: Path, environ: Mapping[str, str]) -> Backend:
+def _local(site: Site) -> Backend:
     from studio.backends.local import LocalBackend
 
-    return LocalBackend(root / ".studio" / "runs", dict(environ))
+    return LocalBackend(site.root / ".studio" / "runs", dict(site.environ))
 
 
-BACKENDS: dict[str, Callable[[Path, Mapping[str, str]], Backend]] = {"local": _local}
+BACKENDS: dict[str, Callable[[Site], Backend]] = {"local": _local}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -17,6 +18,20 @@ class JobState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a backend finds the project and, when jobs run in a workspace, its address and key.
+
+    ``url`` has been held against the list of addresses that the key may go to.
+    """
+
+    root: Path
+    environ: Mapping[str, str]
+    url: str = ""
+    project_id: str = ""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +81,11 @@ class Log(Protocol):
 
 
 class Backend(Protocol):
-    """Where jobs run. Every method may raise BackendError."""
+    """Where jobs run. Every method may raise BackendError, and RefusedError where asking again cannot help."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Which backend this is, kept with every run: another workspace or project is another backend."""
 
     def submit(self, spec: JobSpec) -> Handle:
         """Start an attempt. Submitting the same key and attempt again starts nothing new."""

@@ -35,5 +35,9 @@ class BackendError(StudioError):
     """The backend refused or could not be reached."""
 
 
+class RefusedError(BackendError):
+    """The backend understood the question and said no: the same question would get the same answer."""
+
+
 class JobError(StudioError):
     """A job cannot go on; the message ends up in its ``result.json``."""

@@ -248,9 +248,12 @@ class JobSpec(Record):
     fingerprint: str
     environment: str
     project_dir: str
+    """Absolute; "" in a spec that is sent elsewhere, where the worker puts the folder of the project that it is in."""
     run_dir: str
     """Folder for events, result and outputs, relative to ``project_dir``."""
     work: Work
+    part: int = 0
+    """Which part of the work this job does, from 1 on; 0 for a job that does all of it (``core.parts``)."""
     resources: Resources = Resources()
     tracking: Tracking
     secrets: dict[str, str] = Field(default_factory=dict)
@@ -261,9 +264,14 @@ class JobSpec(Record):
         return Path(self.project_dir, location)
 
     @property
-    def folder(self) -> Path:
-        """The run's folder as an absolute path."""
+    def whole_folder(self) -> Path:
+        """The folder of the run that this job is a part of, or all of."""
         return self.path(self.run_dir)
+
+    @property
+    def folder(self) -> Path:
+        """Where this job writes events, result and outputs, as an absolute path."""
+        return self.whole_folder / f"part-{self.part}" if self.part else self.whole_folder
 
 
 class Event(Record):

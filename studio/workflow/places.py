@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from studio.backends import BACKENDS
-from studio.backends.base import Backend
+from studio.backends.base import Backend, Site
 from studio.core.errors import StudioError, UsageError
 from studio.core.fingerprints import digest
 from studio.core.suggest import did_you_mean
@@ -93,7 +93,7 @@ def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
     type = loaded.settings.spec.backend.type
     if type not in BACKENDS:
         raise StudioError(f"the backend type {type!r} is unknown", did_you_mean(type, BACKENDS))
-    return BACKENDS[type](loaded.root, environ)
+    return BACKENDS[type](Site(loaded.root, environ))
 
 
 def registry(loaded: Loaded, environ: Mapping[str, str]) -> str | None:

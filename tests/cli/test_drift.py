@@ -89,7 +89,7 @@ def desk(template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     before = template.with_name("before")
     shutil.rmtree(before, ignore_errors=True)
     shutil.copytree(template, before)
-    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: RegisteringBackend(root))
+    monkeypatch.setitem(BACKENDS, "local", lambda site: RegisteringBackend(site.root))
     monkeypatch.setattr(places, "pause", lambda _: None)
     yield Desk(template)
     for path in (path for path in template.rglob("*") if path.is_file()):
@@ -219,7 +219,7 @@ def test_jobs_that_ended_or_vanished_while_nobody_waited_are_told(
 ) -> None:
     root = projects.write(tmp_path / "desk", [each for each in support_desk() if each["kind"] != "ModelExport"])
     backend = CountingBackend(root, polls=1000)
-    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: backend)
+    monkeypatch.setitem(BACKENDS, "local", lambda site: backend)
     monkeypatch.setattr(places, "pause", lambda _: None)
     assert ask(root, "apply", "--yes", "--detach", "--offline").code == 0
     desk = Desk(root)

@@ -22,7 +22,7 @@ from tests.fakes.registering import RegisteringBackend
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     root = projects.write(tmp_path / "desk", documents())
-    monkeypatch.setitem(BACKENDS, "local", lambda root, environ: RegisteringBackend(root))
+    monkeypatch.setitem(BACKENDS, "local", lambda site: RegisteringBackend(site.root))
     monkeypatch.setattr(places, "pause", lambda _: None)
     answer = ask(root, "apply", "--yes")
     assert answer.code == 0, answer.out + answer.err

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from studio.backends import BACKENDS
+from studio.backends.base import Site
 from studio.cli import errors
 from studio.cli.main import studio
 from studio.workflow import places
@@ -27,8 +27,8 @@ def run(arguments: list[str]) -> int:
     steps.watch_database(counted)
     steps.watch_files(counted, Path.cwd())
 
-    def journal(root: Path, environ: Mapping[str, str]) -> JournalBackend:
-        return JournalBackend(root, counted.reach)
+    def journal(site: Site) -> JournalBackend:
+        return JournalBackend(site.root, counted.reach)
 
     BACKENDS["journal"] = journal
     places.pause = lambda seconds: time.sleep(min(seconds, PAUSE))

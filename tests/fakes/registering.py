@@ -85,7 +85,7 @@ def written(spec: JobSpec, name: str) -> str:
 
 def apply(root: Path) -> None:
     """Apply a project with this backend; every action must end well."""
-    BACKENDS["local"] = lambda root, environ: RegisteringBackend(root)
+    BACKENDS["local"] = lambda site: RegisteringBackend(site.root)
     places.pause = lambda _: None
     planned = planning.plan(root, "default")
     assert isinstance(planned, planning.Planned), planned.findings

@@ -33,7 +33,7 @@ def project_at(url: str, root: Path, patch: pytest.MonkeyPatch) -> Project:
     settings.write_text("".join(named))
     backend = CountingBackend(root)
     patch.setenv("STUDIO_TEST_STATE", url)
-    patch.setitem(BACKENDS, "local", lambda root, environ: backend)
+    patch.setitem(BACKENDS, "local", lambda site: backend)
     patch.setattr(places, "pause", lambda _: None)
     return Project(root, backend)
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 from studio.backends import BACKENDS
+from studio.backends.base import Site
 from studio.cli.main import main
 from tests.crash import backend
 
 
-def journal(root: Path, environ: Mapping[str, str]) -> backend.JournalBackend:
-    return backend.JournalBackend(root)
+def journal(site: Site) -> backend.JournalBackend:
+    return backend.JournalBackend(site.root)
 
 
 if __name__ == "__main__":
