@@ -39,10 +39,9 @@ def pack(spec: JobSpec) -> dict[str, str]:
     written = b'{"studio":%b,"spec":%b}' % (json.dumps(__version__).encode(), body)
     text = base64.b64encode(zlib.compress(written, 9)).decode()
     if len(text) > MAX_BYTES or len(written) > MAX_UNPACKED_BYTES:
-        raise RefusedError(
-            f"the job {spec.key} cannot be sent: its spec is {_kib(len(text))} compressed, at most {_kib(MAX_BYTES)} fit",
-            "shorten what its configs and templates hold, such as long prompts or lists",
-        )
+        size = f"its spec is {_kib(len(text))} compressed, at most {_kib(MAX_BYTES)} fit"
+        hint = "shorten what its configs and templates hold, such as long prompts or lists"
+        raise RefusedError(f"the job {spec.key} cannot be sent: {size}", hint)
     return {SPEC_VARIABLE: text}
 
 
