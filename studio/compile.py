@@ -25,13 +25,13 @@ from studio.core.jobspec import (
 )
 from studio.core.references import Ref
 from studio.core.templates import TemplateError, parse
-from studio.desired import Desire, Desired
+from studio.desired import Desire, Desired, base_model
 from studio.graph import producer
 from studio.load.settings import Project, SecretName
 from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter, AdapterFacts
-from studio.resources.base import ConfigValue
+from studio.resources.base import ConfigValue, marks
 from studio.resources.config import Config
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
@@ -41,6 +41,7 @@ from studio.state.base import Artifact, StateReader
 
 R = TypeVar("R")
 ARTIFACTS_FOLDER = ".studio/mlartifacts"
+CONFIG = "Config/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +248,26 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         project_dir=str(target.root),
         run_dir=f"{RUNS_FOLDER}/{key}",
         work=kind.compile(item.resource, ProjectScope(item, desire, target, state)),
+        names=_names(item, desire),
         resources=kind.resources(item.resource),
         tracking=tracking(target.settings, target.server),
         secrets={"hf_token": target.settings.spec.hf_token.env},
     )
+
+
+def _names(item: Desired, desire: Desire) -> dict[str, str]:
+    """What a job's fields name, and which default Configs are in force; what stands in its parts is in the work."""
+    found: dict[str, str] = {}
+    family = desire.family(base_model(item.resource))
+    for mark in marks(type(item.resource.spec)):
+        value = getattr(item.resource.spec, mark.name)
+        if mark.config and (value or mark.default_config):
+            label, _ = desire.config(mark.config, value, family)
+            if label.startswith(CONFIG):
+                found[mark.name] = label.removeprefix(CONFIG)
+        elif mark.references and value and isinstance(value, str):
+            found[mark.name] = value
+    return found
 
 
 def tracking(project: Project, server: str = "") -> Tracking:

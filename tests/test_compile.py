@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from studio.compile import Target, compile_job
@@ -113,3 +114,22 @@ def test_a_job_is_named_by_kind_name_and_fingerprint(tmp_path: Path) -> None:
 def test_secrets_travel_as_names_of_variables(tmp_path: Path) -> None:
     spec = compiled(tmp_path, "FineTuningJob", "train")
     assert spec.secrets == {"hf_token": "HUGGINGFACE_ACCESS_TOKEN"}
+
+
+def test_a_job_knows_the_names_that_its_manifest_gives_and_those_of_the_defaults_in_force(tmp_path: Path) -> None:
+    names = compiled(tmp_path, "EvaluationJob", "compare").names
+    assert (names["dataset"], names["prompt"]) == ("replies", "reply")
+    assert names["generation_config"] and "model_bnb_config" not in names
+    trained = compiled(tmp_path, "FineTuningJob", "train").names
+    assert (trained["base_model"], trained["prompt"]) == ("small", "reply")
+    assert trained["lora_config"] and trained["training_arguments_config"] and "axolotl_config" not in trained
+
+
+def test_a_config_that_is_written_into_the_job_has_no_name(tmp_path: Path) -> None:
+    found = planned(tmp_path)
+    item = found.desire.items[Ref("FineTuningJob", "train")]
+    inline = item.resource.model_copy(
+        update={"spec": item.resource.spec.model_copy(update={"lora_config": {"r": 4}})}  # type: ignore[attr-defined]
+    )
+    target = Target(tmp_path, found.checked.loaded.settings, "default", "")
+    assert "lora_config" not in compile_job(replace(item, resource=inline), found.desire, target, Trained(), 1).names

@@ -254,6 +254,8 @@ class JobSpec(Record):
     work: Work
     part: int = 0
     """Which part of the work this job does, from 1 on; 0 for a job that does all of it (``core.parts``)."""
+    names: dict[str, str] = Field(default_factory=dict)
+    """Fields of the manifest that refer to a resource, and its name; for people, no job looks anything up by them."""
     resources: Resources = Resources()
     tracking: Tracking
     secrets: dict[str, str] = Field(default_factory=dict)
