@@ -15,11 +15,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from studio.backends import run_folder
+from studio.backends import endings, run_folder
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
 from studio.backends.log_file import LogFile
 from studio.core.errors import BackendError
-from studio.core.jobresult import JobResult
 from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, Event, JobSpec
 from studio.jobs import threads
 
@@ -79,19 +78,14 @@ class LocalBackend:
         progress = _last_event(folder / EVENTS_FILE)
         if ended.get("attempt") != handle.attempt and alive:
             return JobStatus(JobState.RUNNING, progress)
-        try:
-            result = _result(folder, handle.attempt)
-        except ValidationError as error:
-            message = f"the result is not readable by this version of studio: {error.error_count()} faults"
-            return JobStatus(JobState.FAILED, progress, None, message, f"see {folder / RESULT_FILE}")
-        if result and result.failure:
-            return JobStatus(JobState.FAILED, progress, result, result.failure.message, result.failure.hint)
-        if result:
-            return JobStatus(JobState.SUCCEEDED, progress, result)
+        file = folder / RESULT_FILE
+        said = endings.of_result(file.read_bytes(), handle, progress, str(file)) if file.exists() else None
+        if said:
+            return said
         if ended.get("attempt") == handle.attempt and ended.get("cancelled"):
-            return JobStatus(JobState.CANCELLED, progress, None, "the job was cancelled", "apply again to resume it")
-        message = _death(ended if ended.get("attempt") == handle.attempt else {})
-        hint = f"apply again to resume it; the log is {folder / run_folder.LOG}"
+            return endings.cancelled(progress)
+        message = endings.death(ended.get("code") if ended.get("attempt") == handle.attempt else None)
+        hint = f"{endings.RESUME}; the log is {folder / run_folder.LOG}"
         return JobStatus(JobState.FAILED, progress, None, message, hint)
 
     @_legible()
@@ -171,23 +165,6 @@ class LocalBackend:
 
 def _folder(handle: Handle) -> Path:
     return Path(handle.details["folder"])
-
-
-def _result(folder: Path, attempt: int) -> JobResult | None:
-    file = folder / RESULT_FILE
-    result = JobResult.model_validate_json(file.read_bytes()) if file.exists() else None
-    return result if result and result.attempt == attempt else None
-
-
-def _death(ended: dict[str, Any]) -> str:
-    """How a job ended that left no result."""
-    code = ended.get("code")
-    if code is None:
-        return "the job and its supervisor were killed"
-    if code >= 0:
-        return f"the job ended with exit code {code} and no result"
-    name = signal.Signals(-code).name
-    return f"the job was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
 
 
 def _last_event(file: Path) -> Event | None:
