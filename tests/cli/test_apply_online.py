@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests import projects
-from tests.fakes.cml import KEY, MODEL_ID, logged, registered_model, workspace
+from tests.fakes.cml_server import KEY, workspace
 from tests.fakes.hub import COMMIT, FakeHub, Repo, serving
+from tests.fakes.workspace.registry import MODEL_ID, logged, registered_model
 
 from .front_door import ask, run
 
@@ -63,7 +64,7 @@ def test_without_a_network_apply_warns_once_and_goes_on(tmp_path: Path, endpoint
 
 
 def test_a_hostile_project_gets_no_secret_sent_anywhere(tmp_path: Path, hub: FakeHub) -> None:
-    with workspace(registered_model(MODEL_ID, logged())) as evil:
+    with workspace(None, registered_model(MODEL_ID, logged())) as evil:
         settings = {
             "kind": "Project", "metadata": {"name": "desk"},
             "spec": {"backend": {"url": evil.url, "api_key": {"env": "AWS_SECRET_ACCESS_KEY"}},

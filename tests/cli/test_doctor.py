@@ -20,7 +20,7 @@ from studio.doctor.checkup import Checkup, Surroundings, Verdict, run
 from studio.load import rest
 from studio.state.lease import held
 from studio.state.sql import open_engine
-from tests.fakes.cml import KEY, workspace
+from tests.fakes.cml_server import KEY, workspace
 from tests.fakes.http import Answer, serving
 from tests.fakes.hub import serving as hub_serving
 from tests.projects import ROOT, SETTINGS, manifest, snapshot, write

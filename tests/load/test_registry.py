@@ -10,13 +10,15 @@ from studio.load import rest
 from studio.load.registry import RegisteredModel, Registry, RegistryFault, registry
 from studio.load.rest import Client
 from studio.load.settings import Backend, SecretName
-from tests.fakes.cml import KEY, MODEL_ID, FakeWorkspace, logged, refuse, registered_model, workspace
+from tests.fakes.cml_server import KEY, Workspace, workspace
 from tests.fakes.http import Answer, as_json, serving
+from tests.fakes.workspace.refusal import refuse
+from tests.fakes.workspace.registry import MODEL_ID, logged, registered_model
 
 
 @pytest.fixture
-def cml() -> Iterator[FakeWorkspace]:
-    with workspace(registered_model(MODEL_ID, logged("7", "feed"), logged("8", "beef"))) as running:
+def cml() -> Iterator[Workspace]:
+    with workspace(None, registered_model(MODEL_ID, logged("7", "feed"), logged("8", "beef"))) as running:
         yield running
 
 
@@ -33,53 +35,51 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waited
 
 
-def test_a_registered_model_comes_with_the_mlflow_ids_of_its_first_version(cml: FakeWorkspace) -> None:
+def test_a_registered_model_comes_with_the_mlflow_ids_of_its_first_version(cml: Workspace) -> None:
     found = Registry(cml.url, KEY).model(MODEL_ID)
     assert found == RegisteredModel("support-llama", 2, "7", "feed")
     assert cml.requests == [f"GET /api/v2/registry/models/{MODEL_ID}"]
 
 
-def test_each_question_is_asked_once(cml: FakeWorkspace) -> None:
+def test_each_question_is_asked_once(cml: Workspace) -> None:
     asked = Registry(cml.url, KEY)
     assert asked.model(MODEL_ID) is asked.model(MODEL_ID)
     assert len(cml.requests) == 1
 
 
 @pytest.mark.parametrize("id", ["other", "../projects", "a/b?c#d", "é", "a\nb"])
-def test_an_id_stays_one_step_of_the_path(cml: FakeWorkspace, id: str) -> None:
+def test_an_id_stays_one_step_of_the_path(cml: Workspace, id: str) -> None:
     assert Registry(cml.url, KEY).model(id) is RegistryFault.NOT_FOUND
     (request,) = cml.requests
     assert request.count("/") == 5 and request.isascii()
 
 
 @pytest.mark.parametrize("key", ["", "revoked", "two\nlines"])
-def test_without_a_good_key_there_is_no_answer(cml: FakeWorkspace, key: str) -> None:
+def test_without_a_good_key_there_is_no_answer(cml: Workspace, key: str) -> None:
     found = Registry(cml.url, key).model(MODEL_ID)
     assert found is (RegistryFault.UNREACHABLE if "\n" in key else RegistryFault.NEEDS_KEY)
 
 
 @pytest.mark.parametrize("status", [400, 404, 410])
-def test_refusals_are_final(cml: FakeWorkspace, status: int, patient: list[float]) -> None:
+def test_refusals_are_final(cml: Workspace, status: int, patient: list[float]) -> None:
     cml.first.append(refuse(status, 3, "no"))
     assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.NOT_FOUND
     assert len(cml.requests) == 1 and patient == []
 
 
-def test_a_busy_or_broken_workspace_is_asked_again_after_growing_pauses(
-    cml: FakeWorkspace, patient: list[float]
-) -> None:
+def test_a_busy_or_broken_workspace_is_asked_again_after_growing_pauses(cml: Workspace, patient: list[float]) -> None:
     cml.first.extend([refuse(503, 14, "away"), Answer(429), Answer(500), Answer(0, lost=True)])
     assert isinstance(Registry(cml.url, KEY).model(MODEL_ID), RegisteredModel)
     assert len(cml.requests) == 5 and patient == [0.5, 1.0, 2.0, 4.0]
 
 
-def test_a_wait_that_the_workspace_asks_for_is_kept(cml: FakeWorkspace, patient: list[float]) -> None:
+def test_a_wait_that_the_workspace_asks_for_is_kept(cml: Workspace, patient: list[float]) -> None:
     cml.first.extend([as_json({}, 429, **{"Retry-After": "3"}), as_json({}, 503, **{"Retry-After": "soon"})])
     assert isinstance(Registry(cml.url, KEY).model(MODEL_ID), RegisteredModel)
     assert patient == [3.0, 1.0]
 
 
-def test_a_wait_beyond_the_deadline_is_not_begun(cml: FakeWorkspace, patient: list[float]) -> None:
+def test_a_wait_beyond_the_deadline_is_not_begun(cml: Workspace, patient: list[float]) -> None:
     cml.first.append(as_json({}, 429, **{"Retry-After": "3600"}))
     assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
     assert patient == [] and len(cml.requests) == 1
@@ -106,7 +106,7 @@ def test_a_workspace_that_never_recovers_is_given_up() -> None:
         Answer(418),
     ],
 )
-def test_what_is_no_answer_of_the_api_counts_as_none(cml: FakeWorkspace, answer: Answer) -> None:
+def test_what_is_no_answer_of_the_api_counts_as_none(cml: Workspace, answer: Answer) -> None:
     cml.first.append(answer)
     assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
     assert len(cml.requests) == 1
@@ -116,12 +116,12 @@ def test_what_is_no_answer_of_the_api_counts_as_none(cml: FakeWorkspace, answer:
     "metadata",
     [None, [], "x", {}, {"mlflow_metadata": None}, {"mlflow_metadata": []}, {"mlflow_metadata": {"run_id": None}}],
 )
-def test_odd_metadata_is_no_metadata(cml: FakeWorkspace, metadata: object) -> None:
+def test_odd_metadata_is_no_metadata(cml: Workspace, metadata: object) -> None:
     cml.registered["odd"] = registered_model("odd", {"model_version_metadata": metadata})
     assert Registry(cml.url, KEY).model("odd") == RegisteredModel("support-llama", 1)
 
 
-def test_an_answer_without_end_is_cut_off(cml: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_end_is_cut_off(cml: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "MAX_BYTES", 100)
     assert Registry(cml.url, KEY).model(MODEL_ID) is RegistryFault.UNREACHABLE
 
@@ -134,7 +134,7 @@ def test_nobody_listening_is_unreachable_and_a_key_never_goes_out_in_clear(patie
     assert found.model(MODEL_ID) is RegistryFault.NOT_ALLOWED and found.key == "" and patient == []
 
 
-def test_a_workspace_that_is_away_is_waited_for_once(cml: FakeWorkspace, patient: list[float]) -> None:
+def test_a_workspace_that_is_away_is_waited_for_once(cml: Workspace, patient: list[float]) -> None:
     cml.first.extend([Answer(500)] * 20)
     asked = Registry(cml.url, KEY)
     assert asked.model(MODEL_ID) is RegistryFault.UNREACHABLE

@@ -15,8 +15,9 @@ from studio.checking import validate
 from studio.core.findings import Finding, Phase
 from studio.resources import KINDS, Kind
 from studio.resources.base import DESCRIPTIVE, Resource, Spec, field
-from tests.fakes.cml import KEY, MODEL_ID, FakeWorkspace, logged, registered_model, workspace
+from tests.fakes.cml_server import KEY, Workspace, workspace
 from tests.fakes.hub import FakeHub, Repo, serving
+from tests.fakes.workspace.registry import MODEL_ID, logged, registered_model
 from tests.projects import llama, safetensors
 from tests.rules import examples
 from tests.rules.examples import SAMPLE, Place
@@ -119,9 +120,10 @@ def hub() -> Iterator[FakeHub]:
 
 
 @pytest.fixture(scope="session")
-def cml() -> Iterator[FakeWorkspace]:
+def cml() -> Iterator[Workspace]:
     """A workspace whose registry knows what the examples name."""
     with workspace(
+        None,
         registered_model(MODEL_ID, logged(), {}),
         registered_model("no-version"),
         registered_model("not-logged", {"model_version_metadata": {"mlops_type": "SIMPLE"}}, logged()),
@@ -131,7 +133,7 @@ def cml() -> Iterator[FakeWorkspace]:
 
 
 @pytest.fixture
-def online(hub: FakeHub, cml: FakeWorkspace, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+def online(hub: FakeHub, cml: Workspace, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     """Point the clients at the fakes: the hub without a token, the workspace with a key."""
     monkeypatch.setenv("CDSW_API_URL", f"{cml.url}/api/v1")
     monkeypatch.setenv("CDSW_APIV2_KEY", KEY)

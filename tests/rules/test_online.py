@@ -13,9 +13,10 @@ from studio.core.findings import Phase, Severity
 from studio.load import hub as hub_client
 from studio.load import rest
 from studio.load.hub import Hub, HubFault, HubInfo, is_commit
-from tests.fakes.cml import MODEL_ID, FakeWorkspace, logged, registered_model, workspace
+from tests.fakes.cml_server import Workspace, workspace
 from tests.fakes.http import Answer, Request, serving
 from tests.fakes.hub import COMMIT, FakeHub
+from tests.fakes.workspace.registry import MODEL_ID, logged, registered_model
 from tests.rules.conftest import Check
 
 TOKEN = "HUGGINGFACE_ACCESS_TOKEN"
@@ -167,9 +168,9 @@ def test_the_value_of_a_variable_that_holds_something_else_is_sent_nowhere(
 
 
 def test_a_key_goes_to_no_address_that_only_studio_yaml_names(
-    checked: Check, online: FakeHub, cml: FakeWorkspace, monkeypatch: pytest.MonkeyPatch
+    checked: Check, online: FakeHub, cml: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with workspace(registered_model(MODEL_ID, logged())) as hostile:
+    with workspace(None, registered_model(MODEL_ID, logged())) as hostile:
         settings = f"kind: Project\nspec:\n  backend: {{url: '{hostile.url}'}}\n---\n"
         (found,) = checked(settings + registered(MODEL_ID), Phase.ONLINE).findings
         assert found.rule == "MD-003" and f"set STUDIO_CML_URL={hostile.url}" in found.message
