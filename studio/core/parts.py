@@ -15,6 +15,11 @@ def count(spec: JobSpec) -> int:
     return len(spec.work.combinations) if isinstance(spec.work, EvaluationWork) else 1
 
 
+def may_have_parts(key: str) -> bool:
+    """Whether the work of a key can be divided, as far as the key tells."""
+    return key.startswith("evaluationjob-")
+
+
 def parts(spec: JobSpec) -> tuple[JobSpec, ...]:
     """One spec for each part; the spec itself where there is only one. Each knows the whole work."""
     number = count(spec)

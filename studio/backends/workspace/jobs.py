@@ -1,0 +1,232 @@
+"""Jobs of a workspace: one for each key and part, by a deterministic name; its runs are the attempts.
+
+Nothing is created before somebody looked for it by that name, and nothing is created again before somebody looked
+once more. Where something was delivered twice all the same, everybody agrees which one counts, and the spare goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio.backends.base import Handle
+from studio.backends.workspace import arguments, envelope, runs
+from studio.backends.workspace.arguments import Told
+from studio.backends.workspace.calls import Calls, MissingError
+from studio.backends.workspace.labels import Labels
+from studio.backends.workspace.runs import Attempt
+from studio.backends.workspace.templates import Templates, named
+from studio.core import parts
+from studio.core.errors import BackendError, RefusedError
+from studio.core.jobspec import JobSpec
+
+UPDATED = ("cpu", "memory", "nvidia_gpu", "accelerator_label_id", "script", "runtime_identifier", "arguments")
+"""What a job of an earlier attempt may have to take over from a changed manifest or template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One part's job and run, as the workspace is asked for them."""
+
+    name: str
+    told: Told
+    job: dict[str, Any]
+    run: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """``environ`` is where values of secrets are taken from."""
+
+    calls: Calls
+    templates: Templates
+    labels: Labels
+    environ: Mapping[str, str]
+    _known: dict[tuple[str, int], Handle] = field(default_factory=dict)
+    _cut: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Attempts of which only some parts were started, and in words how many."""
+
+    def submit(self, spec: JobSpec) -> Handle:
+        """Everything that can be refused without starting anything is found out first."""
+        started: list[Attempt] = []
+        with self.calls.budget():
+            wanted = [self._wanted(part) for part in parts.parts(spec)]
+            try:
+                for each in wanted:
+                    started.append(self._started(each))
+            except BackendError as error:
+                self._interrupted(spec, started, len(wanted), error)
+                raise
+        self._cut.pop((spec.key, spec.attempt), None)
+        return self._remembered(spec.key, spec.attempt, [each.name for each in wanted], started)
+
+    def find(self, key: str, attempt: int) -> Handle | None:
+        """None also for an attempt of which some part was not started: submitting it again completes it."""
+        if (key, attempt) in self._known:
+            return self._known[key, attempt]
+        if cut := self._cut.get((key, attempt)):
+            raise BackendError(cut, "apply again: it starts the rest")
+        with self.calls.budget():
+            first, _ = runs.which_counts(self._first(key), attempt)
+            if first is None:
+                return None
+            names = [name(key, part) for part in range(1, first.told.parts + 1)] if first.told.part else [key]
+            others = [runs.which_counts(self._attempts(each), attempt)[0] for each in names[1:]]
+        found = [first, *(each for each in others if each)]
+        return self._remembered(key, attempt, names, found) if len(found) == len(names) else None
+
+    def attempts(self, key: str) -> int:
+        with self.calls.budget():
+            return max((each.number for each in self._first(key)), default=0)
+
+    def cancel(self, handle: Handle) -> None:
+        """All parts, even where one cannot be stopped."""
+        failed: BackendError | None = None
+        for job in handle.details["jobs"]:
+            try:
+                with self.calls.budget():
+                    runs.stop(self.calls, job["job_id"], job["run_id"])
+            except BackendError as error:
+                failed = error
+        if failed:
+            raise failed
+
+    def _wanted(self, spec: JobSpec) -> Wanted:
+        template = self.templates.for_task(spec.work.task)
+        self.calls.hidden.update(envelope.secrets(spec, self.environ).values())
+        environment, line = envelope.environment(spec, self.environ), arguments.line(spec)
+        job = {
+            "project_id": self.calls.project_id,
+            "name": name(spec.key, spec.part),
+            "script": template.script,
+            "cpu": float(spec.resources.cpu),
+            "memory": float(spec.resources.memory),
+            "nvidia_gpu": spec.resources.gpu,
+            "runtime_identifier": template.runtime,
+            "arguments": line,
+        }
+        if template.addons:
+            job["runtime_addon_identifiers"] = list(template.addons)
+        if template.kernel:
+            job["kernel"] = template.kernel
+        if template.timeout:
+            job |= {"timeout": template.timeout, "kill_on_timeout": True}
+        if label := self.labels.of(spec.resources):
+            job["accelerator_label_id"] = label
+        told = Told(spec.key, spec.attempt, spec.part, parts.count(spec))
+        return Wanted(name(spec.key, spec.part), told, job, {"environment": environment, "arguments": line})
+
+    def _started(self, wanted: Wanted) -> Attempt:
+        """The run of an attempt, of which there is one when this returns."""
+        lost = self.calls.lost
+        there = named(self.calls, wanted.name)
+        attempts = self._of(there)
+        counts, spare = runs.which_counts(attempts, wanted.told.attempt)
+        if counts is None:
+            _demand_over(wanted, attempts)
+            job = self._updated(there[0], wanted) if there else self._created(wanted)
+            made = self._run(job, wanted)
+            # A call may be delivered twice although its answer arrived, and once more after nobody waited for it.
+            there = [job] if self.calls.lost == lost else named(self.calls, wanted.name)
+            counts, spare = runs.which_counts(self._of(there), wanted.told.attempt)
+            counts = counts or made
+        for each in spare:
+            runs.stop(self.calls, each.job_id, each.run_id)
+        for job in there:
+            if job.id != counts.job_id:
+                self._delete_unused(job)
+        return counts
+
+    def _created(self, wanted: Wanted) -> Any:
+        client = self.calls.client
+        what = f"create the job {wanted.name}"
+        job = self.calls.effect(
+            what,
+            lambda: next(iter(named(self.calls, wanted.name)), None),
+            client.create_job,
+            wanted.job,
+            self.calls.project_id,
+        )
+        return _demand_id(job, what)
+
+    def _updated(self, job: Any, wanted: Wanted) -> Any:
+        """The job of an earlier attempt, with what changed since."""
+        changed = {key: wanted.job.get(key, "") for key in UPDATED if getattr(job, key) != wanted.job.get(key)}
+        changed = {key: value for key, value in changed.items() if value or getattr(job, key)}
+        if changed:
+            what = f"update the job {wanted.name}"
+            self.calls.ask(what, self.calls.client.update_job, changed, self.calls.project_id, job.id)
+        return job
+
+    def _run(self, job: Any, wanted: Wanted) -> Attempt:
+        what = f"run the job {wanted.name}"
+
+        def made() -> Attempt | None:
+            return runs.which_counts(runs.of_job(self.calls, job), wanted.told.attempt)[0]
+
+        def create(*arguments: Any, **named: Any) -> Attempt:
+            run = _demand_id(self.calls.client.create_job_run(*arguments, **named), what)
+            return runs.attempt_of(run, job.id, wanted.told)
+
+        body = {"project_id": self.calls.project_id, "job_id": job.id, **wanted.run}
+        return self.calls.effect(what, made, create, body, self.calls.project_id, job.id)
+
+    def _delete_unused(self, job: Any) -> None:
+        """A second job of the same name, which was never run, has no purpose; one that was run is history."""
+        if not runs.listed(self.calls, job):
+            with suppress(MissingError):
+                self.calls.ask(
+                    f"delete the job {job.name}", self.calls.client.delete_job, self.calls.project_id, job.id
+                )
+
+    def _interrupted(self, spec: JobSpec, started: list[Attempt], all: int, error: BackendError) -> None:
+        """Of several parts some were started: where the rest is refused they are stopped, else they wait for it."""
+        if not started:
+            return
+        if not isinstance(error, RefusedError):
+            self._cut[spec.key, spec.attempt] = f"{len(started)} of {all} jobs of {spec.key} were started"
+            return
+        for each in started:
+            with suppress(BackendError):  # the refusal is what there is to tell
+                runs.stop(self.calls, each.job_id, each.run_id)
+
+    def _first(self, key: str) -> list[Attempt]:
+        """The attempts of a key, as its only job or that of its first part tells them: it is started first."""
+        names = [name(key, 1), key] if parts.may_have_parts(key) else [key]
+        return next((found for each in names if (found := self._attempts(each))), [])
+
+    def _attempts(self, name: str) -> list[Attempt]:
+        return self._of(named(self.calls, name))
+
+    def _of(self, jobs: list[Any]) -> list[Attempt]:
+        return [each for job in jobs for each in runs.of_job(self.calls, job)]
+
+    def _remembered(self, key: str, attempt: int, names: list[str], found: list[Attempt]) -> Handle:
+        jobs = [
+            {"job_id": each.job_id, "run_id": each.run_id, "name": name}
+            for name, each in zip(names, found, strict=True)
+        ]
+        return self._known.setdefault((key, attempt), Handle(key, attempt, {"jobs": jobs}))
+
+
+def name(key: str, part: int) -> str:
+    """What a job is called in the workspace; ``part`` is 0 for a job that does all of the key's work."""
+    return f"{key}.part-{part}" if part else key
+
+
+def _demand_over(wanted: Wanted, attempts: list[Attempt]) -> None:
+    """Two attempts at once would write into the same folder."""
+    alive = next((each for each in attempts if not each.is_over), None)
+    if alive:
+        state = "stops" if alive.status == runs.STOPPING else "runs"
+        message = f"attempt {alive.number} of the job {wanted.name} still {state} in the workspace"
+        raise RefusedError(message, "wait until it has ended, or stop it there; then apply again")
+
+
+def _demand_id(answer: Any, what: str) -> Any:
+    """What answers without an id is something else than the API, such as a page to log in."""
+    if not answer.id:
+        raise BackendError(f"the workspace gave no answer of its API when asked to {what}", "correct backend.url")
+    return answer
