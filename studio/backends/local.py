@@ -13,18 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from studio.backends import endings, run_folder
+from studio.backends import endings
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
 from studio.backends.log_file import LogFile
 from studio.core.errors import BackendError
-from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, Event, JobSpec
-from studio.jobs import threads
+from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, JobSpec
+from studio.jobs import events, run_folder, threads
 
 START_SECONDS = 20.0
 """How long a supervisor may take to report itself."""
-TAIL_BYTES = 8192
 
 
 @contextmanager
@@ -75,7 +72,7 @@ class LocalBackend:
         folder = _folder(handle)
         alive = run_folder.is_alive(folder)  # asked first: what ends after this is seen at the next poll
         ended = run_folder.read(folder / run_folder.EXIT)
-        progress = _last_event(folder / EVENTS_FILE)
+        progress = events.last(folder / EVENTS_FILE)
         if ended.get("attempt") != handle.attempt and alive:
             return JobStatus(JobState.RUNNING, progress)
         file = folder / RESULT_FILE
@@ -165,18 +162,3 @@ class LocalBackend:
 
 def _folder(handle: Handle) -> Path:
     return Path(handle.details["folder"])
-
-
-def _last_event(file: Path) -> Event | None:
-    """The last complete line of the event log."""
-    try:
-        with file.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - TAIL_BYTES))
-            lines = stream.read().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return None
-    try:
-        return Event.model_validate_json(lines[-1]) if lines else None
-    except ValidationError:  # of another version of studio, or damaged: progress is not worth more
-        return None

@@ -6,7 +6,6 @@ twice never runs twice.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -16,10 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from studio.backends import run_folder
+from studio.jobs import launching, run_folder
 
-GRACE_SECONDS = 30
-"""Between the request to stop and the kill."""
 HANDOVER_SECONDS = 10
 """How long an earlier attempt's supervisor may still hold the lock after its job ended."""
 
@@ -39,10 +36,10 @@ def main(folder: Path) -> int:
     child = _start(folder, spec, lock)
     children.append(child)
     if stopped:
-        _signal_group(child.pid, signal.SIGTERM)
+        launching.signal_group(child.pid, signal.SIGTERM)
     run_folder.write(folder / run_folder.SUPERVISOR, {**claim, "job_pid": child.pid})
     code = _wait(child, stopped)
-    _signal_group(child.pid, signal.SIGKILL)  # workers that outlived their launcher would go on writing
+    launching.end(child)
     ended = {"attempt": attempt, "code": code, "cancelled": bool(stopped), "finished_at": time.time()}
     run_folder.write(folder / run_folder.EXIT, ended)
     return 0
@@ -59,19 +56,10 @@ def _lock(folder: Path, attempt: int) -> int | None:
     return lock
 
 
-def command(spec: dict[str, Any], file: Path) -> list[str]:
-    """The job's command line: plain Python, or one process per worker through torch's launcher."""
-    workers = int(spec.get("resources", {}).get("workers", 1))
-    if workers == 1:
-        return [sys.executable, "-m", "studio.jobs", str(file)]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
-    return [*launcher, "-m", "studio.jobs", str(file)]
-
-
 def _start(folder: Path, spec: dict[str, Any], lock: int) -> subprocess.Popen[bytes]:
     with (folder / run_folder.LOG).open("ab") as log:
         return subprocess.Popen(
-            command(spec, folder / run_folder.SPEC),
+            launching.command(int(spec.get("resources", {}).get("workers", 1)), folder / run_folder.SPEC),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -88,7 +76,7 @@ def _forward_signals(children: list[subprocess.Popen[bytes]]) -> list[float]:
     def forward(_: int, __: FrameType | None) -> None:
         requested.append(time.monotonic())
         for child in children:
-            _signal_group(child.pid, signal.SIGTERM)
+            launching.signal_group(child.pid, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -101,13 +89,8 @@ def _wait(child: subprocess.Popen[bytes], stopped: list[float]) -> int:
         try:
             return child.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
-            if stopped and time.monotonic() - stopped[0] > GRACE_SECONDS:
-                _signal_group(child.pid, signal.SIGKILL)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it may have ended in the meantime
-        os.killpg(pid, number)
+            if stopped and time.monotonic() - stopped[0] > launching.GRACE_SECONDS:
+                launching.signal_group(child.pid, signal.SIGKILL)
 
 
 def _gpus() -> list[str]:

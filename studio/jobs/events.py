@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
+from pydantic import ValidationError
+
 from studio.core.jobspec import Event
+
+TAIL_BYTES = 8192
 
 
 class Progress(TypedDict, total=False):
@@ -55,6 +60,22 @@ def read(path: Path) -> list[Event]:
         return []
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     return [Event.model_validate_json(line) for line in lines]
+
+
+def last(path: Path) -> Event | None:
+    """The last complete line, if there is one; None for a line of another version of studio, too: progress is not worth
+    more."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - TAIL_BYTES))
+            lines = stream.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return None
+    try:
+        return Event.model_validate_json(lines[-1]) if lines else None
+    except ValidationError:
+        return None
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.backends import run_folder
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
 from studio.backends.local import LocalBackend
-from studio.backends.supervisor import command
 from studio.core.errors import BackendError
 from studio.core.jobspec import (
     DatasetInput,
@@ -27,6 +25,7 @@ from studio.core.jobspec import (
     Tracking,
     TrainingWork,
 )
+from studio.jobs import launching, run_folder
 
 PATIENCE = 60.0
 
@@ -71,8 +70,9 @@ def long_job(tmp_path: Path) -> Callable[[str], Handle]:
         script = tmp_path / "long.py"
         script.write_text(LONG_JOB)
         code = (
-            "import sys; from pathlib import Path; from studio.backends import supervisor;"
-            f"supervisor.command = lambda spec, file: [sys.executable, {str(script)!r}];"
+            "import sys; from pathlib import Path;"
+            "from studio.backends import supervisor; from studio.jobs import launching;"
+            f"launching.command = lambda workers, file: [sys.executable, {str(script)!r}];"
             "sys.exit(supervisor.main(Path(sys.argv[1])))"
         )
         subprocess.Popen([sys.executable, "-c", code, str(folder)], start_new_session=True)
@@ -196,7 +196,7 @@ def test_progress_is_the_last_whole_line(backend: LocalBackend, long_job: Callab
 
 
 def test_several_workers_go_through_the_launcher() -> None:
-    line = command({"resources": {"workers": 2}}, Path("spec.json"))
+    line = launching.command(2, Path("spec.json"))
     assert "torch.distributed.run" in line and line[-3:] == ["-m", "studio.jobs", "spec.json"]
 
 
@@ -252,10 +252,11 @@ def test_a_request_to_stop_that_comes_at_once_is_not_lost(tmp_path: Path, backen
     folder.mkdir(parents=True)
     run_folder.write(folder / run_folder.SPEC, job(tmp_path, "early").model_dump_json())
     code = (
-        "import sys, os, signal; from pathlib import Path; from studio.backends import run_folder, supervisor;"
+        "import sys, os, signal; from pathlib import Path;"
+        "from studio.backends import supervisor; from studio.jobs import launching, run_folder;"
         "write = run_folder.write;"
         "run_folder.write = lambda path, content: (write(path, content), os.kill(os.getpid(), signal.SIGTERM));"
-        f"supervisor.command = lambda spec, file: ['sleep', '600']; sys.exit(supervisor.main(Path({str(folder)!r})))"
+        f"launching.command = lambda workers, file: ['sleep', '600']; sys.exit(supervisor.main(Path({str(folder)!r})))"
     )
     done = subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, start_new_session=True)
     handle = Handle("early", 1, {"folder": str(folder)})

@@ -1,4 +1,5 @@
-"""The files of one run folder that supervisor and backend share, and the lock that says whether anyone is alive.
+"""The files of one run folder that whoever starts a job shares with who waits for it, and the lock that says whether
+anyone is alive.
 
 No third-party import here: the supervisor stays small beside a training process.
 """

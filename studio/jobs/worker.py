@@ -1,0 +1,221 @@
+"""What a job of a workspace runs: receives a spec, claims the attempt, performs the job in a process of its own, and
+tells how far it is.
+
+``cml/run_job.py`` of a project calls ``run``. Nothing here imports torch: that is for the process that does the work.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from studio import __version__
+from studio.core import beacons, envelope
+from studio.core.atomic import write_atomically
+from studio.core.beacons import Beacon
+from studio.core.errors import JobError, StudioError
+from studio.core.jobresult import Failure, JobResult
+from studio.core.jobspec import EVENTS_FILE, LOG_FILE, SPEC_FILE, Event, JobSpec
+from studio.core.secrets import HIDDEN, names_secret, redact
+from studio.jobs import attending, claims, events, run_folder, teams
+from studio.jobs.attending import Process, Stop
+from studio.jobs.result import read_result, write_result
+from studio.jobs.teams import Team
+
+OK, FAILED, REFUSED = 0, 1, 64
+BEACON_SECONDS = 2.0
+"""Between two beacons of a job; each is a file that is written whole on a shared disk."""
+SETTINGS = "studio.yaml"
+ARGUMENTS_VARIABLE = "JOB_ARGUMENTS"
+ENGINE_VARIABLE = "CDSW_ENGINE_ID"
+"""Which engine this is; a restarted one keeps its id."""
+
+
+def run() -> None:
+    """Perform the job that the environment describes; raises SystemExit for every end but a good one.
+
+    An engine that runs scripts as a notebook runs cells takes any SystemExit for a failure, also one with 0.
+    """
+    with attending.stopping() as stop:
+        code = perform(os.environ, Path.cwd(), stop)
+    if code:
+        raise SystemExit(code if code > 0 else 128 - code)
+
+
+def perform(environ: Mapping[str, str], folder: Path, stop: Stop) -> int:
+    """The job's exit code, or minus the signal that killed it; REFUSED where it was never begun."""
+    try:
+        spec = received(environ, folder)
+        claim = claims.take(spec.folder, spec.attempt, environ.get(ENGINE_VARIABLE) or socket.gethostname())
+        if claim is None:
+            say(f"attempt {spec.attempt} of {spec.key} was delivered before: there is nothing to do")
+            return OK
+        return _Run(spec, environ, stop, claim.lock).whole()
+    except (StudioError, OSError) as error:
+        say(f"refused: {error}\n{getattr(error, 'hint', '')}".rstrip())
+        return REFUSED
+
+
+def received(environ: Mapping[str, str], folder: Path) -> JobSpec:
+    """The spec, in the project that ``folder`` belongs to. Raises JobError when it is not this job's, or unreadable."""
+    try:
+        arguments = shlex.split(environ.get(ARGUMENTS_VARIABLE, ""))
+    except ValueError as error:
+        raise JobError(f"{ARGUMENTS_VARIABLE} cannot be read: {error}", "apply again") from error
+    say(f"studio {__version__}, {ARGUMENTS_VARIABLE}: {shown(arguments) or 'none'}")
+    spec = envelope.unpack(environ)
+    _demand_same(spec, arguments)
+    root = next((each for each in (folder, *folder.parents) if (each / SETTINGS).is_file()), None)
+    if root is None:
+        raise JobError(
+            f"there is no {SETTINGS} in {folder} or above it: this is not the project that the job belongs to",
+            "clone the project's repository into the workspace's project",
+        )
+    return spec.model_copy(update={"project_dir": str(root)})
+
+
+def shown(arguments: list[str]) -> str:
+    """A command line for the record: nothing that looks like a secret, nor what follows a key that names one."""
+    before = ["", *arguments]
+    return shlex.join(
+        HIDDEN if names_secret(key.removeprefix("--")) and key.startswith("--") else redact(value)
+        for key, value in zip(before, arguments, strict=False)
+    )
+
+
+def _demand_same(spec: JobSpec, arguments: list[str]) -> None:
+    """The arguments are what a workspace shows of a run: they must not speak of another job than the one that runs."""
+    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    for key, value in {"--job_key": spec.key, "--attempt": spec.attempt, "--part": spec.part}.items():
+        if given.get(key, "0" if key == "--part" else "") != str(value):
+            raise JobError(
+                f"{ARGUMENTS_VARIABLE} says {key} {given.get(key, '(nothing)')}, the job that was sent is {value}",
+                "apply again; runs are started by studio apply, not by hand",
+            )
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One attempt, from its claim to its last beacon."""
+
+    spec: JobSpec
+    environ: Mapping[str, str]
+    stop: Stop
+    lock: int | None
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    told: Event | None = None
+    told_at: float = 0.0
+
+    def whole(self) -> int:
+        """Perform the job, unless this engine did so before it was started again; then say that it has ended."""
+        result = self._result()
+        code = REFUSED
+        try:
+            if result is None:
+                self._tell(Event(time=self.began.timestamp(), phase="start", message="the engine has started"))
+                code = self._perform()
+            else:
+                code = FAILED if result.failure else OK
+        finally:
+            self._tell_end(code)
+        return code
+
+    def _perform(self) -> int:
+        file = self.spec.folder / SPEC_FILE
+        run_folder.write(file, self.spec.model_dump_json(indent=1))
+        try:
+            team = teams.gather(self.spec, file, self.environ)
+        except JobError as error:
+            self._fail(error.message, error.hint)
+            return FAILED
+        try:
+            return self._with(team)
+        finally:
+            team.dismiss()
+
+    def _with(self, team: Team) -> int:
+        """Attend the first process, and stop it for whatever happens to the others."""
+        ending, trouble = Stop(), ""
+
+        def tick() -> None:
+            nonlocal trouble
+            self._tell_progress()
+            trouble = trouble or team.trouble()
+            if (trouble or self.stop.asked) and not ending.asked:
+                ending.ask()
+
+        environ = {**self.environ, **team.variables}
+        process = Process(team.command, self.spec, environ, self.spec.folder / LOG_FILE, self.lock)
+        code = attending.attend(process, ending, tick)
+        self._tell_progress(at_once=True)
+        if self.stop.asked:
+            return code
+        trouble = trouble or team.settle(code)
+        result = self._result()
+        if result and not result.failure:
+            return OK
+        if trouble:
+            self._fail(trouble)
+        return code or FAILED
+
+    def _fail(self, message: str, hint: str = "apply again to resume it") -> None:
+        """Leave a result for a job that could not leave its own."""
+        ended = datetime.now(UTC)
+        result = JobResult(
+            key=self.spec.key,
+            attempt=self.spec.attempt,
+            fingerprint=self.spec.fingerprint,
+            failure=Failure(message=message, hint=hint),
+            started_at=self.began.isoformat(),
+            finished_at=ended.isoformat(),
+            seconds=(ended - self.began).total_seconds(),
+        )
+        say(f"failed: {message}\n{hint}")
+        write_result(self.spec.folder, result)
+
+    def _result(self) -> JobResult | None:
+        """What this attempt has left; None also for what cannot be read, which the job will write anew."""
+        try:
+            result = read_result(self.spec.folder)
+        except ValidationError:
+            return None
+        return result if result and result.attempt == self.spec.attempt else None
+
+    def _tell_progress(self, at_once: bool = False) -> None:
+        """The job's latest event, for whoever watches from afar."""
+        now = time.monotonic()
+        if now - self.told_at < BEACON_SECONDS and not at_once:
+            return
+        event = events.last(self.spec.folder / EVENTS_FILE)
+        if event and event != self.told and event.time >= self.began.timestamp():
+            self._tell(event)
+            self.told_at = now
+
+    def _tell(self, event: Event) -> None:
+        """A beacon that cannot be left is not worth a job: its result is found without one, only later."""
+        self.told = event
+        self._leave(beacons.of(self.spec), beacons.told(event))
+
+    def _tell_end(self, code: int) -> None:
+        ended = beacons.Ended(code=code, cancelled=self.stop.asked)
+        self._leave(beacons.of(self.spec).end, beacons.told_end(ended))
+
+    def _leave(self, beacon: Beacon, content: bytes) -> None:
+        path = self.spec.path(beacon.path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+        except OSError as error:
+            say(f"{beacon.path} cannot be written: {error}")
