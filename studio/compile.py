@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,6 @@ from studio.core.jobspec import (
     AdapterInput,
     DatasetInput,
     JobSpec,
-    Kept,
     ModelInput,
     SeenRows,
     Split,
@@ -23,10 +23,12 @@ from studio.core.jobspec import (
     Tracking,
     Work,
 )
+from studio.core.kept import Kept
 from studio.core.references import Ref
 from studio.core.templates import TemplateError, parse
 from studio.desired import Desire, Desired, base_model
 from studio.graph import producer
+from studio.load import destinations
 from studio.load.settings import Project, SecretName
 from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
@@ -166,6 +168,18 @@ class ProjectScope:
         before = self.state.artifact(self.job.ref.kind, self.job.fingerprint)
         output = before.output if before else {}
         return str(output.get("model_version", "")) if output.get("model_name") == model_name else ""
+
+    def workspace(self) -> str:
+        return destinations.workspace(self.target.settings.spec.backend)
+
+    def endpoint(self) -> Mapping[str, Any]:
+        before = self.state.records().get(self.job.ref)
+        output: Mapping[str, Any] = (before.outcome.get("output") or {}) if before else {}
+        here = output.get("task") == "deployment" and output.get("place") == self.workspace()
+        return output if here else {}
+
+    def owner(self) -> str:
+        return f"{self.job.ref} in {self.target.environment}"
 
     def provenance(self) -> dict[str, Any]:
         graph = self.desire.graph

@@ -22,10 +22,12 @@ from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource
 from studio.resources.config import Config
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
+from studio.resources.model_export import ModelExport
 from studio.resources.prompt import Prompt, PromptFacts
 
-REGISTRY = "registry"
-"""Label of the input that says where an export goes, where that is not the project's own registry."""
+REGISTRY, WORKSPACE = "registry", "workspace"
+"""Labels of the input that says where an export goes: a registry that is not the project's own, or the workspace that
+serves an endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Desire:
     items: dict[Ref, Desired]
     default_configs: configs.Defaults
     registries: Mapping[Ref, str] = field(default_factory=dict)
-    """Exports that leave for another registry than the project's own, and the hash of that registry's identity."""
+    """Exports that leave for another place than the project's own registry, and the hash of that place's identity."""
     config_digests: dict[tuple[str, str], str] = field(default_factory=dict)
     """Of what named Configs hold, by type and label."""
 
@@ -98,9 +100,10 @@ def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[st
     if isinstance(resource, Prompt):  # its templates are its content, written or generated
         spec = {}
     payload: dict[str, Any] = {"kind": resource.kind, "spec": spec, "content": content}
-    registry = found.registries.get(resource.ref)
-    if registry:  # the same model in another place is another outcome
-        inputs[REGISTRY] = payload[REGISTRY] = registry
+    place = found.registries.get(resource.ref)
+    if place:  # the same model in another place is another outcome
+        label = WORKSPACE if isinstance(resource, ModelExport) and resource.is_endpoint else REGISTRY
+        inputs[label] = payload[label] = place
     return payload, inputs
 
 

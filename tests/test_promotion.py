@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from studio.backends import BACKENDS
-from studio.core.jobspec import EvaluationWork, ExportWork, Kept
+from studio.core.jobspec import EvaluationWork, ExportWork
+from studio.core.kept import Kept
 from studio.core.references import Ref
 from studio.plan.actions import Plan, Verb, to_json
 from studio.plan.saved import demand_same

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from studio.apply.recording import Recorder
 from studio.compile import Target, compile_job
+from studio.core.endpoint import DeploymentOutput
 from studio.core.job_keys import job_key
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import JobSpec, Resources
@@ -70,6 +71,8 @@ class Work:
 
     def succeeded(self, run: Run, result: JobResult) -> None:
         self.recorder.succeed(self.item, run, result)
+        if isinstance(result.output, DeploymentOutput):
+            self.recorder.outdate(self.item, result.output)
 
     def failed(self, message: str) -> None:
         self.recorder.fail(self.item, message)

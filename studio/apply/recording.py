@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from studio.apply.filing import artifact
+from studio.core.endpoint import DeploymentOutput
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
 from studio.core.references import Ref
 from studio.desired import Desired
@@ -53,9 +54,19 @@ class Recorder:
         self.state.save_artifact(made)
         self.adopt(item, made)
 
+    def outdate(self, item: Desired, endpoint: DeploymentOutput) -> None:
+        """Drop what is filed of builds that the endpoint had before: they are gone, and cannot be taken over."""
+        served = {"model_id": endpoint.model_id, "place": endpoint.place}.items()
+        for fingerprint, output in self.state.outputs(item.ref.kind).items():
+            if fingerprint != item.fingerprint and served <= output.items():
+                self.state.discard_artifact(replace(self.records[item.ref], fingerprint=fingerprint))
+
     def fail(self, item: Desired, message: str) -> None:
         """A job failed: the record says so, and the next plan retries."""
-        self._save(replace(self._record(item), status=RecordStatus.FAILED, error=message))
+        before = self.records.get(item.ref)
+        left = before.outcome if before and before.outcome.get("output", {}).get("task") == "deployment" else {}
+        record = replace(self._record(item), outcome=dict(left))  # an endpoint that is up stays known
+        self._save(replace(record, status=RecordStatus.FAILED, error=message))
 
     def spoil(self, ref: Ref, message: str) -> None:
         """Something else than the resource's own job went wrong with it: the record says so."""

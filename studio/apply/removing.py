@@ -7,7 +7,7 @@ fault. MLflow's runs are history and stay.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +16,7 @@ from studio.apply.errand import Errand
 from studio.apply.recording import Recorder
 from studio.backends.base import Backend, JobState
 from studio.compile import Target, tracking
+from studio.core.endpoint import WithdrawalWork
 from studio.core.errors import StudioError
 from studio.core.job_keys import is_removal, job_key, removal_key
 from studio.core.jobresult import JobResult
@@ -24,6 +25,7 @@ from studio.core.references import Ref
 from studio.desired import REGISTRY
 from studio.plan.actions import Action, Verb
 from studio.resources import KINDS
+from studio.resources.model_export import ExportType
 from studio.state.base import ACTIVE, Record, Run, RunStatus, StateStore
 
 
@@ -47,9 +49,10 @@ class Remover:
         if record is None:
             return None
         self._demand_idle(record)
-        if action.verb is Verb.DELETE and (version := _version(record)) and not self._is_used(record):
-            self._demand_registry(record)
-            return Removal(record, version, self)
+        work = _version(record) or self._endpoint(record)
+        if action.verb is Verb.DELETE and work and not self._is_used(record):
+            self._demand_place(record)
+            return Removal(record, work, self)
         self.finish(record, keep=action.verb is Verb.FORGET)
         return None
 
@@ -72,8 +75,25 @@ class Remover:
             ended = replace(run, status=RunStatus.CANCELLED, finished_at=self.now(), error="its resource was removed")
             self.state.save_run(ended)
 
-    def _demand_registry(self, record: Record) -> None:
-        """Refuse to look for a version in another registry than it went to: a stranger's may bear its number there."""
+    def _endpoint(self, record: Record) -> WithdrawalWork | None:
+        """To withdraw a record's endpoint; also one that was never up, if a job of this backend may have begun it."""
+        output, key = _output(record), _key(record)
+        if output.get("task") == "deployment":
+            return WithdrawalWork(model_name=output["model_name"], model_id=output["model_id"], made_by=key)
+        is_endpoint = record.spec.get("type") == ExportType.CML_MODEL
+        begun = is_endpoint and any(
+            (run.key, run.backend) == (key, self.backend.name) for run in self.state.runs(record.ref)
+        )
+        return WithdrawalWork(model_name=record.spec["model_name"], made_by=key) if begun else None
+
+    def _demand_place(self, record: Record) -> None:
+        """Refuse to look for a model in another place than it went to: a stranger's may bear its number there."""
+        place = _output(record).get("place", self.backend.name)
+        if _output(record).get("task") == "deployment" and place != self.backend.name:
+            hint = "set spec.backend of studio.yaml to that workspace, or drop the record alone with --forget"
+            raise StudioError(f"its endpoint is in {place}, not in this environment's workspace", hint)
+        if _output(record).get("task") != "export":
+            return
         if self.registry is not None and record.inputs.get(REGISTRY, "") != self.registry:
             hint = "set spec.mlflow of studio.yaml to that registry, or drop the record alone with --forget"
             raise StudioError("its model went to another registry than this environment's", hint)
@@ -81,7 +101,8 @@ class Remover:
     def _is_used(self, record: Record) -> bool:
         """Whether another record, in any environment, has the same artifact."""
         own = (self.target.environment, record.ref)
-        same = (other for other in self.state.everywhere(record.ref.kind) if other[1].fingerprint == record.fingerprint)
+        others = ((environment, other) for environment, other in self.state.everywhere(record.ref.kind))
+        same = (each for each in others if each[1].fingerprint == record.fingerprint or _is_shared(each[1], record))
         return any((environment, other.ref) != own for environment, other in same)
 
     def _remove_folder(self, record: Record) -> None:
@@ -101,10 +122,10 @@ class Remover:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """To delete the model version that an export registered."""
+    """To delete the model version that an export registered, or the endpoint that it deployed."""
 
     record: Record
-    version: Mapping[str, str]
+    work: RemovalWork | WithdrawalWork
     remover: Remover
 
     @property
@@ -134,7 +155,7 @@ class Removal:
             environment=target.environment,
             project_dir=str(target.root),
             run_dir=f"{RUNS_FOLDER}/{self.key}",
-            work=RemovalWork(**self.version, made_by=str(self.record.outcome.get("run_key") or "")),
+            work=self.work,
             resources=self.resources,
             tracking=tracking(target.settings),
         )
@@ -150,12 +171,23 @@ def _key(record: Record) -> str:
     return job_key(record.ref, record.fingerprint)
 
 
-def _version(record: Record) -> dict[str, str]:
-    """Name and version of the model that an export registered; empty for what registered none."""
-    output: dict[str, Any] = record.outcome.get("output") or {}
+def _output(record: Record) -> dict[str, Any]:
+    return record.outcome.get("output") or {}
+
+
+def _version(record: Record) -> RemovalWork | None:
+    """To delete the version that an export registered; None for what registered none."""
+    output = _output(record)
     if output.get("task") != "export":
-        return {}
-    return {name: str(output[name]) for name in ("model_name", "model_version")}
+        return None
+    named = {name: str(output[name]) for name in ("model_name", "model_version")}
+    return RemovalWork(**named, made_by=str(record.outcome.get("run_key") or ""))
+
+
+def _is_shared(other: Record, record: Record) -> bool:
+    """Whether two records are of one endpoint; they may have come to other builds of it."""
+    one, two = _output(other), _output(record)
+    return one.get("task") == "deployment" and all(one.get(name) == two.get(name) for name in ("model_id", "place"))
 
 
 def _below(place: Any, folder: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from studio.apply.recording import Recorder
 from studio.compile import Target, tracking
+from studio.core.endpoint import AdjustmentOutput, AdjustmentWork
 from studio.core.fingerprints import digest
 from studio.core.job_keys import revision_key
 from studio.core.jobresult import JobResult
@@ -30,7 +31,7 @@ class Revision:
 
     item: Desired
     artifact: Artifact
-    work: RevisionWork
+    work: RevisionWork | AdjustmentWork
     target: Target
     state: StateStore
     recorder: Recorder
@@ -69,7 +70,7 @@ class Revision:
 
     def succeeded(self, run: Run, result: JobResult) -> None:
         """The artifact says what was carried out, and the record takes it over."""
-        artifact = replace(self.artifact, output=_said(self.artifact.output, self.work))
+        artifact = replace(self.artifact, output=_said(self.artifact.output, self.work, result))
         self.state.save_artifact(artifact)
         self.recorder.adopt(self.item, artifact)
 
@@ -98,9 +99,14 @@ class Reviser:
         return Revision(item, artifact, work, self.target, self.state, self.recorder) if work else None
 
 
-def _said(output: dict[str, Any], work: RevisionWork) -> dict[str, Any]:
+def _said(output: dict[str, Any], work: RevisionWork | AdjustmentWork, result: JobResult) -> dict[str, Any]:
     """An artifact's output after a revision."""
     said = dict(output)
+    if isinstance(result.output, AdjustmentOutput):
+        now = result.output.model_dump(mode="json", include={"deployment_id", "description", "size"})
+        return {**said, **now}
+    if isinstance(work, AdjustmentWork):
+        raise TypeError(f"{result.key} changed an endpoint and says nothing of it")
     for version in work.versions:
         said["description"] = version.description
     if work.copies:

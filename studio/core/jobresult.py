@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from studio.core.jobspec import SPEC_VERSION, Kept, Record
+from studio.core.endpoint import AdjustmentOutput, DeploymentOutput, WithdrawalOutput
+from studio.core.jobspec import SPEC_VERSION
+from studio.core.kept import Kept
+from studio.core.record import Record
 
 
 class TrainingOutput(Record):
@@ -71,9 +74,8 @@ class RevisionOutput(Record):
     changes: tuple[str, ...] = ()
 
 
-Output = Annotated[
-    TrainingOutput | EvaluationOutput | ExportOutput | RemovalOutput | RevisionOutput, Field(discriminator="task")
-]
+JobOutput = TrainingOutput | EvaluationOutput | ExportOutput | RemovalOutput | RevisionOutput
+Output = Annotated[JobOutput | DeploymentOutput | AdjustmentOutput | WithdrawalOutput, Field(discriminator="task")]
 
 
 class Failure(Record):

@@ -10,17 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from studio.core.endpoint import AdjustmentWork, DeploymentWork, WithdrawalWork
+from studio.core.kept import Kept
+from studio.core.record import Record
 
 SPEC_VERSION: Literal[1] = 1
 SEED = 42
 """Seed of sampling and splitting (guide, Training Constants: TRAINING_DATASET_SEED)."""
-
-
-class Record(BaseModel):
-    """Base of everything that crosses the process border as JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), ser_json_inf_nan="constants")
 
 
 class DatasetInput(Record):
@@ -46,15 +44,6 @@ class ModelInput(Record):
     revision: str = ""
     trust_remote_code: bool = False
     digest: str = ""
-
-
-class Kept(Record):
-    """Where an adapter's files are besides the disk that it was trained on: artifacts of an MLflow run."""
-
-    server: str
-    """Which server that is, hashed (``Tracking.server``)."""
-    run_id: str
-    path: str
 
 
 class AdapterInput(Record):
@@ -198,7 +187,8 @@ class RevisionWork(Record):
     versions: tuple[VersionRevision, ...] = ()
 
 
-Work = Annotated[TrainingWork | EvaluationWork | ExportWork | RemovalWork | RevisionWork, Field(discriminator="task")]
+JobWork = TrainingWork | EvaluationWork | ExportWork | RemovalWork | RevisionWork
+Work = Annotated[JobWork | DeploymentWork | AdjustmentWork | WithdrawalWork, Field(discriminator="task")]
 
 
 class Resources(Record):

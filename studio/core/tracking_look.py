@@ -7,7 +7,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from studio.core.jobresult import Failure
-from studio.core.jobspec import Record, Tracking
+from studio.core.jobspec import Tracking
+from studio.core.record import Record
 
 KEY_TAG = "studio.key"
 FINGERPRINT_TAG = "studio.fingerprint"

@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
 from studio.core.fingerprints import folder_digest, tree
-from studio.core.jobspec import ADAPTERS_FOLDER, AdapterInput, JobSpec, Kept
+from studio.core.jobspec import ADAPTERS_FOLDER, AdapterInput, JobSpec
+from studio.core.kept import Kept
 from studio.jobs import locations, tokenizers, tracking
 from studio.jobs.checkpoints import PICKLED_ARGUMENTS
 from studio.jobs.events import EventLog

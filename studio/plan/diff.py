@@ -8,8 +8,8 @@ from typing import Any
 
 from studio.core.findings import Path, format_path
 from studio.core.fingerprints import canonical
-from studio.desired import REGISTRY
-from studio.resources.base import Effect, Part, effects, revised
+from studio.desired import REGISTRY, WORKSPACE
+from studio.resources.base import Effect, Part, effects, meanings, revised
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ _REASONS = {
     Effect.DESCRIPTIVE: "recorded in place",
 }
 REVISED = "changed where it is; nothing is made again"
-PLACES = {REGISTRY: "it goes to another registry than before"}
+PLACES = {REGISTRY: "it goes to another registry than before", WORKSPACE: "another workspace serves it than before"}
 """Inputs that are places, and what a change of them means. Their hashes are not shown: an address may be secret."""
 SAME = "means the same as before"
 ABSENT = None
@@ -40,11 +40,11 @@ NULL = "null"
 def compare_parts(old: Mapping[str, Any], new: Mapping[str, Any], model: type[Part], root: str) -> list[Change]:
     """Differences between two stored parts of the same model, down to the leaves of mappings, sorted by path."""
     found = []
-    by_field, in_place = effects(model), revised(model)
+    by_field, in_place, told = effects(model), revised(model, str(new.get("type", ""))), meanings(model)
     for name in sorted({*old, *new}):
         effect = by_field.get(name, Effect.DESCRIPTIVE)
         for path, before, after in _leaves((root, name), old.get(name, ABSENT), new.get(name, ABSENT)):
-            reason = REVISED if name in in_place else _REASONS[effect]
+            reason = told.get(name) or (REVISED if name in in_place else _REASONS[effect])
             found.append(Change(format_path(path), effect, reason, before, after))
     return found
 

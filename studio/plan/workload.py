@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from studio.core.endpoint import AdjustmentWork, DeploymentWork, WithdrawalWork
 from studio.core.fingerprints import digest
 from studio.core.jobresult import Measures
 from studio.core.jobspec import (
@@ -14,13 +15,13 @@ from studio.core.jobspec import (
     ExportWork,
     JobSpec,
     ModelInput,
-    Record,
     RemovalWork,
     Resources,
     RevisionWork,
     TrainingWork,
     Work,
 )
+from studio.core.record import Record
 from studio.core.schedule import count, schedule
 from studio.libraries.decided import NEW_TOKENS
 
@@ -48,8 +49,8 @@ class Workload(Record):
     weights: str = ""
 
     def volume(self, rows: float) -> float:
-        """How often a row is worked on; an export works on none, and counts once."""
-        if self.task == "export":
+        """How often a row is worked on; an export or endpoint works on none, and counts once."""
+        if self.task in ("export", "deployment"):
             return 1.0
         return float(self.shown or rows * self.epochs * self.combinations)
 
@@ -67,7 +68,9 @@ def workload(work: Work, resources: Resources) -> Workload:
             return _evaluation(work)
         case ExportWork():
             return Workload(task=work.task, model=_model(work.model), weights=work.weights)
-        case RemovalWork() | RevisionWork():
+        case DeploymentWork():
+            return Workload(task=work.task, model=f"{work.base_model}@{work.revision}")
+        case RemovalWork() | RevisionWork() | AdjustmentWork() | WithdrawalWork():
             return Workload(task=work.task)
 
 

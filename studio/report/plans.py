@@ -16,6 +16,7 @@ from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
+from studio.resources.base import Effect
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 
@@ -35,6 +36,7 @@ _MOVE = ("→", "yellow")
 
 
 REVISES = "a small job carries it out where it is; nothing is made again"
+IN_PLACE = "update in place: the same build is deployed anew, and nothing is built"
 LEFT = "a job was started for an earlier version of it; apply looks after it, 'studio cancel' stops it"
 
 
@@ -63,7 +65,8 @@ def _action(action: Action, desire: Desire) -> list[str]:
     if action.held:
         lines.append(click.style(f"      held back: {plain(action.held)}", fg="yellow"))
     if action.revises:
-        lines.append(f"      {REVISES}")
+        resized = any(change.effect is Effect.PLACEMENT for change in action.changes)
+        lines.append(f"      {IN_PLACE if resized else REVISES}")
     if action.moved_from and not _is_told(action):
         lines.append(f"      it was {plain(action.moved_from)}; its record moves along")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []

@@ -19,6 +19,7 @@ from studio.resources.prompt import Prompt
 from studio.resources.scope import Made, Scope
 
 if TYPE_CHECKING:
+    from studio.core.endpoint import AdjustmentWork
     from studio.core.jobspec import Resources, RevisionWork, Work
 
 
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 class Kind:
     """A kind's type and, for kinds that run jobs, how it compiles to work and what it asks for.
 
-    ``revise`` gives the work that carries out, outside the record, what descriptive fields say of a thing that was made
-    before; None when nothing is to be done. With its third argument true also what was done before.
+    ``revise`` gives the work that carries out, outside the record, what fields marked ``revised`` say of a thing that
+    was made before; None when nothing is to be done. With its third argument true also what was done before.
     """
 
     model: type[Resource]
     compile: Callable[[Any, Scope], Work] | None = None
     resources: Callable[[Any], Resources] | None = None
-    revise: Callable[[Any, Made, bool], RevisionWork | None] | None = None
+    revise: Callable[[Any, Made, bool], RevisionWork | AdjustmentWork | None] | None = None
 
 
 KINDS: dict[str, Kind] = {

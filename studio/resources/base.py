@@ -53,11 +53,12 @@ def field(effect: Effect, description: str, default: Any = None, **schema: Any) 
     ``references`` is the kind that the value names, ``config`` the type of the Config it names or spells out,
     ``default_config`` whether the default Config of that type is in force when nothing is said, ``nested`` marks lists
     of parts that hold references, ``required`` that a rule demands it, ``types`` the values of ``type`` with which
-    alone it counts, ``revised`` a descriptive field that says something about a thing outside the record, where a small
-    job carries a change out.
+    alone it counts, ``revised`` a field that says something about a thing outside the record, where a change is carried
+    out without making the thing again: true, or the values of ``type`` with which that is so, ``because`` what else a
+    change means, in words.
     """
     extra: dict[str, Any] = {"x-effect": effect.value}
-    for key in ("references", "config", "default_config", "nested", "required", "revised", "types"):
+    for key in ("references", "config", "default_config", "nested", "required", "revised", "types", "because"):
         if key in schema:
             extra[f"x-{key.replace('_', '-')}"] = schema.pop(key)
     if "x-config" in extra:
@@ -133,7 +134,8 @@ class FieldMark:
     default_config: bool
     types: tuple[str, ...]
     default: Any
-    revised: bool = False
+    revised: tuple[str, ...] | bool = False
+    because: str = ""
 
 
 @cache
@@ -153,7 +155,8 @@ def marks(model: type[BaseModel]) -> tuple[FieldMark, ...]:
                 bool(extra.get("x-default-config")),
                 tuple(map(str, types)) if isinstance(types := extra.get("x-types"), list) else (),
                 info.get_default(call_default_factory=True) if not info.is_required() else None,
-                bool(extra.get("x-revised")),
+                tuple(map(str, revised)) if isinstance(revised := extra.get("x-revised"), list) else bool(revised),
+                str(extra.get("x-because", "")),
             )
         )
     return tuple(found)
@@ -166,9 +169,16 @@ def effects(model: type[BaseModel]) -> dict[str, Effect]:
 
 
 @cache
-def revised(model: type[BaseModel]) -> frozenset[str]:
-    """Descriptive fields whose change is carried out where the thing is, outside the record."""
-    return frozenset(mark.name for mark in marks(model) if mark.revised)
+def revised(model: type[BaseModel], type: str) -> frozenset[str]:
+    """Fields whose change is carried out where the thing is, outside the record; ``type`` is the resource's own."""
+    found = (mark for mark in marks(model) if mark.revised is True or (mark.revised and type in mark.revised))
+    return frozenset(mark.name for mark in found)
+
+
+@cache
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Field name to what a change of it means, where that is more than its effect."""
+    return {mark.name: mark.because for mark in marks(model) if mark.because}
 
 
 @cache

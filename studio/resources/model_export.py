@@ -12,6 +12,7 @@ from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, 
 from studio.resources.scope import Made, Scope
 
 if TYPE_CHECKING:
+    from studio.core.endpoint import AdjustmentWork, DeploymentWork, EndpointSize
     from studio.core.jobspec import ExportWork, Resources, RevisionWork
 
 
@@ -38,25 +39,43 @@ class InferenceTask(StrEnum):
     COMPLETIONS = "llm/v1/completions"
 
 
+_REGISTRY, _ENDPOINT = [ExportType.MODEL_REGISTRY.value], [ExportType.CML_MODEL.value]
+ANEW = "a workspace cannot change it: the endpoint is deleted and made anew, with another access key"
+
+
 class ModelExportSpec(Spec):
-    type: str = field(OUTCOME, "Where the model goes.", "", enum=[str(t) for t in ExportType], required=True)
+    type: str = field(
+        OUTCOME,
+        "Where the model goes: into the registry, or to an endpoint.",
+        "",
+        enum=[str(t) for t in ExportType],
+        required=True,
+    )
     base_model: str = field(OUTCOME, "The base model.", "", references="Model", required=True)
     adapter: str = field(OUTCOME, "The adapter to merge or attach.", "", references="Adapter")
-    model_name: str = field(OUTCOME, "Name in the registry.", "", minLength=1, required=True)
-    model_description: str = field(DESCRIPTIVE, "Shown in the registry.", "", revised=True)
+    model_name: str = field(OUTCOME, "Name in the registry, or of the endpoint.", "", minLength=1, required=True)
+    model_description: str = field(DESCRIPTIVE, "Shown where the model is.", "", revised=True)
     generation_config: ConfigValue = field(
         OUTCOME, "Defaults of the served model.", config="generation_config", default_config=True
     )
-    task: str = field(OUTCOME, "MLflow inference task.", "text-generation", enum=[str(t) for t in InferenceTask])
-    weights: str = field(OUTCOME, "What is stored.", "merged", enum=[str(w) for w in Weights])
+    task: str = field(
+        OUTCOME, "MLflow inference task.", "text-generation", enum=[str(t) for t in InferenceTask], types=_REGISTRY
+    )
+    weights: str = field(OUTCOME, "What is stored.", "merged", enum=[str(w) for w in Weights], types=_REGISTRY)
     requires: Annotated[tuple[str, ...], Strict(False)] = field(
         DESCRIPTIVE, "Evaluations whose gates must have passed.", (), references="EvaluationJob"
     )
-    num_cpu: int | None = field(PLACEMENT, "CPU cores.", minimum=1)
-    num_gpu: int | None = field(PLACEMENT, "GPUs.", minimum=0)
-    num_memory: int | None = field(PLACEMENT, "Memory in GB.", minimum=1)
-    replicas: int | None = field(PLACEMENT, "Replicas of a deployed endpoint.", minimum=1)
-    enable_authentication: bool = field(PLACEMENT, "Demand a key of the endpoint's callers.", True)
+    num_cpu: int | None = field(PLACEMENT, "CPU cores, of an endpoint in each replica.", minimum=1, revised=_ENDPOINT)
+    num_gpu: int | None = field(PLACEMENT, "GPUs, of an endpoint in each replica.", minimum=0, revised=_ENDPOINT)
+    num_memory: int | None = field(
+        PLACEMENT, "Memory in GB, of an endpoint in each replica.", minimum=1, revised=_ENDPOINT
+    )
+    replicas: int | None = field(
+        PLACEMENT, "Replicas of a deployed endpoint.", minimum=1, revised=_ENDPOINT, types=_ENDPOINT
+    )
+    enable_authentication: bool = field(
+        OUTCOME, "Demand a key of the endpoint's callers.", True, types=_ENDPOINT, because=ANEW
+    )
 
 
 class ModelExport(Resource):
@@ -64,14 +83,19 @@ class ModelExport(Resource):
     kind: Literal["ModelExport"] = "ModelExport"
     spec: ModelExportSpec
 
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether it is deployed, and not registered."""
+        return self.spec.type == ExportType.CML_MODEL
 
-def compile(export: ModelExport, scope: Scope) -> ExportWork:
+
+def compile(export: ModelExport, scope: Scope) -> ExportWork | DeploymentWork:
     """The work of an export that passed every rule."""
     from studio.core.jobspec import ExportWork
 
     spec = export.spec
-    if spec.type == ExportType.CML_MODEL:
-        raise StudioError("an endpoint cannot be deployed by the local backend", "write type: model_registry")
+    if export.is_endpoint:
+        return _deployment(export, scope)
     return ExportWork(
         model=scope.model(spec.base_model),
         adapter=scope.adapter(spec.adapter) if spec.adapter else None,
@@ -86,7 +110,49 @@ def compile(export: ModelExport, scope: Scope) -> ExportWork:
     )
 
 
-def revise(export: ModelExport, made: Made, again: bool) -> RevisionWork | None:
+def _deployment(export: ModelExport, scope: Scope) -> DeploymentWork:
+    """An endpoint keeps its address while weights and configuration change, as long as its name is the same."""
+    from studio.core.endpoint import DeploymentWork
+
+    spec, before = export.spec, scope.endpoint()
+    if not scope.workspace():
+        raise StudioError("an endpoint cannot be deployed by the local backend", "write type: model_registry")
+    model, adapter, known = scope.model(spec.base_model), scope.adapter(spec.adapter), before.get("model_id", "")
+    stays = before.get("model_name") == spec.model_name
+    return DeploymentWork(
+        base_model=model.huggingface_name,
+        revision=model.revision,
+        adapter=adapter.location,
+        digest=adapter.digest,
+        kept=adapter.kept,
+        model_name=spec.model_name,
+        model_id=known if stays else "",
+        supersedes="" if stays else known,
+        owner=scope.owner(),
+        description=spec.model_description,
+        generation=scope.config("generation_config", spec.generation_config, spec.base_model),
+        size=size(export),
+        authentication=spec.enable_authentication,
+    )
+
+
+def revise(export: ModelExport, made: Made, again: bool) -> RevisionWork | AdjustmentWork | None:
+    """What is said of a registered version, or of an endpoint, where it is."""
+    return _adjusted(export, made, again) if made.output.get("task") == "deployment" else _said(export, made, again)
+
+
+def _adjusted(export: ModelExport, made: Made, again: bool) -> AdjustmentWork | None:
+    from studio.core.endpoint import AdjustmentWork
+
+    output, wanted = made.output, size(export)
+    said = output.get("description") == export.spec.model_description
+    if said and output.get("size") == wanted.model_dump() and not again:
+        return None
+    named = {name: output[name] for name in ("model_name", "model_id", "build_id")}
+    return AdjustmentWork(**named, description=export.spec.model_description, size=wanted)
+
+
+def _said(export: ModelExport, made: Made, again: bool) -> RevisionWork | None:
     """The registered version's description, and the tags by which it is known again."""
     from studio.core.jobspec import RevisionWork, VersionRevision
     from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
@@ -101,9 +167,21 @@ def revise(export: ModelExport, made: Made, again: bool) -> RevisionWork | None:
     return RevisionWork(versions=(version,))
 
 
+def size(export: ModelExport) -> EndpointSize:
+    """What the endpoint is to have; the guide's defaults where nothing is said."""
+    from studio.core.endpoint import EndpointSize
+
+    spec = export.spec
+    asked = {"cpu": spec.num_cpu, "memory": spec.num_memory, "gpu": spec.num_gpu, "replicas": spec.replicas}
+    return EndpointSize(**{name: value for name, value in asked.items() if value is not None})
+
+
 def resources(export: ModelExport) -> Resources:
-    """What the export asks of its backend while it merges and registers."""
+    """What the export asks of its backend while it merges and registers; of an endpoint what its replicas have."""
     from studio.core.jobspec import Resources
 
     spec = export.spec
+    if export.is_endpoint:
+        each = size(export)
+        return Resources(cpu=each.cpu, gpu=each.gpu, memory=each.memory, workers=each.replicas)
     return Resources(cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 4)

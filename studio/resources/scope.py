@@ -41,4 +41,13 @@ class Scope(Protocol):
     def registered(self, model_name: str) -> str:
         """The version that the same export registered before; "" for none, and for one under another name."""
 
+    def workspace(self) -> str:
+        """Name of the workspace where the job runs; "" for this machine."""
+
+    def endpoint(self) -> Mapping[str, Any]:
+        """The endpoint that the same resource has there, as recorded; empty for none."""
+
+    def owner(self) -> str:
+        """Resource and environment, in words."""
+
     def provenance(self) -> dict[str, Any]: ...

@@ -33,7 +33,7 @@ def no_base_model(export: ModelExport, view: View) -> Iterator[Breach]:
 def no_adapter(export: ModelExport, view: View) -> Iterator[Breach]:
     """The export names no adapter.
 
-    Only a reference to the base model on the hub (weights: reference) can do without one.
+    Only a reference to the base model on the hub (weights: reference) can do without one; an endpoint cannot.
 
     Bad:
         kind: ModelExport
@@ -44,7 +44,7 @@ def no_adapter(export: ModelExport, view: View) -> Iterator[Breach]:
         spec:
           adapter: ticket-router
     """
-    if not export.spec.adapter and export.spec.weights != Weights.REFERENCE:
+    if not export.spec.adapter and (export.spec.weights != Weights.REFERENCE or export.is_endpoint):
         hint = did_you_mean("", view.graph.names("Adapter"))
         yield Breach("spec.adapter", "adapter is missing", hint)
 
@@ -145,7 +145,7 @@ def name_refused_by_registry(export: ModelExport, view: View) -> Iterator[Breach
     """
     name = export.spec.model_name
     refused = [character for character in "/:" if character in name]
-    if refused or name in (".", ".."):
+    if not export.is_endpoint and (refused or name in (".", "..")):
         what = f"holds {' and '.join(map(repr, refused))}" if refused else "is a path"
         suggestion = re.sub(r"[/:]+", "-", name).strip(".-") or export.metadata.name
         yield Breach("spec.model_name", f"model_name {name!r} {what}", f"write {suggestion}")

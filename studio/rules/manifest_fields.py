@@ -35,7 +35,7 @@ def field_of_another_type(view: View) -> Iterator[Breach]:
         if not any(type_ in types for types in bound.values()):  # none, or an unknown one, which another rule reports
             continue
         for name, types in bound.items():
-            if type_ not in types and getattr(spec, name):
+            if type_ not in types and name in spec.model_fields_set and getattr(spec, name) not in (None, "", ()):
                 message = f"{name} counts with type {' or '.join(types)} only; with {type_} it is ignored"
                 hint = f"remove it, or write type: {types[0]}"
                 yield Breach(("spec", name), message, hint, ref, manifest.source)

@@ -17,6 +17,7 @@ from studio.core.fingerprints import digest
 from studio.core.job_keys import purpose
 from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, desire
+from studio.load import destinations
 from studio.load.artifacts import is_present
 from studio.load.project import NOTHING, Loaded, load_project
 from studio.load.verdicts import Shelf
@@ -143,7 +144,15 @@ def missed_gates(planned: Planned) -> list[str]:
 def _registries(checked: Checked, state: StateReader) -> dict[Ref, str]:
     """Where each export goes, hashed. Where the variable with the address is not set, as in a pull request from a fork,
     an export is taken to go where its record says."""
-    exports = [ref for ref, each in checked.graph.resources.items() if isinstance(each, ModelExport)]
+    everything = {ref: each for ref, each in checked.graph.resources.items() if isinstance(each, ModelExport)}
+    exports = [ref for ref, each in everything.items() if not each.is_endpoint]
+    workspace = destinations.workspace(checked.loaded.settings.spec.backend)
+    served = {ref: digest(workspace) for ref, each in everything.items() if each.is_endpoint and workspace}
+    return served | _filed(checked, state, exports)
+
+
+def _filed(checked: Checked, state: StateReader, exports: list[Ref]) -> dict[Ref, str]:
+    """The same of those that go to a registry."""
     registry = places.registry(checked.loaded, os.environ) if exports else ""
     if registry is not None:
         return dict.fromkeys(exports, registry) if registry else {}

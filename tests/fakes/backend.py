@@ -20,7 +20,8 @@ from studio.core.jobresult import (
     RevisionOutput,
     TrainingOutput,
 )
-from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, Kept, RemovalWork, RevisionWork, TrainingWork
+from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec, RemovalWork, RevisionWork, TrainingWork
+from studio.core.kept import Kept
 
 Ends = Callable[[JobSpec], JobStatus]
 MEASURED = {"exact_match": 0.9}
