@@ -7,7 +7,8 @@
         assert cml.count("create_job_run") == 1
 
 ``url`` and ``key`` open it, ``environ()`` is what a process needs to work with it, ``client`` is cmlapi's own client
-(the stand-in of ``tests/fakes/client`` where cmlapi is not installed), ``calls`` is all that was asked.
+(the stand-in of ``tests/fakes/client`` where cmlapi is not installed), ``calls`` is all that was asked, and ``faults``
+(``workspace/faults.py``) is what goes wrong.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ from tests.fakes import cml_client
 from tests.fakes.http import Answer, Request, as_json, serving
 from tests.fakes.workspace import facts
 from tests.fakes.workspace.facts import Record
+from tests.fakes.workspace.faults import Faults
 from tests.fakes.workspace.methods import HANDLERS
 from tests.fakes.workspace.refusal import Refusal, refusal
 from tests.fakes.workspace.running import ENDED, Run, Runner, StandIn
 from tests.fakes.workspace.state import Asked, Settings, State
-from tests.fakes.workspace.traffic import Call
+from tests.fakes.workspace.traffic import Call, asked_again_after_a_refusal
 
 ROOT = Path(__file__).parents[2]
 KEY = "key-of-the-tests"
@@ -50,6 +52,7 @@ class Workspace:
     keys: set[str] = field(default_factory=lambda: {KEY})
     calls: list[Call] = field(default_factory=list)
     first: deque[Answer] = field(default_factory=deque)
+    faults: Faults = field(default_factory=Faults)
     _client: Any = None
 
     @property
@@ -73,6 +76,10 @@ class Workspace:
     def requests(self) -> list[str]:
         """Verb and target of all that was asked."""
         return [call.line for call in self.calls]
+
+    def asked_again_after_a_refusal(self) -> list[str]:
+        """Requests that were sent once more, unchanged, after a 4xx that asking again cannot change."""
+        return asked_again_after_a_refusal(self.calls)
 
     def count(self, method: str) -> int:
         """How often a method was asked."""
@@ -125,8 +132,14 @@ class Workspace:
     def answer(self, request: Request) -> Answer:
         found = facts.find(request.method, urlsplit(request.target).path)
         call = Call(found[0].name if found else "", request)
-        self.calls.append(call)
-        answer = self.first.popleft() if self.first else self._answer(request, found)
+        with self.state.runner.changed:
+            self.calls.append(call)
+            answer = self.first.popleft() if self.first else None
+            fault = None if answer else self.faults.next(call.method)
+        if fault:
+            call.fault = fault.name
+            answer = fault.suffered(lambda: self._answer(request, found))
+        answer = answer or self._answer(request, found)
         call.status = 0 if answer.lost else answer.status
         return answer
 

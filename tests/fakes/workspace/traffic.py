@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.fakes.http import Answer, Request
+from tests.fakes.http import Request
 
 BUSY = 429
 
@@ -29,14 +29,6 @@ class Call:
         """All that came over the wire but the authorization, which every request carries."""
         kept = [f"{name}: {value}" for name, value in self.request.headers.items() if name.lower() != "authorization"]
         return "\n".join([self.line, *kept, ""]).encode() + self.request.body
-
-
-@dataclass(slots=True)
-class Served:
-    """An answer on its way out, and the call it is for."""
-
-    call: Call
-    answer: Answer
 
 
 def asked_again_after_a_refusal(calls: Sequence[Call]) -> list[str]:
