@@ -32,6 +32,8 @@ class Site:
     url: str = ""
     project_id: str = ""
     key: str = field(default="", repr=False)
+    key_variable: str = ""
+    """Where the key was found, for words about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class Capacity:
         if asked.gpu > self.gpu:
             return False
         return self.idle or (asked.cpu <= self.cpu and asked.memory <= self.memory)
+
+
+def place(url: str, project_id: str) -> str:
+    """The name of the backend that runs jobs in a project of a workspace."""
+    return f"cml:{url.partition('://')[2]}/{project_id}"
 
 
 class Log(Protocol):

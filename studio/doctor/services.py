@@ -14,8 +14,9 @@ from studio.compile import ARTIFACTS_FOLDER
 from studio.core.secrets import redact
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.jobs import relocation
-from studio.load.registry import KEY_VARIABLE, RegistryFault, registry
+from studio.load.registry import RegistryFault, registry
 from studio.load.settings import SecretName
+from studio.load.workspaces import KEY_VARIABLE, PROJECT_VARIABLE, project_id
 
 TIMEOUT_SECONDS = 10.0
 NOT_ASKED = "not asked; --online asks"
@@ -108,7 +109,7 @@ def _reached(url: str, shown: str, around: Surroundings, verdict: Verdict | None
 def workspace(around: Surroundings) -> Checkup | None:
     """Whether this is a CML workspace or the project's jobs run on one, and what that needs."""
     backend = around.loaded.settings.spec.backend if around.loaded else None
-    inside = any(around.environ.get(name) for name in ("CDSW_DOMAIN", "CDSW_API_URL", "CDSW_PROJECT_ID"))
+    inside = any(around.environ.get(name) for name in ("CDSW_DOMAIN", "CDSW_API_URL", PROJECT_VARIABLE))
     wanted = backend is not None and backend.type == "cml"
     if not inside and not wanted:
         return None
@@ -118,6 +119,8 @@ def workspace(around: Surroundings) -> Checkup | None:
     found = ("inside a workspace" if inside else "outside a workspace") + (f", {redact(url)}" if url else "")
     if not url:
         return Checkup(verdict, f"{found}; its address is not known", "set STUDIO_CML_URL")
+    if backend and wanted and not project_id(backend, around.environ):
+        return Checkup(verdict, f"{found}; the project is not known", "write backend.project_id in studio.yaml")
     if asked and asked.refusal:
         return Checkup(verdict, f"{found}; the key is not sent there: {asked.refusal}", "see docs/decisions/0010")
     if importlib.util.find_spec("cmlapi") is None:

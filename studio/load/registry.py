@@ -8,11 +8,9 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from studio.load import disclosure
+from studio.load import disclosure, workspaces
 from studio.load.settings import Backend
-
-KEY_VARIABLE = "CDSW_APIV2_KEY"
-"""Where a workspace puts the key of whoever runs there."""
+from studio.load.workspaces import KEY_VARIABLE
 
 
 class RegistryFault(StrEnum):
@@ -76,9 +74,7 @@ class Registry:
 
 def registry(backend: Backend, environ: Mapping[str, str]) -> Registry:
     """The registry of the workspace that studio.yaml names, else of the one that the environment names."""
-    variable = backend.api_key.env if backend.api_key else KEY_VARIABLE
-    trusted = disclosure.trusted_workspaces(environ)
-    url = disclosure.address(backend.url) if backend.url else next(iter(trusted), "")
+    url, variable = workspaces.address(backend, environ), workspaces.key_variable(backend)
     refusal = disclosure.refusal(url, variable, environ) if url else ""
     return Registry(url, "" if refusal else environ.get(variable, ""), variable, refusal)
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from studio.backends import BACKENDS
@@ -14,11 +15,13 @@ from studio.backends.base import Backend, Site
 from studio.core.errors import StudioError, UsageError
 from studio.core.fingerprints import digest
 from studio.core.suggest import did_you_mean
-from studio.load import commit, destinations
+from studio.load import commit, destinations, workspaces
 from studio.load.project import Loaded
 from studio.load.settings import SecretName
 from studio.state.base import StateReader, StateStore
 
+CML = "cml"
+"""The type of backend that is asked over the network, with a key."""
 pause = time.sleep
 """Between two looks at running jobs; seconds."""
 clock = time.time
@@ -89,11 +92,17 @@ def server(loaded: Loaded, environ: Mapping[str, str]) -> str | None:
 
 
 def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
-    """Where jobs run."""
-    type = loaded.settings.spec.backend.type
-    if type not in BACKENDS:
-        raise StudioError(f"the backend type {type!r} is unknown", did_you_mean(type, BACKENDS))
-    return BACKENDS[type](Site(loaded.root, environ))
+    """Where jobs run. Raises StudioError for whatever is missing to run them there."""
+    settings = loaded.settings.spec.backend
+    if settings.type not in BACKENDS:
+        raise StudioError(f"the backend type {settings.type!r} is unknown", did_you_mean(settings.type, BACKENDS))
+    site = Site(loaded.root, environ)
+    if settings.type == CML:
+        found = workspaces.access(settings, environ)
+        site = replace(
+            site, url=found.url, project_id=found.project_id, key=found.key, key_variable=found.key_variable
+        )
+    return BACKENDS[settings.type](site)
 
 
 def registry(loaded: Loaded, environ: Mapping[str, str]) -> str | None:

@@ -1,0 +1,133 @@
+"""Jobs in a Cloudera ML workspace, behind the client that the workspace offers: nothing else imports ``cmlapi``."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from studio.backends.base import Capacity, Handle, JobStatus, Log, Site, place
+from studio.backends.workspace import log
+from studio.backends.workspace.calls import Calls, Connection, Fault
+from studio.backends.workspace.evidence import Evidence
+from studio.backends.workspace.files import Files
+from studio.backends.workspace.jobs import Jobs
+from studio.backends.workspace.labels import Labels
+from studio.backends.workspace.templates import Templates
+from studio.backends.workspace.watching import Watching
+from studio.core.errors import StudioError
+from studio.core.jobspec import RUNS_FOLDER, JobSpec
+
+CLIENT = "cmlapi"
+BOUNDLESS = Capacity(math.inf, sys.maxsize, math.inf)
+"""A workspace lets jobs wait until there is room, and does not say how much there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """What takes time, and how it is told: seconds since some moment, since the epoch, and a number from 0 to 1."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    wall: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class CmlBackend:
+    """Of one project of a workspace."""
+
+    calls: Calls
+    jobs: Jobs
+    watching: Watching
+    files: Files
+    wall: Callable[[], float]
+
+    @property
+    def name(self) -> str:
+        return place(self.calls.url, self.calls.project_id)
+
+    def submit(self, spec: JobSpec) -> Handle:
+        return self.jobs.submit(spec)
+
+    def find(self, key: str, attempt: int) -> Handle | None:
+        return self.jobs.find(key, attempt)
+
+    def attempts(self, key: str) -> int:
+        return self.jobs.attempts(key)
+
+    def poll(self, handle: Handle) -> JobStatus:
+        return self.watching.poll(handle)
+
+    def cancel(self, handle: Handle) -> None:
+        self.jobs.cancel(handle)
+        self.watching.hurry(handle)
+
+    def log(self, handle: Handle) -> Log:
+        return log.opened(self.files, self.wall, f"{RUNS_FOLDER}/{handle.key}", len(handle.details["jobs"]))
+
+    def capacity(self) -> Capacity:
+        return BOUNDLESS
+
+    def total(self) -> Capacity:
+        return BOUNDLESS
+
+
+def backend(site: Site, time: Time = Time()) -> CmlBackend:  # noqa: B008: it is frozen
+    """Nothing is asked before the first job. Raises StudioError where the client is not installed."""
+    if find_spec(CLIENT) is None:
+        raise StudioError(
+            f"{CLIENT}, the client of the CML workspace, is not installed",
+            f"pip install {site.url}/api/v2/python.tar.gz",
+        )
+    calls = Calls(
+        site.url, site.project_id, site.key_variable, lambda: connected(site), {site.key},
+        time.clock, time.sleep, time.jitter,
+    )  # fmt: skip
+    files = Files(calls)
+    jobs = Jobs(calls, Templates(calls), Labels(calls.apart()), site.environ)
+    return CmlBackend(calls, jobs, Watching(Evidence(calls, files), time.wall), files, time.wall)
+
+
+def connected(site: Site) -> Connection:
+    """The client of a workspace; no connection is made yet."""
+    import cmlapi
+    from cmlapi.rest import ApiException
+    from urllib3.exceptions import HTTPError  # what the client is built on
+
+    client = cmlapi.default_client(url=site.url, cml_api_key=site.key)
+    with suppress(AttributeError):  # where it keeps its connections may change
+        # Whether a call is made again is decided in one place, and redirections are not followed with the key.
+        client.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = False
+    return Connection(client, (ApiException, HTTPError, OSError), fault)
+
+
+def fault(error: Exception) -> Fault:
+    """What an exception of the client tells: an answer of the API, or that there was none."""
+    status = getattr(error, "status", None)
+    if not status:
+        return Fault(0, f"{type(error).__name__}: {getattr(error, 'reason', None) or error}")
+    return Fault(int(status), _message(getattr(error, "body", None)), _seconds(getattr(error, "headers", None)))
+
+
+def _message(body: object) -> str:
+    """The API's own words; a page of a proxy in between has none that help."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    with suppress(ValueError, RecursionError):
+        content: Any = json.loads(text)
+        if isinstance(content, dict):
+            return str(content.get("message") or content.get("error") or "")
+    return "" if "<" in text else text
+
+
+def _seconds(headers: Mapping[str, str] | None) -> float:
+    """What Retry-After says; 0 for nothing, and for the date that it may also be."""
+    text = str((headers or {}).get("Retry-After") or "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
