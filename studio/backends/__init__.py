@@ -13,10 +13,4 @@ def _local(site: Site) -> Backend:
     return LocalBackend(site.root / ".studio" / "runs", dict(site.environ))
 
 
-def _cml(site: Site) -> Backend:
-    from studio.backends import cml
-
-    return cml.backend(site)
-
-
-BACKENDS: dict[str, Callable[[Site], Backend]] = {"local": _local, "cml": _cml}
+BACKENDS: dict[str, Callable[[Site], Backend]] = {"local": _local}

@@ -13,17 +13,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from studio.backends.base import Capacity, Handle, JobStatus, Log, Site, place
-from studio.backends.workspace import log
+from studio.backends.base import Capacity, Handle, Site, place
 from studio.backends.workspace.calls import Calls, Connection, Fault
-from studio.backends.workspace.evidence import Evidence
-from studio.backends.workspace.files import Files
 from studio.backends.workspace.jobs import Jobs
 from studio.backends.workspace.labels import Labels
 from studio.backends.workspace.templates import Templates
-from studio.backends.workspace.watching import Watching
 from studio.core.errors import StudioError
-from studio.core.jobspec import RUNS_FOLDER, JobSpec
+from studio.core.jobspec import JobSpec
 
 CLIENT = "cmlapi"
 BOUNDLESS = Capacity(math.inf, sys.maxsize, math.inf)
@@ -40,15 +36,15 @@ class Time:
     jitter: Callable[[], float] = random.random
 
 
+REAL = Time()
+
+
 @dataclass(frozen=True, slots=True)
 class CmlBackend:
     """Of one project of a workspace."""
 
     calls: Calls
     jobs: Jobs
-    watching: Watching
-    files: Files
-    wall: Callable[[], float]
 
     @property
     def name(self) -> str:
@@ -63,15 +59,8 @@ class CmlBackend:
     def attempts(self, key: str) -> int:
         return self.jobs.attempts(key)
 
-    def poll(self, handle: Handle) -> JobStatus:
-        return self.watching.poll(handle)
-
     def cancel(self, handle: Handle) -> None:
         self.jobs.cancel(handle)
-        self.watching.hurry(handle)
-
-    def log(self, handle: Handle) -> Log:
-        return log.opened(self.files, self.wall, f"{RUNS_FOLDER}/{handle.key}", len(handle.details["jobs"]))
 
     def capacity(self) -> Capacity:
         return BOUNDLESS
@@ -80,7 +69,7 @@ class CmlBackend:
         return BOUNDLESS
 
 
-def backend(site: Site, time: Time = Time()) -> CmlBackend:  # noqa: B008: it is frozen
+def backend(site: Site, time: Time = REAL) -> CmlBackend:
     """Nothing is asked before the first job. Raises StudioError where the client is not installed."""
     if find_spec(CLIENT) is None:
         raise StudioError(
@@ -91,9 +80,8 @@ def backend(site: Site, time: Time = Time()) -> CmlBackend:  # noqa: B008: it is
         site.url, site.project_id, site.key_variable, lambda: connected(site), {site.key},
         time.clock, time.sleep, time.jitter,
     )  # fmt: skip
-    files = Files(calls)
     jobs = Jobs(calls, Templates(calls), Labels(calls.apart()), site.environ)
-    return CmlBackend(calls, jobs, Watching(Evidence(calls, files), time.wall), files, time.wall)
+    return CmlBackend(calls, jobs)
 
 
 def connected(site: Site) -> Connection:

@@ -35,7 +35,7 @@ def address(backend: Backend, environ: Mapping[str, str]) -> str:
 
 
 def project_id(backend: Backend, environ: Mapping[str, str]) -> str:
-    """"" when nobody says."""
+    """ "" when nobody says."""
     return backend.project_id or environ.get(PROJECT_VARIABLE, "")
 
 

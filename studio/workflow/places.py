@@ -99,9 +99,7 @@ def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
     site = Site(loaded.root, environ)
     if settings.type == CML:
         found = workspaces.access(settings, environ)
-        site = replace(
-            site, url=found.url, project_id=found.project_id, key=found.key, key_variable=found.key_variable
-        )
+        site = replace(site, url=found.url, project_id=found.project_id, key=found.key, key_variable=found.key_variable)
     return BACKENDS[settings.type](site)
 
 
