@@ -38,11 +38,13 @@ class CombinationOutput(Record):
 
 
 class EvaluationOutput(Record):
-    """Combinations in the order of the manifest; the first is the baseline."""
+    """Combinations in the order of the manifest; the first is the baseline. Of a job that did a part, its own."""
 
     task: Literal["evaluation"] = "evaluation"
     combinations: tuple[CombinationOutput, ...]
     rows: int
+    selection: str = ""
+    """Digest of which rows were asked, and what: metrics of equal selections may be compared."""
     chart: str = ""
 
 
@@ -102,6 +104,8 @@ class Measures(Record):
     """The part of the time that grows with the rows, over all attempts; loading and saving are not in it."""
     earlier_seconds: float = 0.0
     """What attempts before this one worked; the result's ``seconds`` do not hold it."""
+    parts: int = 1
+    """Jobs that shared the work, each with the resources of the spec; seconds are those of all of them in sum."""
 
 
 class JobResult(Record):

@@ -13,6 +13,8 @@ from studio.core.record import Record
 KEY_TAG = "studio.key"
 FINGERPRINT_TAG = "studio.fingerprint"
 """Tags in which runs and registered versions say which job made them, of what."""
+COMBINATION_TAG = "studio.combination"
+"""Which combination of an evaluation a run is of, from 1 on."""
 
 
 class RunLook(StrEnum):

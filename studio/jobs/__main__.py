@@ -15,8 +15,9 @@ from types import FrameType
 
 from pydantic import ValidationError
 
+from studio.core import parts
 from studio.core.jobspec import EVENTS_FILE, JobSpec
-from studio.jobs import performing, ranks
+from studio.jobs import gathering, performing, ranks
 from studio.jobs.events import EventLog
 from studio.jobs.result import write_result
 
@@ -35,6 +36,9 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValidationError) as error:
         print(f"{arguments[0]} is not a readable job spec: {error}", file=sys.stderr)
         return BAD_SPEC
+    if not parts.is_possible(spec):
+        print(f"{arguments[0]} asks for part {spec.part} of work that has {parts.count(spec)}", file=sys.stderr)
+        return BAD_SPEC
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     signal.signal(signal.SIGTERM, _stop)
     faulthandler.enable()  # a crash inside a library leaves a stack in the log, not silence
@@ -48,15 +52,17 @@ def main(arguments: list[str]) -> int:
 def _perform(spec: JobSpec) -> int:
     spec.folder.mkdir(parents=True, exist_ok=True)
     with EventLog(spec.folder / EVENTS_FILE, muted=not ranks.is_main()) as events:
-        events.write("start", f"{spec.kind}/{spec.name}, attempt {spec.attempt}")
+        of = f", part {spec.part} of {parts.count(spec)}: {parts.title(spec, spec.part)}" if spec.part else ""
+        events.write("start", f"{spec.kind}/{spec.name}, attempt {spec.attempt}{of}")
         try:
             result = performing.perform(spec, events)
         except SystemExit:
             events.write("stopped", "asked to stop; a later attempt goes on from the last checkpoint")
             raise
-    if ranks.is_main():
-        write_result(spec.folder, result)
-    return FAILED if result.failure else OK
+        if ranks.is_main():
+            write_result(spec.folder, result)
+        apart = gathering.gather(spec, events) if spec.part else None
+    return FAILED if result.failure or apart else OK
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from studio.core import parts
 from studio.core.jobresult import CombinationOutput
+from studio.core.jobspec import EvaluationWork, JobSpec
 from studio.core.metric_names import gain
 from studio.core.secrets import redact
-from studio.jobs import charts
+from studio.jobs import charts, tracking
 from studio.jobs.metrics import Answers, correct
+from studio.jobs.tracking import TrackedRun
 
 TABLE, CHART = "comparison.csv", "comparison.png"
 
@@ -53,3 +57,22 @@ def draw(folder: Path, combinations: Sequence[CombinationOutput], title: str) ->
     names = [row.adapter or row.model for row in combinations]
     metrics = {name: [row.metrics[name] for row in combinations] for name in combinations[0].metrics}
     return charts.draw_bars(metrics, names, title, folder / CHART)
+
+
+def log(spec: JobSpec, combinations: Sequence[CombinationOutput], run: TrackedRun) -> str:
+    """Table and chart, in the job's folder and with the run of the whole evaluation; where the chart is."""
+    run.log_file(write_table(spec.folder, combinations))
+    chart = draw(spec.folder, combinations, spec.name)
+    run.log_file(chart)
+    return parts.location(spec, chart.name)
+
+
+def params(work: EvaluationWork, rows: int) -> dict[str, Any]:
+    """What the run of the whole evaluation says of it."""
+    return {
+        "dataset": work.dataset.name,
+        "dataset_digest": work.dataset.digest,
+        "rows": rows,
+        "metrics": ",".join(work.metrics),
+        **tracking.flat(work.generation, "generation"),
+    }

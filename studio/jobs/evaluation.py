@@ -13,23 +13,22 @@ import datasets
 import transformers
 from transformers import PreTrainedTokenizerBase
 
-from studio.core.errors import JobError
+from studio.core import parts
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Measures
 from studio.core.jobspec import Combination, EvaluationWork, JobSpec
-from studio.core.suggest import did_you_mean
-from studio.core.tracking_look import KEY_TAG
+from studio.core.tracking_look import COMBINATION_TAG, KEY_TAG
 from studio.jobs import (
     adapters,
     comparison,
     devices,
+    gathering,
     generation,
     locations,
     lora,
     metrics,
     models,
-    rows,
+    questions,
     scoring,
-    templating,
     tokenizers,
     tracking,
 )
@@ -37,17 +36,9 @@ from studio.jobs.devices import Device
 from studio.jobs.events import EventLog
 from studio.jobs.metrics import Answers
 from studio.jobs.models import Base
+from studio.jobs.questions import Questions
 from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
-
-
-@dataclass(frozen=True, slots=True)
-class Questions:
-    """The rows as text, and the columns to carry along."""
-
-    prompts: list[str]
-    expected: list[str]
-    features: dict[str, list[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +51,8 @@ class Loaded:
 
 @dataclass(slots=True)
 class Session:
-    """What all combinations of one evaluation share; ``done`` counts rows answered so far, ``parameters`` are those of
-    the largest base."""
+    """What all combinations of one job share; ``done`` counts rows answered so far, ``parameters`` are those of the
+    largest base."""
 
     spec: JobSpec
     work: EvaluationWork
@@ -73,9 +64,10 @@ class Session:
     parameters: int = 0
 
     def answered(self, rows: int) -> None:
-        """Tell how far the evaluation is, over all combinations."""
+        """Tell how far the job is, over all its combinations."""
         self.done += rows
-        self.events.write("evaluate", step=self.done, total=len(self.questions.prompts) * len(self.work.combinations))
+        combinations = 1 if self.spec.part else len(self.work.combinations)
+        self.events.write("evaluate", step=self.done, total=len(self.questions.prompts) * combinations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,10 @@ class Measured:
 
 
 def run(spec: JobSpec, events: EventLog) -> Outcome:
-    """Evaluate every combination; the first one is the baseline. Raises JobError for what a user can mend."""
+    """Evaluate every combination, the first one being the baseline, or the one that is this part's.
+
+    Raises JobError for what a user can mend.
+    """
     work = spec.work
     if not isinstance(work, EvaluationWork):
         raise TypeError(f"evaluation was given {type(work).__name__}")
@@ -95,18 +90,40 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     transformers.utils.logging.disable_progress_bar()
     metrics.check(work.metrics)
     generation.check(work.generation)
-    questions = _questions(spec, work, events)
-    session = Session(spec, work, questions, devices.choose(spec.resources, events), events)
+    asked = questions.ask(spec, work, events)
+    earlier = gathering.made_before(spec, asked.digest) if spec.part else None
+    if earlier:
+        events.write("reuse", f"an earlier attempt evaluated {parts.title(spec, spec.part)}: its answers are kept")
+        return earlier
+    session = Session(spec, work, asked, devices.choose(spec.resources, events), events)
+    return _part(session) if spec.part else _whole(session)
+
+
+def _whole(session: Session) -> Outcome:
+    spec = session.spec
     with tracking.run(spec) as parent:
-        parent.log_params(_params(work, questions))
+        parent.log_params(comparison.params(session.work, len(session.questions.prompts)))
         outputs = _combinations(session, parent)
-        parent.log_file(comparison.write_table(spec.folder, outputs))
-        chart = comparison.draw(spec.folder, outputs, spec.name)
-        parent.log_file(chart)
-    output = EvaluationOutput(
-        combinations=tuple(outputs), rows=len(questions.prompts), chart=f"{spec.run_dir}/{chart.name}"
+        chart = comparison.log(spec, outputs, parent)
+    return Outcome(_output(session, outputs, chart), parent.run_id, parent.experiment_id, _measures(session))
+
+
+def _part(session: Session) -> Outcome:
+    """One combination, in a run that gets its parent when all parts have ended."""
+    number = session.spec.part - 1
+    combination = session.work.combinations[number]
+    with tracking.run(session.spec, *_labels(session, number)) as run:
+        with _loaded(session, combination) as loaded:
+            measured = _measure(session, combination, loaded)
+        output = _record(session, number, measured, run)
+    return Outcome(_output(session, [output], ""), run.run_id, run.experiment_id, _measures(session))
+
+
+def _output(session: Session, combinations: list[CombinationOutput], chart: str) -> EvaluationOutput:
+    asked = session.questions
+    return EvaluationOutput(
+        combinations=tuple(combinations), rows=len(asked.prompts), selection=asked.digest, chart=chart
     )
-    return Outcome(output, parent.run_id, parent.experiment_id, _measures(session))
 
 
 def _measures(session: Session) -> Measures:
@@ -115,26 +132,6 @@ def _measures(session: Session) -> Measures:
         rows=len(session.questions.prompts),
         parameters=session.parameters,
         working_seconds=session.working_seconds,
-    )
-
-
-def _questions(spec: JobSpec, work: EvaluationWork, events: EventLog) -> Questions:
-    if not (work.templates.input and work.templates.completion):
-        raise JobError(
-            "evaluation needs a prompt with input_template and completion_template",
-            "the input is what the model is asked, the completion is what is expected",
-        )
-    chosen = rows.unseen(rows.load(work.dataset, spec), work.dataset.digest, work.seen, work.fraction)
-    columns = chosen.rows.column_names
-    for name in work.selected_features:
-        if name not in columns:
-            raise JobError(f"selected_features: the dataset has no column {name!r}", did_you_mean(name, columns))
-    without = ", without those that training saw" if work.seen else ""
-    events.write("data", f"{len(chosen.rows)} rows of the {chosen.split} split{without}")
-    return Questions(
-        templating.rendered(chosen.rows, work.templates.input),
-        templating.rendered(chosen.rows, work.templates.completion),
-        {name: chosen.rows[name][:] for name in work.selected_features},
     )
 
 
@@ -149,7 +146,8 @@ def _combinations(session: Session, parent: TrackedRun) -> list[CombinationOutpu
         with _loaded(session, combinations[numbers[0]]) as loaded:
             for number in numbers:
                 measured = _measure(session, combinations[number], loaded)
-                outputs[number] = _record(session, number, measured, parent)
+                with tracking.child(parent, *_labels(session, number)) as run:
+                    outputs[number] = _record(session, number, measured, run)
     return [outputs[number] for number in sorted(outputs)]
 
 
@@ -196,48 +194,43 @@ def _measure(session: Session, combination: Combination, loaded: Loaded) -> Meas
 def _answer(session: Session, loaded: Loaded) -> Measured:
     """Answers and their metrics, computed while the adapter is attached: perplexity asks the model again."""
     started = time.perf_counter()
-    model, tokenizer, questions = loaded.model, loaded.tokenizer, session.questions
+    model, tokenizer, asked = loaded.model, loaded.tokenizer, session.questions
     config = generation.settings(session.work.generation, tokenizer, model.generation_config)
-    generated = generation.generate(model, tokenizer, questions.prompts, config, session.answered)
+    generated = generation.generate(model, tokenizer, asked.prompts, config, session.answered)
     if generated.cut:
         session.events.write("evaluate", f"{generated.cut} prompts lost their beginning: the model has no room")
 
     def loss() -> float:
-        encoded = scoring.encode(tokenizer, questions.prompts, questions.expected, None)
+        encoded = scoring.encode(tokenizer, asked.prompts, asked.expected, None)
         return scoring.mean_loss(model, encoded, int(tokenizer.pad_token_id)).nats
 
-    answers = Answers(generated.texts, tuple(questions.expected), generated.seconds, loss)
+    answers = Answers(generated.texts, tuple(asked.expected), generated.seconds, loss)
     computed = metrics.compute(session.work.metrics, answers)
     session.working_seconds += time.perf_counter() - started
     return Measured(answers, computed)
 
 
-def _record(session: Session, number: int, measured: Measured, parent: TrackedRun) -> CombinationOutput:
-    """Write the predictions and log one nested run."""
-    spec, questions = session.spec, session.questions
+def _labels(session: Session, number: int) -> tuple[str, dict[str, str]]:
+    """Name and tags of a combination's run."""
+    combination = session.work.combinations[number]
+    name = combination.adapter.name if combination.adapter else combination.model.name
+    return name, {KEY_TAG: session.spec.key, COMBINATION_TAG: str(number + 1)}
+
+
+def _record(session: Session, number: int, measured: Measured, run: TrackedRun) -> CombinationOutput:
+    """Write the predictions and log the combination's run."""
+    spec, asked = session.spec, session.questions
     combination = session.work.combinations[number]
     model, adapter = combination.model.name, combination.adapter.name if combination.adapter else ""
     name = f"predictions-{number + 1}.csv"
-    path = comparison.write_predictions(spec.folder / name, questions.prompts, measured.answers, questions.features)
-    tags = {KEY_TAG: spec.key, "studio.combination": str(number + 1)}
-    with tracking.child(parent, adapter or model, tags) as run:
-        run.log_params({"base_model": model, "adapter": adapter, "baseline": number == 0})
-        run.log_metrics(measured.metrics)
-        run.log_file(path)
+    path = comparison.write_predictions(spec.folder / name, asked.prompts, measured.answers, asked.features)
+    run.log_params({"base_model": model, "adapter": adapter, "baseline": number == 0})
+    run.log_metrics(measured.metrics)
+    run.log_file(path)
     return CombinationOutput(
         model=model,
         adapter=adapter,
         metrics=measured.metrics,
-        predictions=f"{spec.run_dir}/{name}",
+        predictions=parts.location(spec, name),
         mlflow_run_id=run.run_id,
     )
-
-
-def _params(work: EvaluationWork, questions: Questions) -> dict[str, Any]:
-    return {
-        "dataset": work.dataset.name,
-        "dataset_digest": work.dataset.digest,
-        "rows": len(questions.prompts),
-        "metrics": ",".join(work.metrics),
-        **tracking.flat(work.generation, "generation"),
-    }

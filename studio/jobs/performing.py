@@ -10,9 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from studio.core.errors import StudioError
-from studio.core.jobresult import Failure, JobResult, Measures
+from studio.core.jobresult import Failure, JobResult
 from studio.core.jobspec import JobSpec
-from studio.jobs import JOBS, exhaustion
+from studio.jobs import JOBS, exhaustion, result
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome
 
@@ -22,28 +22,21 @@ Job = Callable[[JobSpec, EventLog], Outcome]
 def perform(spec: JobSpec, events: EventLog) -> JobResult:
     """Run the job. Every Exception becomes the result's ``failure``; SystemExit passes."""
     started, clock = datetime.now(UTC), time.perf_counter()
-    outcome, failure = None, None
+    ended = attempt(spec, lambda: _job(spec.work.task)(spec, events))
+    made = result.told(spec, ended, started, time.perf_counter() - clock)
+    _tell(events, made.failure)
+    return made
+
+
+def attempt(spec: JobSpec, work: Callable[[], Outcome]) -> Outcome | Failure:
+    """What ``work`` makes, or why it makes nothing."""
     try:
-        outcome = _job(spec.work.task)(spec, events)
+        return work()
     except Exception as error:  # the border of the process: nothing passes without a report
         traceback.print_exc()
         failure = _failure(error, spec)
         print(f"failed: {failure.message}\n{failure.hint}".rstrip(), file=sys.stderr, flush=True)
-    result = JobResult(
-        key=spec.key,
-        attempt=spec.attempt,
-        fingerprint=spec.fingerprint,
-        output=outcome.output if outcome else None,
-        failure=failure,
-        mlflow_run_id=outcome.mlflow_run_id if outcome else "",
-        mlflow_experiment_id=outcome.mlflow_experiment_id if outcome else "",
-        measures=outcome.measures if outcome else Measures(),
-        started_at=started.isoformat(),
-        finished_at=datetime.now(UTC).isoformat(),
-        seconds=time.perf_counter() - clock,
-    )
-    _tell(events, failure)
-    return result
+        return failure
 
 
 def _tell(events: EventLog, failure: Failure | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from studio.core.atomic import write_atomically
-from studio.core.jobresult import JobResult, Measures, Output
-from studio.core.jobspec import RESULT_FILE
+from studio.core.jobresult import Failure, JobResult, Measures, Output
+from studio.core.jobspec import RESULT_FILE, JobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,24 @@ class Outcome:
     mlflow_run_id: str = ""
     mlflow_experiment_id: str = ""
     measures: Measures = field(default_factory=Measures)
+
+
+def told(spec: JobSpec, ended: Outcome | Failure, started: datetime, seconds: float) -> JobResult:
+    """What a job leaves behind that ended now, after so many seconds of work."""
+    outcome, failure = (None, ended) if isinstance(ended, Failure) else (ended, None)
+    return JobResult(
+        key=spec.key,
+        attempt=spec.attempt,
+        fingerprint=spec.fingerprint,
+        output=outcome.output if outcome else None,
+        failure=failure,
+        mlflow_run_id=outcome.mlflow_run_id if outcome else "",
+        mlflow_experiment_id=outcome.mlflow_experiment_id if outcome else "",
+        measures=outcome.measures if outcome else Measures(),
+        started_at=started.isoformat(),
+        finished_at=datetime.now(UTC).isoformat(),
+        seconds=seconds,
+    )
 
 
 def write_result(folder: Path, result: JobResult) -> Path:

@@ -6,9 +6,10 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,20 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from studio.core.errors import JobError
+from studio.core.fingerprints import digest
 from studio.core.jobspec import VARIABLE, JobSpec, Tracking
-from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
+from studio.core.tracking_look import COMBINATION_TAG, FINGERPRINT_TAG, KEY_TAG
 from studio.jobs import relocation
+from studio.jobs.versions import ABSENT
 
 LONGEST_PARAM = 6000
 """Characters of a param's value (mlflow 3.17, MAX_PARAM_VAL_LENGTH)."""
 BATCH_METRICS, BATCH_PARAMS = 1000, 100
 """Limits of one log_batch call (mlflow 3.17, MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH)."""
 SQLITE = "sqlite:///"
+PARENT_TAG = "mlflow.parentRunId"
+CHILDREN_TAG = "studio.children"
+"""Of a run above others: a digest of their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class TrackedRun:
 
 
 @contextmanager
-def run(spec: JobSpec) -> Iterator[TrackedRun]:
+def run(spec: JobSpec, name: str = "", tags: Mapping[str, str] | None = None) -> Iterator[TrackedRun]:
     """The job's run, active while the context lasts; FAILED when it is left by an exception.
 
     An earlier attempt of the same key that was killed left a run that still says RUNNING: it is closed as KILLED.
@@ -73,10 +79,44 @@ def run(spec: JobSpec) -> Iterator[TrackedRun]:
     with _explained(spec.tracking):
         experiment = _experiment(spec)
         client = MlflowClient()
-        _close_abandoned(client, experiment, spec.key)
-        started = mlflow.start_run(experiment_id=experiment, run_name=spec.name, tags=_tags(spec))
+        _close_abandoned(client, experiment, spec)
+        all_tags = {**_tags(spec), **(tags or {})}
+        started = mlflow.start_run(experiment_id=experiment, run_name=name or spec.name, tags=all_tags)
     with started:
         yield TrackedRun(client, started.info.run_id, experiment)
+
+
+@contextmanager
+def parent(spec: JobSpec, children: Sequence[str], began: datetime) -> Iterator[TrackedRun]:
+    """The run above runs that have ended, begun when the first of them was; they become its children at the end.
+
+    The same children have one parent, however often this is done. Raises JobError for whatever MLflow refuses.
+    """
+    with _explained(spec.tracking):
+        experiment = _experiment(spec)
+        client = MlflowClient()
+        tags = {**_tags(spec), CHILDREN_TAG: digest(list(children))}
+        same = f"tags.`{KEY_TAG}` = '{spec.key}' AND tags.`{CHILDREN_TAG}` = '{tags[CHILDREN_TAG]}'"
+        found = next(iter(client.search_runs([experiment], same)), None)
+        if found is None:
+            _close_abandoned(client, experiment, spec)
+            found = client.create_run(experiment, int(began.timestamp() * 1000), tags, spec.name)
+        with mlflow.start_run(run_id=found.info.run_id):
+            yield TrackedRun(client, found.info.run_id, experiment)
+            for each in children:
+                client.set_tag(each, PARENT_TAG, found.info.run_id)
+
+
+def is_kept(spec: JobSpec, run_id: str) -> bool:
+    """Whether a run is there, and nobody deleted it. Raises JobError when MLflow cannot be reached."""
+    with _explained(spec.tracking):
+        _experiment(spec)
+        try:
+            return str(MlflowClient().get_run(run_id).info.lifecycle_stage) == "active"
+        except MlflowException as error:
+            if error.error_code != ABSENT:
+                raise
+            return False
 
 
 @contextmanager
@@ -163,8 +203,11 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
         yield
 
 
-def _close_abandoned(client: MlflowClient, experiment: str, key: str) -> None:
-    condition = f"tags.`{KEY_TAG}` = '{key}' AND attributes.status = 'RUNNING'"
+def _close_abandoned(client: MlflowClient, experiment: str, spec: JobSpec) -> None:
+    """Runs of earlier attempts that were killed; the other parts of this attempt may still be at work."""
+    condition = f"tags.`{KEY_TAG}` = '{spec.key}' AND attributes.status = 'RUNNING'"
+    if spec.part:
+        condition += f" AND tags.`{COMBINATION_TAG}` = '{spec.part}'"
     for abandoned in client.search_runs([experiment], condition):
         client.set_terminated(abandoned.info.run_id, "KILLED")
 
