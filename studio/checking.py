@@ -11,18 +11,18 @@ from studio.backends import BACKENDS
 from studio.core.findings import OFFLINE, Finding, Phase, Severity, sort_key
 from studio.core.references import Ref
 from studio.graph import Graph, build
-from studio.load.hub import Hub
 from studio.load.observation import Observation
+from studio.load.online import DATA, Online, online
 from studio.load.patches import blame
 from studio.load.positions import place
 from studio.load.project import DEFAULT_ENVIRONMENT, NOTHING, Loaded, load_project, load_settings
 from studio.load.readings import Readings
 from studio.load.readings import place as readings_place
-from studio.load.registry import registry
 from studio.load.variables import explained
 from studio.load.verdicts import Shelf, Verdict
 from studio.load.witness import watching
 from studio.observe import Observed, observe
+from studio.resources.base import stored
 from studio.rules.base import View, check
 
 
@@ -34,8 +34,8 @@ class Checked:
     graph: Graph
     observations: dict[Ref, Observation]
     findings: list[Finding]
-    hub: Hub | None = None
-    """There when the hub was asked, with all that it answered."""
+    online: Online | None = None
+    """There when the hub and the registry were asked, with all that they answered."""
 
     @property
     def errors(self) -> list[Finding]:
@@ -98,20 +98,29 @@ def recheck(root: Path, environment: str, shelf: Shelf) -> Checked:
 
 def _judged(seen: View, loaded: Loaded, phases: Iterable[Phase]) -> Checked:
     findings = [blame(explained(finding, loaded.told), loaded.origins) for finding in check(seen, phases)]
-    return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings), seen.hub)
+    return Checked(loaded, seen.graph, dict(seen.observations), place(loaded.root, findings), seen.online)
 
 
 def view(loaded: Loaded, phases: Iterable[Phase] = (), observed: Observed | None = None) -> View:
     """All that rules and previews look at: the graph, and what the inputs really are."""
     resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
     graph = build(resources, {ref: manifest.resource for ref, manifest in loaded.defaults.items()})
-    online = Phase.ONLINE in phases
+    asked = online(loaded.settings.spec, loaded.root, os.environ) if Phase.ONLINE in phases else None
     return View(
-        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph, observe(graph, loaded.root, observed),
-        loaded.problems,
+        loaded.root, loaded.settings, loaded.manifests, loaded.defaults, graph,
+        {**observe(graph, loaded.root, observed), **_answered(graph, asked)}, loaded.problems,
         unread=loaded.unread,
         used=frozenset(loaded.variables.used),
         backend_types=tuple(sorted(BACKENDS)),
-        hub=Hub(loaded.settings.spec.hf_token.env) if online else None,
-        registry=registry(loaded.settings.spec.backend, os.environ) if online else None,
+        online=asked,
     )  # fmt: skip
+
+
+def _answered(graph: Graph, asked: Online | None) -> Mapping[Ref, Observation]:
+    """What the registry says of inputs that are there; the hub is asked along with it, and answers to rules."""
+    if asked is None:
+        return {}
+    data = (resource for resource in graph.resources.values() if isinstance(resource, DATA))
+    asked.ask((resource.kind, stored(resource.spec)) for resource in data)
+    facts = ((ref, asked.facts(resource)) for ref, resource in graph.resources.items())
+    return {ref: found for ref, found in facts if found}

@@ -16,6 +16,7 @@ from studio.core.jobspec import (
     AdapterInput,
     DatasetInput,
     JobSpec,
+    Logged,
     ModelInput,
     SeenRows,
     Split,
@@ -26,18 +27,19 @@ from studio.core.jobspec import (
 from studio.core.kept import Kept
 from studio.core.references import Ref
 from studio.core.templates import TemplateError, parse
-from studio.desired import Desire, Desired, base_model
+from studio.desired import Desire, Desired, base_model, content_of
 from studio.graph import producer
 from studio.load import destinations
+from studio.load.registry import registered_id
 from studio.load.settings import Project, SecretName
 from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
-from studio.resources.adapter import Adapter, AdapterFacts
-from studio.resources.base import ConfigValue, marks
+from studio.resources.adapter import Adapter, AdapterFacts, AdapterSpec
+from studio.resources.base import ConfigValue, marks, stored
 from studio.resources.config import Config
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
-from studio.resources.model import Model, ModelFacts, ModelType
+from studio.resources.model import Model, ModelFacts, ModelSpec, ModelType
 from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
 
@@ -94,11 +96,12 @@ class ProjectScope:
             trust_remote_code=spec.type == ModelType.HUGGINGFACE
             and spec.huggingface_model_name in self.target.settings.spec.allow_remote_code,
             digest=facts.digest if isinstance(facts, ModelFacts) else "",
+            logged=self._logged(Ref("Model", name), spec),
         )
 
     def adapter(self, name: str) -> AdapterInput:
         resource = self.desire.graph.resources.get(Ref("Adapter", name))
-        if isinstance(resource, Adapter) and (resource.spec.location or resource.spec.huggingface_name):
+        if isinstance(resource, Adapter) and resource.spec.has_weights:
             spec = resource.spec
             facts = self.desire.observations.get(resource.ref)
             return AdapterInput(
@@ -108,6 +111,7 @@ class ProjectScope:
                 huggingface_name=spec.huggingface_name,
                 revision=spec.revision,
                 digest=facts.digest if isinstance(facts, AdapterFacts) else "",
+                logged=self._logged(resource.ref, spec),
             )
         artifact = self._trained(name)
         output, kept = artifact.output, artifact.output.get("kept")
@@ -117,6 +121,19 @@ class ProjectScope:
             location=output["adapter"],
             digest=output["digest"],
             kept=Kept.model_validate(kept) if kept else None,
+        )
+
+    def _logged(self, ref: Ref, spec: ModelSpec | AdapterSpec) -> Logged | None:
+        """The run that logged what is in the registry; raises StudioError while nobody knows."""
+        id = registered_id(stored(spec))
+        if not id:
+            return None
+        facts = self.desire.observations.get(ref)
+        if isinstance(facts, ModelFacts | AdapterFacts) and facts.mlflow_run_id:
+            return Logged(experiment_id=facts.mlflow_experiment_id, run_id=facts.mlflow_run_id)
+        raise StudioError(
+            f"{ref}: which MLflow run logged {id!r} is not known, because the model registry has not answered yet",
+            "apply again where the workspace can be asked, without --offline",
         )
 
     def templates(self, prompt: str) -> Templates:
@@ -191,7 +208,7 @@ class ProjectScope:
             "studio": __version__,
             "inputs": {str(ref): self.desire.items[ref].fingerprint for ref in upstream},
             "content": {
-                str(ref): facts.digest
+                str(ref): content_of(facts)
                 for ref in upstream
                 if isinstance(facts := self.desire.observations.get(ref), DatasetFacts | ModelFacts | AdapterFacts)
             },
@@ -223,6 +240,9 @@ class ProjectScope:
 @dataclass(frozen=True, slots=True)
 class _Intended(ProjectScope):
     """The same before anything has run: of an adapter only its name is known, of an export nothing it will tell."""
+
+    def _logged(self, ref: Ref, spec: ModelSpec | AdapterSpec) -> Logged | None:
+        return None
 
     def adapter(self, name: str) -> AdapterInput:
         return AdapterInput(name=name, type="project")

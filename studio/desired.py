@@ -94,7 +94,7 @@ def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[st
         return _config_payload(resource.spec.type, configs.content(resource)), {}
     inputs: dict[str, str] = {}
     spec = _outcome(resource.spec, resource, ("spec",), found, inputs)
-    content = _content(found.observations.get(resource.ref))
+    content = content_of(found.observations.get(resource.ref))
     if content:
         inputs["content"] = digest(content)
     if isinstance(resource, Prompt):  # its templates are its content, written or generated
@@ -164,13 +164,16 @@ def _upstream(ref: Ref, path: tuple[str | int, ...], found: Desire, inputs: dict
 def _has_weights(found: Desire, adapter: Ref) -> bool:
     """Whether an Adapter's manifest says where its weights are; else they are what its job produces."""
     resource = found.graph.resources.get(adapter)
-    return isinstance(resource, Adapter) and bool(resource.spec.location or resource.spec.huggingface_name)
+    return isinstance(resource, Adapter) and resource.spec.has_weights
 
 
-def _content(facts: Observation) -> Any:
+def content_of(facts: Observation) -> Any:
+    """What determines outcomes of an input, for the fingerprint; None or "" where nobody knows."""
     match facts:
-        case DatasetFacts() | ModelFacts() | AdapterFacts():
+        case DatasetFacts():
             return facts.digest
+        case ModelFacts() | AdapterFacts():  # what a run logged does not change any more
+            return facts.digest or facts.mlflow_run_id
         case PromptFacts():
             return [facts.prompt_template, facts.input_template, facts.completion_template]
         case _:

@@ -15,7 +15,7 @@ from studio.plan.drift_facts import FACTS, IGNORED, Remedy
 from studio.report.drifts import shown
 from studio.state.base import Record, RecordStatus, Run, RunStatus
 
-DATA, HUB_DATA = Ref("Dataset", "tickets"), Ref("Dataset", "hub")
+DATA, HUB_DATA, LOGGED = Ref("Dataset", "tickets"), Ref("Dataset", "hub"), Ref("Model", "registered")
 TRAIN, COMPARE, RELEASE = Ref("FineTuningJob", "train"), Ref("EvaluationJob", "compare"), Ref("ModelExport", "release")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -42,6 +42,7 @@ EXPORTED = {"model_name": "router", "model_version": "3", "uri": "models:/router
 RECORDS = [
     record(DATA, {"type": "project_csv", "location": "data/tickets.csv"}, inputs={"content": "c" * 64}),
     record(HUB_DATA, {"type": "huggingface", "huggingface_name": "o/n", "revision": "main"}, facts={"commit": COMMIT}),
+    record(LOGGED, {"type": "model_registry", "cml_registered_model_id": "abcd"}, facts={"mlflow_run_id": "feed"}),
     record(TRAIN, {"adapter_name": "router", "out_dir": "copies"}, outcome=outcome("train", TRAINED)),
     record(COMPARE, {}, outcome=outcome("compare", EVALUATED)),
     record(RELEASE, {"model_description": "words"}, outcome=outcome("release", EXPORTED)),
@@ -60,8 +61,8 @@ def drifted(**found: Any) -> list[tuple[str, str, Remedy]]:
 
 
 def test_every_fact_is_expected_of_something_so_that_none_is_dead_data() -> None:
-    unknown = replace(PAST.records[HUB_DATA], facts={})
-    facts = {each.fact for each in [*EXPECTED, *expectations(replace(PAST, records={HUB_DATA: unknown}))]}
+    unknown = {ref: replace(PAST.records[ref], facts={}) for ref in (HUB_DATA, LOGGED)}
+    facts = {each.fact for each in [*EXPECTED, *expectations(replace(PAST, records=unknown))]}
     assert facts == set(FACTS)
     assert all(fact.remedy is Remedy.NOTHING for fact in FACTS.values() if fact.ignored)
     assert set(IGNORED) < set(FACTS)

@@ -34,8 +34,15 @@ class DatasetInput(Record):
     digest: str = ""
 
 
+class Logged(Record):
+    """The MLflow run that logged a model or an adapter of a workspace's registry; its files are found in there."""
+
+    experiment_id: str
+    run_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")
+
+
 class ModelInput(Record):
-    """A base model: a folder, or a hub name at a revision."""
+    """A base model: a folder, a hub name at a revision, or what an MLflow run logged."""
 
     name: str
     type: str
@@ -44,10 +51,12 @@ class ModelInput(Record):
     revision: str = ""
     trust_remote_code: bool = False
     digest: str = ""
+    logged: Logged | None = None
 
 
 class AdapterInput(Record):
-    """A PEFT adapter: a folder, or a hub name at a revision. One that is ``kept`` need not be on this disk."""
+    """A PEFT adapter: a folder, a hub name at a revision, or what an MLflow run logged. One that is ``kept`` need not
+    be on this disk."""
 
     name: str
     type: str
@@ -56,6 +65,7 @@ class AdapterInput(Record):
     revision: str = ""
     digest: str = ""
     kept: Kept | None = None
+    logged: Logged | None = None
 
 
 class Templates(Record):
@@ -206,6 +216,8 @@ class Resources(Record):
 
 ADAPTERS_FOLDER = ".studio/adapters"
 """Where adapters that were trained elsewhere are fetched to, by digest."""
+LOGGED_FOLDER = ".studio/logged"
+"""Where models and adapters of a workspace's registry are fetched to, by the MLflow run that logged them."""
 VARIABLE = "env:"
 """Prefix of a value that is the name of an environment variable."""
 

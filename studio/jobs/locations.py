@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.core.errors import JobError
 from studio.core.jobspec import AdapterInput, JobSpec, ModelInput
-from studio.jobs import hub
+from studio.jobs import hub, logged
 
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -55,6 +55,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _folder(what: str, source: ModelInput | AdapterInput, spec: JobSpec) -> Path:
+    if source.logged:
+        return logged.folder(source, source.logged, spec)
     if source.type == HUB:
         return hub.download(source.huggingface_name, source.revision, spec)
     if not source.location:

@@ -33,6 +33,8 @@ SQLITE = "sqlite:///"
 PARENT_TAG = "mlflow.parentRunId"
 CHILDREN_TAG = "studio.children"
 """Of a run above others: a digest of their ids."""
+ENVIRONMENT = "MLFLOW_TRACKING_URI"
+"""Where a workspace says which MLflow is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,9 @@ def _experiment(spec: JobSpec) -> str:
     uri = address(spec.tracking, Path(spec.project_dir))
     with _one_at_a_time(uri):
         _follow(uri, spec)
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
+        with _environment_kept():
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
         client = MlflowClient()
         existing = client.get_experiment_by_name(spec.tracking.experiment)
         if existing is None:
@@ -155,6 +158,19 @@ def _experiment(spec: JobSpec) -> str:
     if existing.lifecycle_stage == "deleted":
         client.restore_experiment(existing.experiment_id)
     return str(existing.experiment_id)
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """MLflow writes the address into the environment, where a workspace says which MLflow is its own."""
+    before = os.environ.get(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(ENVIRONMENT, None)
+        else:
+            os.environ[ENVIRONMENT] = before
 
 
 def address(tracking: Tracking, project: Path) -> str:

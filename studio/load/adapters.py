@@ -31,11 +31,11 @@ def observe(spec: AdapterSpec, root: Path) -> AdapterFacts | Unusable | None:
         return unreadable(spec.location, error)
 
 
-def names_model(facts: AdapterFacts, model: Model) -> bool:
-    """Whether the base model named inside is ``model``. Only the last part of a name is compared, because the same
-    model has other paths on other machines."""
+def is_named(base_model: str, model: Model) -> bool:
+    """Whether the base model named in an adapter is ``model``. Only the last part of a name is compared, because the
+    same model has other paths on other machines."""
     names = (model.metadata.name, model.spec.huggingface_model_name, model.spec.location)
-    return _last(facts.base_model) in {_last(name) for name in names if name}
+    return _last(base_model) in {_last(name) for name in names if name}
 
 
 def _last(name: str) -> str:

@@ -16,6 +16,7 @@ from studio.core.references import Ref
 from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.desired import REGISTRY
 from studio.load.hub import is_commit
+from studio.load.registry import registered_id
 from studio.plan.diff import Change
 from studio.plan.drift_facts import FACTS, Remedy
 from studio.resources.base import Effect
@@ -39,6 +40,7 @@ class Sort(StrEnum):
     RUN = "run"
     VERSION = "version"
     COMMIT = "commit"
+    LOGGED = "logged"
     JOB = "job"
 
 
@@ -173,7 +175,8 @@ def _drift(expected: Expected, found: Any, managed: bool) -> Drift:
 
 
 def _data(record: Record, past: Past) -> Iterator[Expected]:
-    """Local content by its digest; what is on the hub by the commit that its revision pointed to."""
+    """Local content by its digest; what is on the hub by the commit that its revision pointed to, what is in a
+    workspace's registry by the MLflow run that logged its first version."""
     ref, spec = record.ref, record.spec
     key = (ref.kind, ref.name)
     if spec.get("type") == HUB:
@@ -183,6 +186,12 @@ def _data(record: Record, past: Past) -> Iterator[Expected]:
             commit = record.facts.get("commit") or (spec["revision"] if is_commit(spec.get("revision", "")) else None)
             fact = "commit" if commit else "commit.unknown"
             yield Expected(ref, fact, Subject(Sort.COMMIT, key), commit, at, "commit")
+    elif id := registered_id(spec):
+        if past.online:
+            run = record.facts.get("mlflow_run_id") or None
+            yield Expected(
+                ref, "logged" if run else "logged.unknown", Subject(Sort.LOGGED, key), run, id, "mlflow_run_id"
+            )
     elif "content" in record.inputs and spec.get("location"):
         yield Expected(ref, "content", Subject(Sort.CONTENT, key), record.inputs["content"], spec["location"])
 

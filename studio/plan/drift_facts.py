@@ -52,6 +52,20 @@ FACTS: dict[str, Fact] = {
         Remedy.UPDATE,
         if_gone=Remedy.NOTHING,
     ),
+    "logged": Fact(
+        "the first version of {where} was logged by another run now",
+        "{where} is not in the registry any more; apply refuses until it is back",
+        Remedy.UPDATE,
+        if_gone=Remedy.NOTHING,
+        planned=True,
+    ),
+    "logged.unknown": Fact(
+        "which run logged {where} was never recorded: it was applied offline",
+        "{where} is not in the registry any more; apply refuses until it is back",
+        Remedy.UPDATE,
+        if_gone=Remedy.NOTHING,
+        planned=True,
+    ),
     "run": Fact(
         "the job {where} ended while nobody waited",
         "the job {where} is not known where it ran; apply submits it again",

@@ -127,7 +127,8 @@ def _evaluation(work: EvaluationWork) -> Workload:
 
 
 def _model(model: ModelInput) -> str:
-    return model.digest or f"{model.huggingface_name or model.location}@{model.revision}"
+    logged = model.logged.run_id if model.logged else ""
+    return model.digest or logged or f"{model.huggingface_name or model.location}@{model.revision}"
 
 
 def _dataset(dataset: DatasetInput) -> str:

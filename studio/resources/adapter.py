@@ -32,6 +32,11 @@ class AdapterSpec(Spec):
     fine_tuning_job: str = field(OUTCOME, "The job that produced it.", "", references="FineTuningJob")
     prompt: str = field(DESCRIPTIVE, "The prompt it was trained with.", "", references="Prompt")
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the manifest says where they are; else they are what its job produces."""
+        return bool(self.location or self.huggingface_name or self.cml_registered_model_id)
+
 
 class Adapter(Resource):
     kind: Literal["Adapter"] = "Adapter"
@@ -40,9 +45,14 @@ class Adapter(Resource):
 
 @dataclass(frozen=True, slots=True)
 class AdapterFacts:
-    """Read from the adapter's folder; ``base_model`` is the name written inside by whoever trained it."""
+    """Read from the adapter's folder; ``base_model`` is the name written inside by whoever trained it.
+
+    Of one in a workspace's registry only the MLflow run that logged it is known, and its digest is "".
+    """
 
     digest: str
     rank: int | None = None
     target_modules: tuple[str, ...] = ()
     base_model: str = ""
+    mlflow_experiment_id: str = ""
+    mlflow_run_id: str = ""

@@ -88,6 +88,7 @@ class ModelShape:
 class ModelFacts:
     """``family`` is ``architectures[0]`` of the model's config, such as LlamaForCausalLM; "" when unknown.
 
+    Of a model in a workspace's registry only the MLflow run that logged it is known, and its digest is "".
     ``shape`` is there for a decoder on disk whose config says its dimensions.
     """
 

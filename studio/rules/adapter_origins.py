@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
-from studio.load.adapters import names_model
+from studio.load.adapters import is_named
 from studio.load.observation import Defect
 from studio.resources.adapter import Adapter, AdapterFacts, AdapterType
 from studio.resources.model import Model
@@ -108,7 +108,7 @@ def trained_on_another_model(adapter: Adapter, view: View) -> Iterator[Breach]:
     model = view.get(view.graph.target(adapter.ref, "spec", "model"), Model)
     if facts is None or model is None or not facts.base_model:
         return
-    if not names_model(facts, model):
+    if not is_named(facts.base_model, model):
         message = f"{adapter.spec.location!r} says it was trained on {facts.base_model!r}, not on {model.ref}"
         yield Breach("spec.model", message, "name the Model it was trained on, or correct adapter_config.json")
 

@@ -21,11 +21,11 @@ from studio.core.references import Ref
 from studio.graph import Graph, producer
 from studio.load import configs
 from studio.load.files import SETTINGS_FILE
-from studio.load.hub import Hub, HubFault
+from studio.load.hub import HubFault
 from studio.load.manifests import Manifest
 from studio.load.observation import Defect, Observation, Unusable
+from studio.load.online import Online
 from studio.load.problems import Fault, Problem
-from studio.load.registry import Registry
 from studio.load.settings import Project
 from studio.load.unread import Unread
 from studio.resources.base import Resource
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class View:
-    """All that a rule may look at. ``hub`` and ``registry`` are there in the online phase only."""
+    """All that a rule may look at. ``online`` is there in the online phase only."""
 
     root: FilePath
     settings: Project
@@ -50,8 +50,7 @@ class View:
     unread: Unread = field(default_factory=Unread)
     used: frozenset[str] = frozenset()  # variables that manifests name
     backend_types: tuple[str, ...] = ("local",)
-    hub: Hub | None = None
-    registry: Registry | None = None
+    online: Online | None = None
     _by_kind: dict[type[Resource], list[Manifest]] = field(default_factory=dict)
     _found: dict[tuple[str, Ref | None], Any] = field(default_factory=dict)
 

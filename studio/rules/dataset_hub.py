@@ -9,7 +9,7 @@ from studio.core.suggest import did_you_mean
 from studio.load.hub import HubFault, HubInfo, is_commit
 from studio.resources.dataset import Dataset, DatasetType
 from studio.rules.base import Breach, View, refused, rule
-from studio.rules.hub_answers import NETWORK, of_dataset, unchecked, unreachable
+from studio.rules.hub_answers import on_hub, unreachable
 
 
 @rule("DS-002", Dataset, phase=Phase.ONLINE)
@@ -31,7 +31,7 @@ def not_on_hub(dataset: Dataset, view: View) -> Iterator[Breach]:
           huggingface_name: acme/replies
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    answer = of_dataset(dataset, view)
+    answer = on_hub(dataset, view)
     if isinstance(answer, HubFault):
         yield from refused(
             answer, "spec.huggingface_name", "data set", dataset.spec.huggingface_name, dataset.spec.revision
@@ -103,9 +103,7 @@ def hub_unreachable(dataset: Dataset, view: View) -> Iterator[Breach]:
           huggingface_name: acme/replies
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    names = unchecked(view)
-    if next(iter(names), None) == dataset.ref:
-        yield Breach("spec.huggingface_name", unreachable(view, names), NETWORK)
+    yield from unreachable(view, dataset.ref, "spec.huggingface_name")
 
 
 @rule("DS-015", Dataset, phase=Phase.ONLINE)
@@ -127,7 +125,7 @@ def wrong_hub_features(dataset: Dataset, view: View) -> Iterator[Breach]:
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
           features: [text, queue]
     """
-    answer, declared = of_dataset(dataset, view), dataset.spec.features
+    answer, declared = on_hub(dataset, view), dataset.spec.features
     if isinstance(answer, HubInfo) and answer.features and declared and set(declared) != set(answer.features):
         absent = [name for name in declared if name not in answer.features]
         known = ", ".join(answer.features)

@@ -8,7 +8,7 @@ from studio.core.findings import Phase, Severity
 from studio.load.hub import HubFault, is_commit
 from studio.resources.model import Model, ModelType
 from studio.rules.base import Breach, View, refused, rule
-from studio.rules.hub_answers import NETWORK, counted, of_model, unchecked, unreachable, unregistered
+from studio.rules.hub_answers import on_hub, registry_unreachable, unreachable
 
 NAME = "spec.huggingface_model_name"
 
@@ -32,7 +32,7 @@ def not_on_hub(model: Model, view: View) -> Iterator[Breach]:
           huggingface_model_name: acme/small-llama
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    answer = of_model(model, view)
+    answer = on_hub(model, view)
     if isinstance(answer, HubFault):
         yield from refused(answer, NAME, "model", model.spec.huggingface_model_name, model.spec.revision)
 
@@ -135,10 +135,5 @@ def hub_unreachable(model: Model, view: View) -> Iterator[Breach]:
           huggingface_model_name: acme/small-llama
           revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
     """
-    names = unchecked(view)
-    if next(iter(names), None) == model.ref:
-        yield Breach(NAME, unreachable(view, names), NETWORK)
-    registered = unregistered(view)
-    if view.registry and next(iter(registered), None) == model.ref:
-        message = f"the model registry at {view.registry.url} could not be reached: {counted(registered)} not checked"
-        yield Breach("spec.cml_registered_model_id", message, "check the network; apply --offline asks nobody")
+    yield from unreachable(view, model.ref, NAME)
+    yield from registry_unreachable(view, model.ref)

@@ -76,7 +76,7 @@ def apply(
             loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ), server or ""
         )
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
-        known = commits(planned.checked.hub, planned.checked.graph.resources.values())
+        known = commits(planned.checked.online, planned.checked.graph.resources.values())
         past = dict(current.recorded.records)
         recorder = Recorder(state, sources, target.commit, places.now, places.new_id, past, known)
         backend = places.backend(loaded, os.environ)

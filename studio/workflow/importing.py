@@ -154,7 +154,7 @@ def _demand_fitting(wanted: Import, job: FineTuningJob, facts: AdapterFacts, loc
     assert isinstance(model, Model)
     if not facts.base_model:
         raise UsageError(f"{location}/adapter_config.json names no base model", "save it again with PEFT")
-    if not adapters.names_model(facts, model):
+    if not adapters.is_named(facts.base_model, model):
         words = f"{location!r} was trained on {facts.base_model!r}, and {job.ref} trains {model.ref}"
         raise UsageError(words, "import the adapter of this job, or correct base_model")
     desire = wanted.planned.desire

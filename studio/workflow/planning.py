@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,12 @@ from studio.core.job_keys import purpose
 from studio.core.references import Ref
 from studio.desired import REGISTRY, Desire, desire
 from studio.load import destinations
+from studio.load.answers import anew
 from studio.load.artifacts import is_present
+from studio.load.observation import Observation
+from studio.load.online import logged
 from studio.load.project import NOTHING, Loaded, load_project
+from studio.load.registry import registered_id
 from studio.load.verdicts import Shelf
 from studio.plan.actions import Plan, Refreshed
 from studio.plan.decide import Recorded, make_plan, with_memory
@@ -27,7 +32,9 @@ from studio.plan.drift import Drift, by_resource
 from studio.plan.moves import after
 from studio.plan.selection import WHOLE, Selection
 from studio.resources import KINDS
+from studio.resources.adapter import Adapter
 from studio.resources.base import stored
+from studio.resources.model import Model, ModelType
 from studio.resources.model_export import ModelExport
 from studio.state.base import StateReader
 from studio.workflow import places, spending
@@ -65,7 +72,10 @@ def plan(
     With a ``shelf``, where offline findings are kept, only the offline rules count. ``refresh``: records are compared
     with what is there first.
     """
-    checked = recheck(root, environment, shelf) if shelf else examine(load_project(root, environment, given), phases)
+    with anew() if refresh is Refreshed.ONLINE else nullcontext():
+        checked = (
+            recheck(root, environment, shelf) if shelf else examine(load_project(root, environment, given), phases)
+        )
     return checked if checked.errors else planned(checked, selection, refresh=refresh)
 
 
@@ -80,8 +90,8 @@ def _looks(checked: Checked, state: StateReader, refresh: Refreshed) -> Looks | 
         return None
     from studio.workflow.refreshing import Sight, look
 
-    hub = checked.hub if refresh is Refreshed.ONLINE else None
-    return look(Sight(checked.loaded, checked.graph.resources, checked.observations, hub), state)
+    online = checked.online if refresh is Refreshed.ONLINE else None
+    return look(Sight(checked.loaded, checked.graph.resources, checked.observations, online), state)
 
 
 def plan_against(
@@ -89,7 +99,8 @@ def plan_against(
 ) -> Planned:
     """The same against a state that is open already, and what was found before."""
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
-    wanted = desire(checked.graph, checked.observations, defaults, _registries(checked, state))
+    observations = _known_runs(checked, state)
+    wanted = desire(checked.graph, observations, defaults, _registries(checked, state))
     recorded = _recorded_state(wanted, state, checked.loaded)
     if selection.destroy:
         recorded = _with_manifests(recorded, checked.loaded)
@@ -103,7 +114,7 @@ def plan_against(
     made = make_plan(wanted, recorded, checked.loaded.environment, checked.loaded.settings, selection)
     if any(action.dispatches for action in made.actions):
         made = _estimated(made, wanted, checked.loaded.root)
-    made = replace(made, variables=checked.loaded.given)
+    made = replace(made, variables=checked.loaded.given, warnings=(*made.warnings, *_unknown_runs(made, wanted)))
     made = spending.foreseen(made, wanted, checked.loaded, state)
     recorded = replace(recorded, records=after(recorded.records, made.moves)) if made.moves else recorded
     made = with_held(made, wanted, recorded.records)
@@ -159,6 +170,35 @@ def _filed(checked: Checked, state: StateReader, exports: list[Ref]) -> dict[Ref
     records, unknown = state.records(), digest(stored(checked.loaded.settings.spec.mlflow))
     past = {ref: records[ref].inputs.get(REGISTRY, "") if ref in records else unknown for ref in exports}
     return {ref: known for ref, known in past.items() if known}
+
+
+def _known_runs(checked: Checked, state: StateReader) -> Mapping[Ref, Observation]:
+    """What was observed, and where the registry has not answered now, the MLflow runs that it named when it did."""
+    seen = checked.observations
+    models = (each for each in checked.graph.resources.values() if isinstance(each, Model | Adapter))
+    silent = [each for each in models if each.spec.type == ModelType.MODEL_REGISTRY and seen.get(each.ref) is None]
+    if not silent:
+        return seen
+    records = state.records().values()
+    past = {(record.ref.kind, registered_id(record.spec)): record.facts for record in records}
+    found = dict(seen)
+    for resource in silent:
+        facts = past.get((resource.kind, registered_id(stored(resource.spec))), {})
+        if run := facts.get("mlflow_run_id"):
+            found[resource.ref] = logged(resource, facts.get("mlflow_experiment_id", ""), run)
+    return found
+
+
+def _unknown_runs(made: Plan, wanted: Desire) -> Iterator[str]:
+    """What only the registry knows, and it has not told: said, not guessed."""
+    data = (wanted.items[action.ref] for action in made.actions if action.ref in wanted.items)
+    unknown = [item.ref for item in data if item.facts is None and registered_id(item.spec)]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        yield (
+            f"which MLflow run logged {unknown[0]}{more} is not known yet: apply asks the model registry, and so does "
+            "plan --online; a plan that is to be saved and applied as it is needs the latter"
+        )
 
 
 def _recorded_state(wanted: Desire, state: StateReader, loaded: Loaded) -> Recorded:

@@ -23,14 +23,16 @@ from studio.core.jobspec import VARIABLE
 from studio.core.references import Ref
 from studio.core.secrets import redact
 from studio.core.tracking_look import FilesLook, LookRequest, RunLook, VersionLook, VersionName
+from studio.load.answers import anew
 from studio.load.artifacts import is_present
-from studio.load.hub import Hub, HubFault, HubInfo
+from studio.load.hub import HubFault, HubInfo
 from studio.load.observation import Defect, Observation, Unusable
+from studio.load.online import DATA, Online
 from studio.load.project import Loaded, load_project
+from studio.load.registry import RegisteredModel, RegistryFault
 from studio.load.tracking import look as ask_mlflow
 from studio.observe import look_at
 from studio.plan.drift import (
-    HUB,
     OWN_TAGS,
     Comparison,
     Drift,
@@ -51,8 +53,7 @@ from studio.state.base import ACTIVE, StateReader
 from studio.workflow import places
 
 Found = dict[Subject, Any]
-HOLDS_DATA = ("Dataset", "Model", "Adapter")
-ALIKE = {Sort.VERSION: Sort.RUN}
+ALIKE = {Sort.VERSION: Sort.RUN, Sort.LOGGED: Sort.COMMIT}
 """Looked at in one go."""
 
 
@@ -67,20 +68,21 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A project as its files are now; ``hub`` is there when it may be asked."""
+    """A project as its files are now; ``online`` is there when the hub and the registry may be asked."""
 
     loaded: Loaded
     resources: Mapping[Ref, Resource]
     observations: Mapping[Ref, Observation]
-    hub: Hub | None = None
+    online: Online | None = None
 
 
 def drift(root: Path, environment: str, *, online: bool = False) -> Comparison:
     """Everything that is not as recorded. Manifests need not be free of errors for this."""
     loaded = load_project(root, environment)
-    seen = view(loaded, EVERYTHING if online else OFFLINE)
+    with anew():
+        seen = view(loaded, EVERYTHING if online else OFFLINE)
     state = places.open_state(loaded)
-    looks = look(Sight(loaded, seen.graph.resources, seen.observations, seen.hub), state)
+    looks = look(Sight(loaded, seen.graph.resources, seen.observations, seen.online), state)
     known = past(loaded, state, online=online)
     expected = expectations(known)
     drifts = compare(expected, looks.found, _managed(loaded, known))
@@ -108,7 +110,7 @@ def past(loaded: Loaded, state: StateReader, *, online: bool) -> Past:
 
 def look(sight: Sight, state: StateReader) -> Looks:
     """Look for everything that is recorded."""
-    known = past(sight.loaded, state, online=sight.hub is not None)
+    known = past(sight.loaded, state, online=sight.online is not None)
     looks = Looks(online=known.online)
     asked: dict[Sort, list[Subject]] = {sort: [] for sort in _LOOKING}
     for subject in dict.fromkeys(each.subject for each in expectations(known)):
@@ -224,38 +226,45 @@ def _facts(version: VersionLook) -> Iterator[tuple[str, Any]]:
         yield "version.files", None if version.files is FilesLook.GONE else version.files.value
 
 
-def commits(hub: Hub | None, resources: Iterable[Resource]) -> dict[Ref, str]:
+def commits(online: Online | None, resources: Iterable[Resource]) -> dict[Ref, str]:
     """What the revisions of a project's hub resources point to now; empty when the hub was not asked."""
-    found = {}
-    for resource in resources if hub else ():
-        spec = stored(resource.spec)
-        if hub and resource.kind in HOLDS_DATA and spec.get("type") == HUB:
-            answer = _commit(hub, resource.kind, spec)
-            if isinstance(answer, HubInfo) and answer.sha:
-                found[resource.ref] = answer.sha
-    return found
+    if online is None:
+        return {}
+    data = (each for each in resources if isinstance(each, DATA))
+    found = {each.ref: online.commit(each.kind, stored(each.spec)) for each in data}
+    return {ref: commit for ref, commit in found.items() if commit}
 
 
-def _commits(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
-    for subject in subjects:
-        record = known.records[Ref(*subject.key)]
-        answer = _commit(sight.hub, record.ref.kind, record.spec) if sight.hub else HubFault.UNREACHABLE
-        match answer:
-            case HubInfo():
-                looks.found[subject] = answer.sha
-            case HubFault.NOT_FOUND | HubFault.NO_REVISION:
+def _elsewhere(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    """Asked about all of them in one go; what an earlier command was answered does not count here."""
+    records = {subject: known.records[Ref(*subject.key)] for subject in subjects}
+    if sight.online is None:
+        raise AssertionError("nothing is expected elsewhere of who may not ask")
+    sight.online.ask((record.ref.kind, record.spec) for record in records.values())
+    for subject, record in records.items():
+        match sight.online.answer(record.ref.kind, record.spec):
+            case HubInfo(sha=sha):
+                looks.found[subject] = sha
+            case RegisteredModel(run_id=run):
+                looks.found[subject] = run or None
+            case HubFault.NOT_FOUND | HubFault.NO_REVISION | RegistryFault.NOT_FOUND:
                 looks.found[subject] = None
-            case HubFault.NEEDS_TOKEN:
-                variable = sight.loaded.settings.spec.hf_token.env
-                looks.unseen.append(Unseen(str(record.ref), "the hub wants a token", f"set {variable}"))
-            case HubFault.UNREACHABLE:
-                looks.unseen.append(Unseen(str(record.ref), "the hub gave no answer", "check the network"))
+            case fault:
+                looks.unseen.append(Unseen(str(record.ref), *_silence(fault, sight)))
 
 
-def _commit(hub: Hub, kind: str, spec: Mapping[str, Any]) -> HubInfo | HubFault:
-    name = spec.get("huggingface_name") or spec.get("huggingface_model_name") or ""
-    revision = spec.get("revision", "")
-    return hub.dataset(name, revision, spec.get("subset", "")) if kind == "Dataset" else hub.model(name, revision)
+def _silence(fault: object, sight: Sight) -> tuple[str, str]:
+    """Why the hub or the registry did not tell, and what to do."""
+    settings = sight.loaded.settings.spec
+    match fault:
+        case HubFault.NEEDS_TOKEN:
+            return "the hub wants a token", f"set {settings.hf_token.env}"
+        case RegistryFault.NEEDS_KEY | RegistryFault.NOT_ALLOWED | RegistryFault.NOT_CONFIGURED:
+            return "no registry may be asked with a key", "'studio validate --online' says why"
+        case RegistryFault():
+            return "the model registry gave no answer", "check the network"
+        case _:
+            return "the hub gave no answer", "check the network"
 
 
 def _jobs(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
@@ -275,7 +284,7 @@ _LOOKING: dict[Sort, Callable[[Sight, Past, list[Subject], Looks], None]] = {
     Sort.COPY: _on_disk,
     Sort.FILE: _on_disk,
     Sort.RUN: _mlflow,
-    Sort.COMMIT: _commits,
+    Sort.COMMIT: _elsewhere,
     Sort.JOB: _jobs,
 }
 """Who looks at what."""

@@ -37,7 +37,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_registered_model_comes_with_the_mlflow_ids_of_its_first_version(cml: Workspace) -> None:
     found = Registry(cml.url, KEY).model(MODEL_ID)
-    assert found == RegisteredModel("support-llama", 2, "7", "feed")
+    assert found == RegisteredModel("support-llama", 2, "7", "feed", ("feed", "beef"))
     assert cml.requests == [f"GET /api/v2/registry/models/{MODEL_ID}"]
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_answer_of_the_api_counts_as_none(cml: Workspace, answer: Ans
 )
 def test_odd_metadata_is_no_metadata(cml: Workspace, metadata: object) -> None:
     cml.registered["odd"] = registered_model("odd", {"model_version_metadata": metadata})
-    assert Registry(cml.url, KEY).model("odd") == RegisteredModel("support-llama", 1)
+    assert Registry(cml.url, KEY).model("odd") == RegisteredModel("support-llama", 1, runs=("",))
 
 
 def test_an_answer_without_end_is_cut_off(cml: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,15 @@ PICKLED = b"\x80\x04N."
 FEATURES = {"dataset_info": {"features": [{"name": "text", "dtype": "string"}, {"name": "queue", "dtype": "string"}]}}
 
 
+ADAPTER = {"adapter_config.json": b"{}", "adapter_model.safetensors": EMPTY_SAFETENSORS}
+
+
+def adapter(base_model: str) -> Repo:
+    """A repository of the hub with an adapter that names its base model."""
+    config = json.dumps({"peft_type": "LORA", "base_model_name_or_path": base_model}).encode()
+    return Repo(files={**ADAPTER, "adapter_config.json": config})
+
+
 class StageSpec(Spec):
     after: str = field(DESCRIPTIVE, "The stage before this one.", "", references="Stage")
 
@@ -114,6 +123,10 @@ def hub() -> Iterator[FakeHub]:
         ("models", "acme/gated"): Repo(gated=True),
         ("models", "acme/secret"): Repo(private=True),
         ("models", "acme/flaky"): Repo(broken=True),
+        ("models", "acme/ticket-router"): adapter("acme/Tiny-Llama"),
+        ("models", "acme/of-another-model"): adapter("acme/other-llama"),
+        ("models", "acme/nameless-adapter"): Repo(files={**ADAPTER, "adapter_config.json": b"[" * 9000}),
+        ("models", "acme/pickled-adapter"): Repo(files={"adapter_config.json": b"{}", "adapter_model.bin": b""}),
     }
     with serving(repos) as running:
         yield running
