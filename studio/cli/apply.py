@@ -46,10 +46,12 @@ if TYPE_CHECKING:
     help="After a failure, go on with what does not depend on it, or start nothing new.  [default: keep going]",
 )
 @click.option("--detach", is_flag=True, help="Start what can start now, and leave; the next apply goes on.")
+@options.no_cache
 @click.pass_context
 def command(
     context: click.Context, plan_file: Path | None, folder: Path, environment: str, given: dict[str, str], yes: bool,
-    online: bool, refresh: bool, parallelism: int, keep_going: bool, detach: bool, selection: Selection, force: bool,
+    online: bool, refresh: bool, parallelism: int, keep_going: bool, detach: bool, no_cache: bool,
+    selection: Selection, force: bool,
 ) -> int:  # fmt: skip
     """Make what the manifests say: register resources, run the jobs whose outcome is not there yet.
 
@@ -59,6 +61,7 @@ def command(
     """
     from studio.apply.manner import Manner
     from studio.checking import Checked
+    from studio.load.answers import anew
     from studio.plan.saved import demand_same, read
     from studio.report import findings, plans
     from studio.report.drifts import left_alone
@@ -70,7 +73,7 @@ def command(
         given = _variables(saved, given)
         refreshed = _refreshed(saved, refresh, online)
     root = options.root_of(folder)
-    with _told_as_stale() if saved else nullcontext():
+    with _told_as_stale() if saved else nullcontext(), anew() if no_cache else nullcontext():
         phases = EVERYTHING if online else OFFLINE
         planned = planning.plan(root, environment, phases, given=given, selection=selection, refresh=refreshed)
     if isinstance(planned, Checked):

@@ -88,9 +88,9 @@ def online(command: F) -> F:
 
 def no_cache(command: F) -> F:
     """``--no-cache``."""
-    return click.option("--no-cache", is_flag=True, help="Check everything again, also when nothing has changed.")(
-        command
-    )
+    return click.option(
+        "--no-cache", is_flag=True, help="Check and ask everything again, also when nothing has changed."
+    )(command)
 
 
 def selection(command: F) -> F:

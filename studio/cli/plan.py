@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +43,7 @@ def command(
     """Compare the manifests with what is recorded, and say what apply would do and why. Changes nothing."""
     from studio.checking import Checked
     from studio.load import verdicts
+    from studio.load.answers import anew
     from studio.load.recollection import remembering
     from studio.workflow import planning
 
@@ -53,7 +53,7 @@ def command(
         options.demand_folder(out, "--out")
     root, phases = options.root_of(folder), EVERYTHING if online else OFFLINE
     shelf = None if online or no_cache or given else verdicts.shelf(root, environment, os.environ)
-    with nullcontext() if no_cache else remembering(root, os.environ):
+    with anew() if no_cache else remembering(root, os.environ):
         planned = planning.plan(
             root, environment, phases, shelf, given, selection, refresh=options.refreshed(refresh, online)
         )

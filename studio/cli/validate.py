@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,10 +72,11 @@ def _verdict(root: Path, environment: str | None, given: dict[str, str], *, onli
     if known:
         return known
     from studio.checking import validate
+    from studio.load.answers import anew
     from studio.load.recollection import remembering
     from studio.load.witness import watching
 
-    memory = nullcontext() if no_cache else remembering(root, os.environ)
+    memory = anew() if no_cache else remembering(root, os.environ)
     with memory, watching() as witness:
         checked = validate(root, environment, EVERYTHING if online else OFFLINE, given)
         if shelf:

@@ -17,6 +17,7 @@ from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
 from studio.resources.base import Effect
+from studio.resources.adapter import AdapterFacts
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 
@@ -99,6 +100,8 @@ def _detail(action: Action, desire: Desire) -> str:
     if isinstance(facts, DatasetFacts):
         rows = f"{plural(facts.rows, 'row')}, " if facts.rows is not None else ""
         return f"{rows}columns {plain(', '.join(facts.features))}"
+    if isinstance(facts, ModelFacts | AdapterFacts) and facts.mlflow_run_id:
+        return plain(f"MLflow run {facts.mlflow_run_id}")
     if isinstance(facts, ModelFacts):
         return plain(facts.family)
     if not (action.resources and action.dispatches):

@@ -194,10 +194,10 @@ def _unknown_runs(made: Plan, wanted: Desire) -> Iterator[str]:
     data = (wanted.items[action.ref] for action in made.actions if action.ref in wanted.items)
     unknown = [item.ref for item in data if item.facts is None and registered_id(item.spec)]
     if unknown:
-        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         yield (
-            f"which MLflow run logged {unknown[0]}{more} is not known yet: apply asks the model registry, and so does "
-            "plan --online; a plan that is to be saved and applied as it is needs the latter"
+            f"not known yet: the MLflow run that logged {unknown[0]}{more}; apply asks the model registry, and so does "
+            "plan --online, which a plan that is to be saved and applied as it is needs"
         )
 
 
