@@ -16,8 +16,8 @@ from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
-from studio.resources.base import Effect
 from studio.resources.adapter import AdapterFacts
+from studio.resources.base import Effect
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 
