@@ -12,7 +12,6 @@ from studio.core.errors import StudioError
 from studio.core.job_keys import job_key
 from studio.core.jobspec import (
     RUNS_FOLDER,
-    VARIABLE,
     AdapterInput,
     DatasetInput,
     JobSpec,
@@ -21,7 +20,6 @@ from studio.core.jobspec import (
     SeenRows,
     Split,
     Templates,
-    Tracking,
     Work,
 )
 from studio.core.kept import Kept
@@ -31,7 +29,8 @@ from studio.desired import Desire, Desired, base_model, content_of
 from studio.graph import producer
 from studio.load import destinations
 from studio.load.registry import registered_id
-from studio.load.settings import Project, SecretName
+from studio.load.settings import Project
+from studio.load.tracked import tracking
 from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter, AdapterFacts, AdapterSpec
@@ -44,7 +43,6 @@ from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
 
 R = TypeVar("R")
-ARTIFACTS_FOLDER = ".studio/mlartifacts"
 CONFIG = "Config/"
 
 
@@ -302,15 +300,3 @@ def _names(item: Desired, desire: Desire) -> dict[str, str]:
         elif mark.references and value and isinstance(value, str):
             found[mark.name] = value
     return found
-
-
-def tracking(project: Project, server: str = "") -> Tracking:
-    """MLflow settings. Relative SQLite paths stay relative to the project, wherever the job runs."""
-    settings = project.spec.mlflow
-    experiment = settings.experiment or project.metadata.name or "studio"
-    uri = settings.tracking_uri
-    if isinstance(uri, SecretName):
-        return Tracking(tracking_uri=f"{VARIABLE}{uri.env}", experiment=experiment, server=server)
-    own = uri.startswith("sqlite:")
-    location = ARTIFACTS_FOLDER if own else ""
-    return Tracking(tracking_uri=uri, experiment=experiment, artifact_location=location, server=server)

@@ -15,7 +15,7 @@ from typing import Any
 from studio.apply.errand import Errand
 from studio.apply.recording import Recorder
 from studio.backends.base import Backend, JobState
-from studio.compile import Target, tracking
+from studio.compile import Target
 from studio.core.endpoint import WithdrawalWork
 from studio.core.errors import StudioError
 from studio.core.job_keys import is_removal, job_key, removal_key
@@ -23,6 +23,7 @@ from studio.core.jobresult import JobResult
 from studio.core.jobspec import RUNS_FOLDER, JobSpec, RemovalWork, Resources
 from studio.core.references import Ref
 from studio.desired import REGISTRY
+from studio.load.tracked import tracking
 from studio.plan.actions import Action, Verb
 from studio.resources import KINDS
 from studio.resources.model_export import ExportType

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.apply.recording import Recorder
-from studio.compile import Target, tracking
+from studio.compile import Target
 from studio.core.endpoint import AdjustmentOutput, AdjustmentWork
 from studio.core.fingerprints import digest
 from studio.core.job_keys import revision_key
@@ -18,6 +18,7 @@ from studio.core.jobresult import JobResult
 from studio.core.jobspec import RUNS_FOLDER, JobSpec, Resources, RevisionWork
 from studio.core.references import Ref
 from studio.desired import Desired
+from studio.load.tracked import tracking
 from studio.resources import KINDS
 from studio.resources.scope import Made
 from studio.state.base import Artifact, Run, StateStore

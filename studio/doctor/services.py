@@ -10,12 +10,12 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
-from studio.compile import ARTIFACTS_FOLDER
 from studio.core.secrets import redact
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.jobs import relocation
 from studio.load.registry import RegistryFault, registry
 from studio.load.settings import SecretName
+from studio.load.tracked import ARTIFACTS_FOLDER
 from studio.load.workspaces import KEY_VARIABLE, PROJECT_VARIABLE, project_id
 
 TIMEOUT_SECONDS = 10.0

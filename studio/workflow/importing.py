@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from studio.apply.recording import Recorder
 from studio.checking import Checked
-from studio.compile import tracking
 from studio.core.errors import StudioError, UsageError
 from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import ExportOutput, TrainingOutput
@@ -21,6 +20,7 @@ from studio.load import adapters, commit, files
 from studio.load.artifacts import is_present
 from studio.load.observation import Unusable
 from studio.load.project import Loaded
+from studio.load.tracked import tracking
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
 from studio.resources.base import UID

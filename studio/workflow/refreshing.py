@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from studio.backends.base import Handle
 from studio.checking import view
-from studio.compile import tracking
 from studio.core.errors import StudioError
 from studio.core.findings import EVERYTHING, OFFLINE
 from studio.core.fingerprints import digest, folder_digest, tree
@@ -30,6 +29,7 @@ from studio.load.observation import Defect, Observation, Unusable
 from studio.load.online import DATA, Online
 from studio.load.project import Loaded, load_project
 from studio.load.registry import RegisteredModel, RegistryFault
+from studio.load.tracked import tracking
 from studio.load.tracking import look as ask_mlflow
 from studio.observe import look_at
 from studio.plan.drift import (
