@@ -28,13 +28,13 @@ from studio.core.templates import TemplateError, parse
 from studio.desired import Desire, Desired, base_model, content_of
 from studio.graph import producer
 from studio.load import destinations
-from studio.load.registry import registered_id
+from studio.load.online import logged_by
 from studio.load.settings import Project
 from studio.load.tracked import tracking
 from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter, AdapterFacts, AdapterSpec
-from studio.resources.base import ConfigValue, marks, stored
+from studio.resources.base import ConfigValue, marks
 from studio.resources.config import Config
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
@@ -122,17 +122,7 @@ class ProjectScope:
         )
 
     def _logged(self, ref: Ref, spec: ModelSpec | AdapterSpec) -> Logged | None:
-        """The run that logged what is in the registry; raises StudioError while nobody knows."""
-        id = registered_id(stored(spec))
-        if not id:
-            return None
-        facts = self.desire.observations.get(ref)
-        if isinstance(facts, ModelFacts | AdapterFacts) and facts.mlflow_run_id:
-            return Logged(experiment_id=facts.mlflow_experiment_id, run_id=facts.mlflow_run_id)
-        raise StudioError(
-            f"{ref}: which MLflow run logged {id!r} is not known, because the model registry has not answered yet",
-            "apply again where the workspace can be asked, without --offline",
-        )
+        return logged_by(ref, spec, self.desire.observations.get(ref))
 
     def templates(self, prompt: str) -> Templates:
         facts = self.desire.observations.get(Ref("Prompt", prompt))

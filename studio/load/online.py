@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from studio.core.errors import StudioError
+from studio.core.jobspec import Logged
+from studio.core.references import Ref
 from studio.load import answers
 from studio.load.hub import Hub, HubFault, HubInfo, endpoint, question, token
+from studio.load.observation import Observation
 from studio.load.registry import RegisteredModel, Registry, RegistryFault, registered_id, registry
 from studio.load.settings import ProjectSpec
-from studio.resources.adapter import Adapter, AdapterFacts
+from studio.resources.adapter import Adapter, AdapterFacts, AdapterSpec
 from studio.resources.base import Resource, stored
 from studio.resources.dataset import Dataset
-from studio.resources.model import Model, ModelFacts
+from studio.resources.model import Model, ModelFacts, ModelSpec
 
 AT_ONCE = 50
 """Questions that are under way at the same time: so many names take no longer than one."""
@@ -73,6 +77,19 @@ def logged(resource: Model | Adapter, experiment: str, run: str) -> ModelFacts |
     if isinstance(resource, Model):
         return ModelFacts("", "", mlflow_experiment_id=experiment, mlflow_run_id=run)
     return AdapterFacts("", mlflow_experiment_id=experiment, mlflow_run_id=run)
+
+
+def logged_by(ref: Ref, spec: ModelSpec | AdapterSpec, facts: Observation) -> Logged | None:
+    """The run that logged what is in the registry, as jobs are told it; raises StudioError while nobody knows."""
+    id = registered_id(stored(spec))
+    if not id:
+        return None
+    if isinstance(facts, ModelFacts | AdapterFacts) and facts.mlflow_run_id:
+        return Logged(experiment_id=facts.mlflow_experiment_id, run_id=facts.mlflow_run_id)
+    raise StudioError(
+        f"{ref}: which MLflow run logged {id!r} is not known, because the model registry has not answered yet",
+        "apply again where the workspace can be asked, without --offline",
+    )
 
 
 def online(settings: ProjectSpec, root: Path, environ: Mapping[str, str]) -> Online:
