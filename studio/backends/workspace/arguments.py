@@ -27,7 +27,7 @@ from studio.core.jobspec import (
 Pairs = Iterator[tuple[str, object]]
 MAX_BYTES = 96 << 10
 """As the spec's: they arrive in a variable, too."""
-ATTEMPT, PART, PARTS, PARENT = "attempt", "part", "parts", "parent_job_id"
+KEY, ATTEMPT, PART, PARTS = "job_key", "attempt", "part", "parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def told(arguments: str) -> Told | None:
     """What the arguments of a run tell; None for a run that studio did not start."""
     found = parsed(arguments)
     try:
-        told = Told(found[PARENT], int(found[ATTEMPT]), int(found.get(PART, "0")), int(found.get(PARTS, "1")))
+        told = Told(found[KEY], int(found[ATTEMPT]), int(found.get(PART, "0")), int(found.get(PARTS, "1")))
     except (KeyError, ValueError):
         return None
     return told if told.attempt > 0 and 0 <= told.part <= told.parts else None
@@ -86,11 +86,11 @@ def _pairs(spec: JobSpec) -> Pairs:
         yield "model_name", work.model_name
         yield "model_version", work.model_version
     yield "task", work.task
+    yield KEY, spec.key
     yield ATTEMPT, spec.attempt
     if spec.part:
         yield PART, spec.part
         yield PARTS, parts.count(spec)
-    yield PARENT, spec.key
 
 
 def _training(spec: JobSpec, work: TrainingWork) -> Pairs:
@@ -131,6 +131,7 @@ def _evaluation(spec: JobSpec, work: EvaluationWork) -> Pairs:
     yield "eval_dataset_fraction", work.fraction
     yield "comparison_adapter_id", first
     yield "job_id", f"{spec.key}.part-{spec.part}" if spec.part else spec.key
+    yield "parent_job_id", spec.key
     yield "run_number", number
     yield "hf_token", spec.secrets.get("hf_token")
     yield "gpu_label_id", spec.resources.gpu_label

@@ -88,7 +88,7 @@ def test_training_has_every_key_of_the_guide() -> None:
         "adapter_bnb_config": "eight-bit", "lora_config": "lora-small", "training_arguments_config": "short",
         "hf_token": "HUGGINGFACE_ACCESS_TOKEN", "axolotl_config_id": "ax", "gpu_label_id": "3",
         "dist_num": "2", "dist_cpu": "4", "dist_mem": "16", "dist_gpu": "1", "task": "training", "attempt": "2",
-        "parent_job_id": "finetuningjob-router-0123456789abcdef",
+        "job_key": "finetuningjob-router-0123456789abcdef",
     }  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def test_each_part_of_an_evaluation_has_every_key_of_the_guide() -> None:
         "configs": '{"metrics":["exact_match"],"generation_config":"greedy"}',
         "selected_features": '["a,b","c d"]', "eval_dataset_fraction": "0.5", "comparison_adapter_id": "router",
         "job_id": f"{key}.part-2", "run_number": "2", "hf_token": "HUGGINGFACE_ACCESS_TOKEN", "task": "evaluation",
-        "attempt": "1", "part": "2", "parts": "2", "parent_job_id": key,
+        "attempt": "1", "part": "2", "parts": "2", "parent_job_id": key, "job_key": key,
     }  # fmt: skip
     assert (first["adapter_id"], first["run_number"], first["part"]) == ("", "1", "1")
     assert json.loads(first["selected_features"]) == ["a,b", "c d"]
@@ -136,7 +136,7 @@ def test_each_part_of_an_evaluation_has_every_key_of_the_guide() -> None:
 )  # fmt: skip
 def test_other_work_says_what_it_is_about(work: Work, expected: dict[str, str]) -> None:
     given = parsed(line(spec(work)))
-    assert given == {**expected, "task": work.task, "attempt": "1", "parent_job_id": spec(work).key}
+    assert given == {**expected, "task": work.task, "attempt": "1", "job_key": spec(work).key}
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -163,8 +163,8 @@ def test_what_somebody_wrote_by_hand_is_read_without_complaint(text: str) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["", "--attempt 1", "--parent_job_id k", "--attempt x --parent_job_id k", "--attempt 0 --parent_job_id k",
-     "--attempt 1 --parent_job_id k --part 3 --parts 2", "--attempt '1 --parent_job_id k", "attempt 1 parent_job_id k"],
+    ["", "--attempt 1", "--job_key k", "--attempt x --job_key k", "--attempt 0 --job_key k",
+     "--attempt 1 --job_key k --part 3 --parts 2", "--attempt '1 --job_key k", "attempt 1 job_key k"],
 )  # fmt: skip
 def test_a_run_that_studio_did_not_start_is_no_attempt(text: str) -> None:
     assert told(text) is None
