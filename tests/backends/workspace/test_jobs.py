@@ -115,7 +115,7 @@ def test_what_changed_since_the_last_attempt_is_brought_over(workspace: Workspac
 
 def test_two_attempts_never_run_at_once(workspace: Workspace) -> None:
     backend(workspace).submit(training())
-    with pytest.raises(RefusedError, match="attempt 1 of the job .* still runs in the workspace") as caught:
+    with pytest.raises(RefusedError, match=r"attempt 1 of the job .* still runs in the workspace") as caught:
         backend(workspace).submit(training(attempt=2))
     assert "stop it there" in caught.value.hint and len(runs(workspace)) == 1
 
@@ -360,7 +360,7 @@ def test_an_expired_key_ends_all_asking(workspace: Workspace) -> None:
 
 def test_missing_rights_are_told_apart_from_a_wrong_key(workspace: Workspace) -> None:
     workspace.first.append(refusal(403, "PermissionDenied: no write access"))
-    with pytest.raises(RefusedError, match="may not list the jobs named .*no write access"):
+    with pytest.raises(RefusedError, match=r"may not list the jobs named .*no write access"):
         backend(workspace).attempts(KEY)
 
 
