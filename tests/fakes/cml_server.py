@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from tests.fakes import cml_client
 from tests.fakes.http import Answer, Request, as_json, serving
 from tests.fakes.workspace import facts
+from tests.fakes.workspace.experiments import LABELS
 from tests.fakes.workspace.facts import Record
 from tests.fakes.workspace.faults import Faults
 from tests.fakes.workspace.methods import HANDLERS
@@ -39,6 +40,8 @@ from tests.fakes.workspace.traffic import Call, asked_again_after_a_refusal
 
 ROOT = Path(__file__).parents[2]
 KEY = "key-of-the-tests"
+MODEL_CALL = "model"
+"""The path of deployed models, and what their calls are recorded as."""
 IMAGE = re.compile("PATH|LANG|LC_.*|TMPDIR|XDG_CACHE_HOME|COV.*|HF_.*|TOKENIZERS_.*|OMP_.*|MKL_.*|CUDA_.*|NVIDIA_.*")
 """Variables of this process that count as the runtime's image: workloads see them, and nothing else of it."""
 
@@ -49,7 +52,7 @@ class Workspace:
 
     state: State
     exits: ExitStack
-    keys: set[str] = field(default_factory=lambda: {KEY})
+    keys: set[str]
     calls: list[Call] = field(default_factory=list)
     first: deque[Answer] = field(default_factory=deque)
     faults: Faults = field(default_factory=Faults)
@@ -131,7 +134,7 @@ class Workspace:
 
     def answer(self, request: Request) -> Answer:
         found = facts.find(request.method, urlsplit(request.target).path)
-        call = Call(found[0].name if found else "", request)
+        call = Call(found[0].name if found else MODEL_CALL if request.path == f"/{MODEL_CALL}" else "", request)
         with self.state.runner.changed:
             self.calls.append(call)
             answer = self.first.popleft() if self.first else None
@@ -144,6 +147,8 @@ class Workspace:
         return answer
 
     def _answer(self, request: Request, found: tuple[facts.Method, dict[str, str]] | None) -> Answer:
+        if request.path == f"/{MODEL_CALL}":
+            return self._call_model(request)
         if request.bearer not in self.keys:
             return refusal(401, "Unauthenticated: the API key is missing or not valid")
         if found is None:
@@ -152,6 +157,22 @@ class Workspace:
             return self._perform(*found, request)
         except Refusal as refused:
             return refusal(refused.status, str(refused))
+
+    def _call_model(self, request: Request) -> Answer:
+        """``POST /model``: the access key in the body or the query says which one; most want an API key as well."""
+        try:
+            body = json.loads(request.body)
+        except ValueError as error:
+            return refusal(400, str(error))
+        key = body.get("accessKey") or request.query.get("accessKey")
+        with self.state.runner.changed:
+            model = next((each for each in self.state.models.values() if each["access_key"] == key), None)
+            if model is None:
+                return refusal(401, "the access key is missing or not valid")
+            if model["auth_enabled"] and request.bearer not in self.keys:
+                return refusal(401, "Unauthenticated: the model wants an API key")
+            serving = self.state.deployed(model)
+        return serving.call(request.body) if serving else refusal(503, "the model is not deployed")
 
     def _perform(self, method: facts.Method, ids: Mapping[str, str], request: Request) -> Answer:
         body: Any = {}
@@ -164,8 +185,6 @@ class Workspace:
             if fault := facts.fault(method.body, body):
                 raise Refusal(400, fault)
         query = {_snake(name): value for name, value in request.query.items()}
-        if method.name not in HANDLERS:
-            raise Refusal(501, "Method Not Allowed")
         with self.state.runner.changed:
             answer = HANDLERS[method.name](self.state, Asked(request, ids, query, body))
             return answer if isinstance(answer, Answer) else as_json(answer)
@@ -178,26 +197,26 @@ def _snake(name: str) -> str:
 
 @contextmanager
 def workspace(
-    folder: Path | None = None, *registered: Record, name: str = "studio", environment: Mapping[str, str] = {},
-    limit: int = 2, grace: float = 5, stand_in: StandIn | None = None, substring: bool = False, second: float = 1,
-    key_in_runs: bool = False, no_registry: int = 0, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    folder: Path | None = None, *registered: Record, name: str = "studio", environment: Mapping[str, str] | None = None,
+    limit: int = 2, grace: float = 5, stand_in: StandIn | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC), **settings: Any,
 ) -> Iterator[Workspace]:  # fmt: skip
     """A workspace until the block ends, with one project in a folder and these registered models.
 
-    ``environment`` is the project's; ``limit`` bounds how many runs run at once; ``stand_in`` takes the place of the
-    processes; see ``Settings`` and ``Runner`` for the rest.
+    ``environment`` is the project's; ``limit`` bounds how many runs run at once, ``grace`` is the time in seconds
+    between SIGTERM and SIGKILL, and ``stand_in`` takes the place of the processes; for the rest see ``Settings``.
     """
     with ExitStack() as exits:
         scratch = Path(exits.enter_context(tempfile.TemporaryDirectory()))
         image = {variable: value for variable, value in os.environ.items() if IMAGE.fullmatch(variable)}
-        variables = {**image, "PYTHONPATH": str(ROOT)}
-        runner = Runner(clock, limit, grace, stand_in)
-        state = State(Settings(KEY, substring, second, key_in_runs, variables, no_registry), clock, runner, scratch)
+        made = Settings(**{"key": KEY, "variables": {**image, "PYTHONPATH": str(ROOT)}, **settings})
+        state = State(made, clock, Runner(clock, limit, grace, stand_in), scratch)
+        state.labels.extend(LABELS)
         state.registered.update({each["model_id"]: each for each in registered})
-        state.add_project(folder or scratch, name, environment)
-        made = Workspace(state, exits)
+        state.add_project(folder or scratch / "project", name, environment or {})
+        running = Workspace(state, exits, {made.key})
         if folder is not None:
-            made.importable()
-        exits.callback(runner.close)
-        state.url = exits.enter_context(serving(made.answer))
-        yield made
+            running.importable()
+        exits.callback(state.close)
+        state.url = exits.enter_context(serving(running.answer))
+        yield running

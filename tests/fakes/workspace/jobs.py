@@ -54,6 +54,7 @@ def create_job(state: State, asked: Asked) -> Record:
             raise Refusal(400, f"invalid job: {name} is required")
     if not body.get("runtime_identifier") and not body.get("kernel"):
         raise Refusal(400, "invalid job: runtime_identifier is required in a project of ML runtimes")
+    expect_label(state, body)
     given = {name: body[name] for name in CHANGEABLE & body.keys() if body[name] is not None}
     parent = body.get("parent_job_id") or body.get("parent_id") or ""
     job = record("Job", **{"kernel": "python3", "cpu": 1.0, "memory": 1.0, **given}) | {
@@ -64,6 +65,12 @@ def create_job(state: State, asked: Asked) -> Record:
     }  # fmt: skip
     state.jobs[job["id"]] = job
     return job
+
+
+def expect_label(state: State, body: Mapping[str, str]) -> None:
+    label = body.get("accelerator_label_id")
+    if label and label not in {each["id"] for each in state.labels}:
+        raise Refusal(400, f"accelerator label {label} was not found")
 
 
 def update_job(state: State, asked: Asked) -> Record:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.http import Request
+from tests.fakes.workspace.endpoint import Deployment
 from tests.fakes.workspace.facts import Record, record
 from tests.fakes.workspace.refusal import Refusal
 from tests.fakes.workspace.running import Run, Runner
@@ -35,14 +36,19 @@ class Settings:
     ``second`` is how long one second of a job's timeout takes here. ``key_in_runs`` puts the API's key into every
     workload, as most workspaces do. ``variables`` are what the runtime's image sets.
     ``no_registry`` is the HTTP status with which a workspace without a registry of models refuses; 0 when it has one.
+    ``endpoints`` starts a process for each deployment, which decides how it ends; else ``deployments`` is the status
+    that deployments come to, as ``builds`` is that of builds.
     """
 
     key: str
-    substring: bool
-    second: float
-    key_in_runs: bool
     variables: Mapping[str, str]
-    no_registry: int
+    substring: bool = False
+    second: float = 1
+    key_in_runs: bool = False
+    no_registry: int = 0
+    endpoints: bool = False
+    builds: str = "built"
+    deployments: str = "deployed"
 
 
 @dataclass(slots=True)
@@ -57,7 +63,15 @@ class State:
     projects: dict[str, Project] = field(default_factory=dict)
     jobs: dict[str, Record] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
+    models: dict[str, Record] = field(default_factory=dict)
+    builds: dict[str, Record] = field(default_factory=dict)
+    automatic: dict[str, Record] = field(default_factory=dict)
+    """How builds deploy themselves when they are built, by the id of the build."""
+    deployments: dict[str, Deployment] = field(default_factory=dict)
     registered: dict[str, Record] = field(default_factory=dict)
+    experiments: dict[str, Record] = field(default_factory=dict)
+    experiment_runs: dict[str, Record] = field(default_factory=dict)
+    labels: list[Record] = field(default_factory=list)
     _random: random.Random = field(default_factory=lambda: random.Random(0))
 
     def new_id(self) -> str:
@@ -69,6 +83,17 @@ class State:
 
     def project(self, ids: Mapping[str, str]) -> Project:
         return got(self.projects, ids["project_id"], "project")
+
+    def deployed(self, model: Record) -> Deployment | None:
+        """The deployment of a model that answers calls."""
+        found = (each for each in self.deployments.values() if each.record["model_id"] == model["id"])
+        return next((each for each in found if each.status == "deployed"), None)
+
+    def close(self) -> None:
+        """End what runs and what serves models."""
+        self.runner.close()
+        for each in self.deployments.values():
+            each.close()
 
     def add_project(self, folder: Path, name: str, environment: Mapping[str, str]) -> Project:
         id, now = self.new_id(), self.now()
