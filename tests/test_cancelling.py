@@ -8,12 +8,16 @@ from dataclasses import replace
 import pytest
 
 from studio.apply.manner import Manner
+from studio.apply.outcome import Ending
 from studio.backends.base import Handle
 from studio.core.errors import BackendError
+from studio.inspection import Standing
 from studio.load.project import load_project
+from studio.plan.selection import Selection
+from studio.report.standings import headline
 from studio.state.base import Run, RunStatus
-from studio.workflow import applying, cancelling, places
-from studio.workflow.cancelling import DEADLINE_SECONDS, Cancellation, Stage, cancel, record
+from studio.workflow import applying, cancelling, places, planning
+from studio.workflow.cancelling import DEADLINE_SECONDS, Cancellation, Stage, cancel, record, to_start_again
 from tests.test_apply import ROUTER, Notes, Project, project
 
 __all__ = ["project"]
@@ -132,3 +136,47 @@ def test_a_job_of_another_backend_cannot_be_stopped_here(project: Project, run: 
     found = cancelled(project, replace(run, backend="cml"))
     assert found.stage is Stage.UNKNOWN and "'cml'" in found.words
     assert cancelling.record(load_project(project.root), [found]) == ""
+
+
+@pytest.fixture
+def repeated(project: Project, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A job that only repeats what is recorded: --replace asked for it, and the apply left it running."""
+    monkeypatch.setattr(places, "pause", lambda _: None)
+    applying.apply(project.plan(), Notes(), 4)
+    project.backend.polls = 1_000_000
+    again = planning.plan(project.root, "default", selection=Selection(replace=("FineTuningJob/router",)))
+    assert isinstance(again, planning.Planned)
+    applying.apply(again, Notes(), 4, manner=Manner(detach=True))
+    (active,) = project.plan().state.active()
+    return active
+
+
+def test_a_repetition_that_was_stopped_is_not_begun_again_and_what_is_recorded_stays(
+    project: Project, repeated: Run
+) -> None:
+    stops(project)
+    before = project.plan().state.records()[ROUTER]
+    cancelled(project, repeated, wait=False)
+    done = applying.apply(project.plan(), Notes(), 4)
+    outcome = done.outcomes[ROUTER]
+    assert outcome.ending is Ending.CANCELLED and "--replace FineTuningJob/router" in outcome.hint
+    state = project.plan().state
+    assert state.records()[ROUTER] == before and state.runs(ROUTER)[0].status is RunStatus.CANCELLED
+    assert [attempt for key, attempt in project.backend.submissions if key == repeated.key] == [1, 2]
+    assert project.plan().plan.pending == ()
+
+
+def test_a_repetition_is_started_again_only_when_apply_is_told_to(project: Project, repeated: Run) -> None:
+    records = project.plan().state.records()
+    again = to_start_again([repeated, replace(repeated, key="other", fingerprint="f" * 64)], records)
+    assert again == {repeated.key: ("--replace", "FineTuningJob/router"), "other": ()}
+
+
+def test_what_was_recorded_before_a_cancelled_run_is_told_as_that(project: Project, repeated: Run) -> None:
+    record_of = replace(
+        project.plan().state.records()[ROUTER], outcome={"output": {"task": "training", "metrics": {"eval_loss": 0.5}}}
+    )
+    ended = replace(repeated, status=RunStatus.CANCELLED, error="the job was cancelled")
+    found = Standing(ROUTER, record_of, ended, None)
+    assert (found.state, headline(found)) == ("cancelled", "recorded before: eval_loss 0.5")
+    assert headline(Standing(ROUTER, record_of, None, None)) == "eval_loss 0.5"

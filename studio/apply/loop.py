@@ -24,10 +24,11 @@ from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.desired import Desired
 from studio.plan.actions import REMOVES, Action, Plan, Verb
-from studio.state.base import Artifact
+from studio.state.base import Artifact, RunStatus
 
 WAITED = f"{DEADLINE_SECONDS / 60:.0f} min"
 IMPROVE = "improve the model or the gate, then apply again"
+AGAIN = "to run the job again, apply with"
 
 
 @dataclass(slots=True)
@@ -159,7 +160,7 @@ class Loop:
         if any(flight.action.fingerprint == action.fingerprint for flight in self.flights.values()):
             return False
         if action.ref not in self.met:
-            if is_settled() or self._attach(action, errand):
+            if is_settled() or self._attach(action, errand) or self._was_cancelled(action, errand):
                 return True
             self.met.add(action.ref)
         lacking = self.room.lacking(errand.resources, len(self.flights))
@@ -191,6 +192,14 @@ class Loop:
             return False
         self.flights[action.ref] = Flight(action, errand, job, Patience(self.tools.clock), attached=True)
         self.tools.watcher.started(action, f"attached to the running job {job.run.key}")
+        return True
+
+    def _was_cancelled(self, action: Action, errand: Errand) -> bool:
+        """Whether the job that was to be waited for was stopped meanwhile: then what is recorded stays as it is."""
+        last = next(iter(self.tools.state.attempts(errand.key)), None) if action.only_waits else None
+        if last is None or last.status is not RunStatus.CANCELLED:
+            return False
+        self._end(action, Ending.CANCELLED, last.error, f"what is recorded stays; {AGAIN} --replace {action.ref}")
         return True
 
     def _start(self, action: Action, errand: Errand) -> None:

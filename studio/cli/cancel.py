@@ -13,6 +13,8 @@ from studio.cli.errors import Exit
 from studio.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from studio.load.project import Loaded
     from studio.report.advice import Here
     from studio.state.base import Run, StateReader
@@ -36,14 +38,16 @@ def command(name: str | None, folder: Path, environment: str, everything: bool, 
         hint = "studio cancel Kind/name, or --all; 'studio status' lists what runs"
         raise UsageError("name one resource or say --all, not both" if everything else "which job?", hint)
     loaded = load_project(options.root_of(folder), environment)
-    runs = _chosen(name, places.open_state(loaded), loaded)
+    state = places.open_state(loaded)
+    runs = _chosen(name, state, loaded)
     if not runs:
         click.echo(f"Nothing of {name} is running." if name else "Nothing is running.")
         return Exit.OK
     backend = places.backend(loaded, os.environ)
+    again = cancelling.to_start_again(runs, state.records())
     found = cancelling.cancel(runs, backend, _tell, wait=not no_wait)
     elsewhere = cancelling.record(loaded, found)
-    return _report(found, elsewhere, options.here(folder, environment))
+    return _report(found, elsewhere, again, options.here(folder, environment))
 
 
 def _chosen(name: str | None, state: StateReader, loaded: Loaded) -> list[Run]:
@@ -62,7 +66,7 @@ def _tell(run: Run) -> None:
     click.echo(f"  {run.ref}: stopping {run.key}")
 
 
-def _report(found: list[Cancellation], elsewhere: str, here: Here) -> int:
+def _report(found: list[Cancellation], elsewhere: str, again: Mapping[str, tuple[str, ...]], here: Here) -> int:
     from studio.report.plain import plain
     from studio.workflow.cancelling import Stage
 
@@ -72,8 +76,9 @@ def _report(found: list[Cancellation], elsewhere: str, here: Here) -> int:
         click.echo(f"{each.run.ref}: {each.stage.value}{words}")
     if elsewhere:
         click.echo(f"  {elsewhere}")
-    if Stage.STOPPED in stages:
-        click.echo(f"  to start again: {here.command('apply')}")
+    ways = (here.command("apply", *again[each.run.key]) for each in found if each.stage in (Stage.STOPPED, Stage.ASKED))
+    for way in dict.fromkeys(ways):
+        click.echo(f"  to start again: {way}")
     if Stage.OVER in stages:
         click.echo(f"  to record what ended by itself: {here.command('apply')}")
     if Stage.ASKED in stages:

@@ -59,6 +59,8 @@ class Action:
     reason: str = ""
     attaches: bool = False
     """An earlier apply left the job running; this one would attach to it."""
+    only_waits: bool = False
+    """Were no job under way, there would be nothing to do: it is waited for, and never started again."""
     memory: int | None = None
     """Bytes that the job's largest process will probably need; None where nobody can tell."""
     fresh: bool = False

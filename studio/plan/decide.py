@@ -169,11 +169,14 @@ def _action(item: Desired, needs: tuple[Ref, ...], recorded: Recorded, fresh: bo
         verb, reason = (Verb.REPLACE if record else Verb.CREATE), _once_more(verb, reason)
     asked = kind.resources(item.resource) if kind.resources else None
     under_way = (item.ref, item.fingerprint) in recorded.under_way
-    if under_way and verb in (Verb.NONE, Verb.UPDATE):
+    only_waits = under_way and verb in (Verb.NONE, Verb.UPDATE)
+    if only_waits:
         verb, reason, fresh = Verb.REPLACE, "it was started again, and its job is under way", True
     attaches = verb in RUNS and under_way
     revises = verb is Verb.UPDATE and record is not None and _is_revised(item, record, drifted)
-    return Action(item.ref, verb, item.fingerprint, changes, needs, asked, reason, attaches, None, fresh, revises)
+    return Action(
+        item.ref, verb, item.fingerprint, changes, needs, asked, reason, attaches, only_waits, None, fresh, revises
+    )
 
 
 def _is_revised(item: Desired, record: Record, drifted: tuple[Drift, ...]) -> bool:

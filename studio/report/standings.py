@@ -15,7 +15,7 @@ from studio.report.findings import plural
 from studio.report.history import ending
 from studio.report.plain import plain
 from studio.resources.evaluation_job import Verdict
-from studio.state.base import Operation
+from studio.state.base import Operation, Record, RunStatus
 
 NOTHING = "nothing is recorded yet"
 FIRST = "'studio apply' makes the first records"
@@ -64,6 +64,11 @@ def headline(standing: Standing) -> str:
     record = standing.record
     if record is None:
         return ""
+    words = _recorded(record)
+    return f"recorded before: {words}" if words and standing.state == RunStatus.CANCELLED.value else words
+
+
+def _recorded(record: Record) -> str:
     if record.error:
         return plain(record.error.splitlines()[0])
     output = record.outcome.get("output") or {}

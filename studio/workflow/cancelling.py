@@ -6,14 +6,15 @@ That process then records the end; when there is none, it is recorded here, unde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from studio.backends.base import Backend, Handle, JobState
 from studio.core.errors import BackendError, StateLockedError
+from studio.core.references import Ref
 from studio.load.project import Loaded
-from studio.state.base import ACTIVE, Run, RunStatus, StateStore
+from studio.state.base import ACTIVE, Record, RecordStatus, Run, RunStatus, StateStore
 from studio.workflow import editing, places
 
 DEADLINE_SECONDS = 120.0
@@ -58,6 +59,13 @@ def cancel(
         return [*found, *(Cancellation(run, Stage.ASKED) for run, _ in asked)]
     deadline = places.clock() + DEADLINE_SECONDS
     return [*found, *(_awaited(run, handle, backend, deadline) for run, handle in asked)]
+
+
+def to_start_again(runs: Iterable[Run], records: Mapping[Ref, Record]) -> dict[str, tuple[str, ...]]:
+    """What apply must be told to run each job again, by key: of one that only repeats what is recorded already, that it
+    should."""
+    ready = {ref: each.fingerprint for ref, each in records.items() if each.status is RecordStatus.READY}
+    return {run.key: ("--replace", str(run.ref)) if ready.get(run.ref) == run.fingerprint else () for run in runs}
 
 
 def record(loaded: Loaded, cancelled: Iterable[Cancellation]) -> str:
