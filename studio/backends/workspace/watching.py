@@ -1,0 +1,135 @@
+"""Watching many runs with few calls.
+
+One listing of the folder of beacons, at a pace, tells of all runs that anybody asks about; a beacon is read at the pace
+of its own job. The workspace is asked about a single run only while that has not told anything, or not for long: a pod
+that dies has no last word. Between two looks ``poll`` answers from what is known, so it may be called at any rate.
+
+The pace is a sixtieth of a job's age: a short job is not held up, a long one is not pestered, and neither waits for
+its end by more than a sixtieth of what it took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from studio.backends.base import Handle, JobState, JobStatus
+from studio.backends.workspace import verdict
+from studio.backends.workspace.evidence import Evidence
+from studio.backends.workspace.standing import Engine
+from studio.backends.workspace.tracked import Part, Tracked, progress
+from studio.core.errors import BackendError
+
+FASTEST_SECONDS, SLOWEST_SECONDS = 2.0, 15.0
+AGES = 60.0
+SILENT_SECONDS = 30.0
+"""A job that has told nothing for so long is asked for."""
+SELDOM = 4
+"""How much more seldom a run is asked for than the beacons are listed."""
+LATE_SECONDS = 60.0
+"""How long files of a run that has ended may take to be seen; the project's disk is a network's."""
+TOLD_SECONDS = 10.0
+"""The same where the job's last beacon is seen, which it writes after its result."""
+
+
+@dataclass(slots=True)
+class Watching:
+    """``clock`` is in seconds since the epoch."""
+
+    evidence: Evidence
+    clock: Callable[[], float]
+    _runs: dict[tuple[str, int], Tracked] = field(default_factory=dict)
+    _lit: frozenset[str] = frozenset()
+    """Names of the beacons at the last listing."""
+    _listed_at: float = float("-inf")
+    _silence: BackendError | None = None
+    """Why the last listing failed; for as long as it would be good it is not tried again."""
+
+    def poll(self, handle: Handle) -> JobStatus:
+        """Where an attempt stands. Raises BackendError while the workspace does not say."""
+        run = self._tracked(handle)
+        if run.final is None:
+            with self.evidence.calls.budget():
+                self._list()
+                for part in run.parts:
+                    self._look(part, run)
+                run.final = self._ended(run) if all(part.is_over for part in run.parts) else None
+        return run.final or JobStatus(JobState.RUNNING, progress(run, self.clock()))
+
+    def hurry(self, handle: Handle) -> None:
+        """A run was asked to stop: look often, as if it had just begun."""
+        run = self._tracked(handle)
+        run.since = self.clock()
+        run.hurried = True
+        for part in run.parts:
+            part.next_heard = part.next_asked = 0.0
+
+    def _tracked(self, handle: Handle) -> Tracked:
+        key = (handle.key, handle.attempt)
+        if key not in self._runs:
+            self._runs[key] = Tracked.of(handle, self.clock())
+        return self._runs[key]
+
+    def _pace(self, run: Tracked) -> float:
+        return min(max((self.clock() - run.since) / AGES, FASTEST_SECONDS), SLOWEST_SECONDS)
+
+    def _list(self) -> None:
+        """See which beacons there are, at the pace of the youngest run."""
+        now = self.clock()
+        pace = min((self._pace(run) for run in self._runs.values() if run.final is None), default=FASTEST_SECONDS)
+        if now - self._listed_at >= pace:
+            self._silence = None
+            try:
+                self._lit = self.evidence.lit()
+            except BackendError as error:
+                self._silence = error
+            self._listed_at = self.clock()
+        if self._silence:
+            raise self._silence
+
+    def _look(self, part: Part, run: Tracked) -> None:
+        now = self.clock()
+        if part.is_over:
+            return
+        if part.beacon.end.name in self._lit:
+            part.end, part.is_told, part.over_at = self.evidence.end(part.beacon), True, now
+            return
+        if part.beacon.name in self._lit and now >= part.next_heard:
+            self._hear(part)
+            part.next_heard = now + self._pace(run)
+        silent = part.event is None or now - part.heard_at >= SILENT_SECONDS
+        if (silent or run.hurried) and now >= part.next_asked:
+            part.next_asked = now + self._pace(run) * (1 if run.hurried else SELDOM)
+            self._ask(part)
+
+    def _hear(self, part: Part) -> None:
+        event = self.evidence.event(part.beacon)
+        if event:
+            part.hears(event, self.clock())
+
+    def _ask(self, part: Part) -> None:
+        """Ask about a run. Raises BackendError where not even the workspace knows."""
+        now = self.clock()
+        found = self.evidence.standing(part.job_id, part.run_id, now)
+        if part.standing is None or found.engine is not part.standing.engine:
+            part.standing = found
+        if found.is_over:
+            part.over_at = found.since
+        elif found.engine is Engine.UNKNOWN:
+            part.next_asked = now + FASTEST_SECONDS
+            raise BackendError(f"the workspace does not know where the run {part.run_id} stands", "look at it there")
+
+    def _ended(self, run: Tracked) -> JobStatus | None:
+        """What a run came to whose jobs are over; None while its files may still be on their way."""
+        now = self.clock()
+        if now < run.next_result:
+            return None
+        run.next_result = now + FASTEST_SECONDS
+        shown = progress(run, now)
+        found = self.evidence.result(run.handle, 0, shown)
+        if found:
+            return found if found.state is JobState.SUCCEEDED else verdict.with_page(found, run, self.evidence)
+        told = all(part.is_told or part.was_stopped for part in run.parts)
+        if now - run.over_at < (TOLD_SECONDS if told else LATE_SECONDS):
+            return None
+        return verdict.without_result(run, shown, self.evidence)
