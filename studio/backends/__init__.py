@@ -13,4 +13,10 @@ def _local(site: Site) -> Backend:
     return LocalBackend(site.root / ".studio" / "runs", dict(site.environ))
 
 
-BACKENDS: dict[str, Callable[[Site], Backend]] = {"local": _local}
+def _cml(site: Site) -> Backend:
+    from studio.backends.cml import backend
+
+    return backend(site)
+
+
+BACKENDS: dict[str, Callable[[Site], Backend]] = {"local": _local, "cml": _cml}

@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from studio.backends.base import Capacity, Handle, Site, place
+from studio.backends.base import Capacity, Handle, JobStatus, Site, place
+from studio.backends.workspace import log
 from studio.backends.workspace.calls import Calls, Connection, Fault
+from studio.backends.workspace.evidence import Evidence, folder
+from studio.backends.workspace.files import Files
 from studio.backends.workspace.jobs import Jobs
 from studio.backends.workspace.labels import Labels
+from studio.backends.workspace.log import WorkspaceLog
 from studio.backends.workspace.templates import Templates
+from studio.backends.workspace.watching import Watching
 from studio.core.errors import StudioError
 from studio.core.jobspec import JobSpec
 
@@ -45,6 +50,7 @@ class CmlBackend:
 
     calls: Calls
     jobs: Jobs
+    watching: Watching
 
     @property
     def name(self) -> str:
@@ -59,8 +65,15 @@ class CmlBackend:
     def attempts(self, key: str) -> int:
         return self.jobs.attempts(key)
 
+    def poll(self, handle: Handle) -> JobStatus:
+        return self.watching.poll(handle)
+
     def cancel(self, handle: Handle) -> None:
         self.jobs.cancel(handle)
+        self.watching.hurry(handle)
+
+    def log(self, handle: Handle) -> WorkspaceLog:
+        return log.opened(self.watching.evidence.files, time.monotonic, folder(handle), len(handle.details["jobs"]))
 
     def capacity(self) -> Capacity:
         return BOUNDLESS
@@ -81,7 +94,7 @@ def backend(site: Site, time: Time = REAL) -> CmlBackend:
         time.clock, time.sleep, time.jitter,
     )  # fmt: skip
     jobs = Jobs(calls, Templates(calls), Labels(calls.apart()), site.environ)
-    return CmlBackend(calls, jobs)
+    return CmlBackend(calls, jobs, Watching(Evidence(calls, Files(calls)), time.wall))
 
 
 def connected(site: Site) -> Connection:

@@ -96,7 +96,7 @@ class Evidence:
         return self._page
 
 
-def folder(handle: Handle, part: int) -> str:
+def folder(handle: Handle, part: int = 0) -> str:
     """Where a run, or a part of it, keeps its files, relative to the project."""
     whole = f"{RUNS_FOLDER}/{handle.key}"
     return f"{whole}/part-{part}" if part else whole
