@@ -19,7 +19,7 @@ from studio.core import parts
 from studio.core.jobspec import EVENTS_FILE, JobSpec
 from studio.jobs import gathering, performing, ranks
 from studio.jobs.events import EventLog
-from studio.jobs.result import write_result
+from studio.jobs.result import of_rank, write_result
 
 OK, FAILED, BAD_SPEC, CANNOT_WRITE, STOPPED = 0, 1, 64, 74, 143
 QUIET = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -61,6 +61,8 @@ def _perform(spec: JobSpec) -> int:
             raise
         if ranks.is_main():
             write_result(spec.folder, result)
+        elif result.failure:  # for whoever must say which of them was to blame
+            write_result(spec.folder, result, of_rank(ranks.rank()))
         apart = gathering.gather(spec, events) if spec.part else None
     return FAILED if result.failure or apart else OK
 

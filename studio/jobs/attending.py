@@ -81,7 +81,7 @@ def attend(process: Process, stop: Stop, tick: Callable[[], None]) -> int:
         preexec_fn=launching.tied(),  # so that an engine that is started again finds the attempt free
         pass_fds=() if process.lock is None else (process.lock,),
         cwd=process.spec.project_dir,
-        env={**process.environ, **threads.environment(process.spec.resources), **OWN},
+        env={**process.environ, **threads.environment(process.spec.resources, process.environ), **OWN},
     )
     assert child.stdout is not None
     copying = console.copying(child.stdout, process.log, console.hiding(process.spec, process.environ))

@@ -39,12 +39,17 @@ def told(spec: JobSpec, ended: Outcome | Failure, started: datetime, seconds: fl
     )
 
 
-def write_result(folder: Path, result: JobResult) -> Path:
+def of_rank(rank: int) -> str:
+    """The file in which a rank beyond the first says why it failed."""
+    return f"failure-{rank}.json"
+
+
+def write_result(folder: Path, result: JobResult, name: str = RESULT_FILE) -> Path:
     """Write ``result.json``; raises OSError and leaves no partial file when that is impossible."""
-    return write_atomically(folder / RESULT_FILE, result.model_dump_json(indent=2).encode() + b"\n")
+    return write_atomically(folder / name, result.model_dump_json(indent=2).encode() + b"\n")
 
 
-def read_result(folder: Path) -> JobResult | None:
+def read_result(folder: Path, name: str = RESULT_FILE) -> JobResult | None:
     """The folder's result, or None while there is none; raises ValidationError for a foreign file."""
-    path = folder / RESULT_FILE
+    path = folder / name
     return JobResult.model_validate_json(path.read_bytes()) if path.exists() else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from studio.core.jobspec import JobSpec
-from studio.jobs import launching
+from studio.jobs import crew, launching
 
 
 class Team(Protocol):
@@ -54,9 +54,10 @@ def _here(spec: JobSpec, file: Path, environ: Mapping[str, str]) -> Team:
 
 
 Launcher = Callable[[JobSpec, Path, Mapping[str, str]], Team]
-LAUNCHERS: dict[str, Launcher] = {"here": _here}
+LAUNCHERS: dict[str, Launcher] = {"here": _here, "workspace": crew.muster}
 
 
 def gather(spec: JobSpec, file: Path, environ: Mapping[str, str]) -> Team:
     """The team for a job whose spec is in ``file``. Raises JobError when it cannot be brought together."""
-    return LAUNCHERS["here"](spec, file, environ)
+    several = spec.resources.workers > 1 and crew.engines() is not None
+    return LAUNCHERS["workspace" if several else "here"](spec, file, environ)

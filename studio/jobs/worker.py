@@ -7,7 +7,6 @@ tells how far it is.
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import time
 from collections.abc import Mapping
@@ -17,24 +16,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from studio import __version__
-from studio.core import beacons, envelope
+from studio.core import beacons
 from studio.core.atomic import write_atomically
 from studio.core.beacons import Beacon
 from studio.core.errors import JobError, StudioError
 from studio.core.jobresult import Failure, JobResult
 from studio.core.jobspec import EVENTS_FILE, LOG_FILE, SPEC_FILE, Event, JobSpec
-from studio.core.secrets import HIDDEN, names_secret, redact
-from studio.jobs import attending, claims, events, run_folder, teams
+from studio.jobs import attending, claims, delivery, events, member, ranks, run_folder, teams
 from studio.jobs.attending import Process, Stop
-from studio.jobs.result import read_result, write_result
+from studio.jobs.result import read_result, told, write_result
 from studio.jobs.teams import Team
 
 OK, FAILED, REFUSED = 0, 1, 64
 BEACON_SECONDS = 2.0
 """Between two beacons of a job; each is a file that is written whole on a shared disk."""
-SETTINGS = "studio.yaml"
-ARGUMENTS_VARIABLE = "JOB_ARGUMENTS"
 ENGINE_VARIABLE = "CDSW_ENGINE_ID"
 """Which engine this is; a restarted one keeps its id."""
 
@@ -45,7 +40,7 @@ def run() -> None:
     An engine that runs scripts as a notebook runs cells takes any SystemExit for a failure, also one with 0.
     """
     with attending.stopping() as stop:
-        code = perform(os.environ, Path.cwd(), stop)
+        code = (perform if ranks.is_main() else member.perform)(os.environ, Path.cwd(), stop)
     if code:
         raise SystemExit(code if code > 0 else 128 - code)
 
@@ -53,57 +48,15 @@ def run() -> None:
 def perform(environ: Mapping[str, str], folder: Path, stop: Stop) -> int:
     """The job's exit code, or minus the signal that killed it; REFUSED where it was never begun."""
     try:
-        spec = received(environ, folder)
+        spec = delivery.received(environ, folder)
         claim = claims.take(spec.folder, spec.attempt, environ.get(ENGINE_VARIABLE) or socket.gethostname())
         if claim is None:
-            say(f"attempt {spec.attempt} of {spec.key} was delivered before: there is nothing to do")
+            delivery.say(f"attempt {spec.attempt} of {spec.key} was delivered before: there is nothing to do")
             return OK
         return _Run(spec, environ, stop, claim.lock).whole()
     except (StudioError, OSError) as error:
-        say(f"refused: {error}\n{getattr(error, 'hint', '')}".rstrip())
+        delivery.say(f"refused: {error}\n{getattr(error, 'hint', '')}".rstrip())
         return REFUSED
-
-
-def received(environ: Mapping[str, str], folder: Path) -> JobSpec:
-    """The spec, in the project that ``folder`` belongs to. Raises JobError when it is not this job's, or unreadable."""
-    try:
-        arguments = shlex.split(environ.get(ARGUMENTS_VARIABLE, ""))
-    except ValueError as error:
-        raise JobError(f"{ARGUMENTS_VARIABLE} cannot be read: {error}", "apply again") from error
-    say(f"studio {__version__}, {ARGUMENTS_VARIABLE}: {shown(arguments) or 'none'}")
-    spec = envelope.unpack(environ)
-    _demand_same(spec, arguments)
-    root = next((each for each in (folder, *folder.parents) if (each / SETTINGS).is_file()), None)
-    if root is None:
-        raise JobError(
-            f"there is no {SETTINGS} in {folder} or above it: this is not the project that the job belongs to",
-            "clone the project's repository into the workspace's project",
-        )
-    return spec.model_copy(update={"project_dir": str(root)})
-
-
-def shown(arguments: list[str]) -> str:
-    """A command line for the record: nothing that looks like a secret, nor what follows a key that names one."""
-    before = ["", *arguments]
-    return shlex.join(
-        HIDDEN if names_secret(key.removeprefix("--")) and key.startswith("--") else redact(value)
-        for key, value in zip(before, arguments, strict=False)
-    )
-
-
-def _demand_same(spec: JobSpec, arguments: list[str]) -> None:
-    """The arguments are what a workspace shows of a run: they must not speak of another job than the one that runs."""
-    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    for key, value in {"--job_key": spec.key, "--attempt": spec.attempt, "--part": spec.part}.items():
-        if given.get(key, "0" if key == "--part" else "") != str(value):
-            raise JobError(
-                f"{ARGUMENTS_VARIABLE} says {key} {given.get(key, '(nothing)')}, the job that was sent is {value}",
-                "apply again; runs are started by studio apply, not by hand",
-            )
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 @dataclass(slots=True)
@@ -172,17 +125,9 @@ class _Run:
 
     def _fail(self, message: str, hint: str = "apply again to resume it") -> None:
         """Leave a result for a job that could not leave its own."""
-        ended = datetime.now(UTC)
-        result = JobResult(
-            key=self.spec.key,
-            attempt=self.spec.attempt,
-            fingerprint=self.spec.fingerprint,
-            failure=Failure(message=message, hint=hint),
-            started_at=self.began.isoformat(),
-            finished_at=ended.isoformat(),
-            seconds=(ended - self.began).total_seconds(),
-        )
-        say(f"failed: {message}\n{hint}")
+        seconds = (datetime.now(UTC) - self.began).total_seconds()
+        result = told(self.spec, Failure(message=message, hint=hint), self.began, seconds)
+        delivery.say(f"failed: {message}\n{hint}")
         write_result(self.spec.folder, result)
 
     def _result(self) -> JobResult | None:
@@ -218,4 +163,4 @@ class _Run:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         except OSError as error:
-            say(f"{beacon.path} cannot be written: {error}")
+            delivery.say(f"{beacon.path} cannot be written: {error}")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from studio.backends.workspace import arguments
 from studio.core import beacons, envelope
 from studio.core.jobspec import DatasetInput, JobSpec, ModelInput, Resources, Templates, Tracking, TrainingWork
 from studio.jobs import claims, run_folder, worker
@@ -48,18 +49,13 @@ def sent(key: str = "finetuningjob-x-0123", attempt: int = 1, part: int = 0, **c
     )  # fmt: skip
 
 
-def arguments(spec: JobSpec) -> str:
-    part = f" --part {spec.part}" if spec.part else ""
-    return f"--base_model_id m --job_key {spec.key} --attempt {spec.attempt}{part}"
-
-
 def environment(spec: JobSpec, engine: str = "engine-1", **variables: str) -> dict[str, str]:
     """What a run finds: the project's stand-in job is on the path, and nothing of a launcher is set."""
     path = f"{ROOT / 'tests' / 'fakes' / 'job'}:{ROOT}"
     bare = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
     return {
         **bare, "PYTHONPATH": path, "CDSW_ENGINE_ID": engine,
-        "JOB_ARGUMENTS": arguments(spec), **envelope.pack(spec), **variables,
+        "JOB_ARGUMENTS": arguments.line(spec), **envelope.pack(spec), **variables,
     }  # fmt: skip
 
 
@@ -113,7 +109,7 @@ def test_a_job_runs_in_the_project_and_leaves_result_log_and_beacons(project: Pa
     code, printed = ended(start(spec))
     folder = project / spec.run_dir
     assert code == 0, printed
-    assert "--job_key finetuningjob-x-0123 --attempt 1" in printed and "[x] working, attempt 1" in printed
+    assert "--attempt 1 --parent_job_id finetuningjob-x-0123" in printed and "[x] working, attempt 1" in printed
     assert "[x] working, attempt 1" in (folder / "log.txt").read_text()
     result = read_result(folder)
     assert result and result.attempt == 1 and not result.failure
@@ -223,7 +219,7 @@ def test_no_secret_is_printed_or_logged(project: Path, start: Start) -> None:
         f"import sys\nif '-m' in sys.orig_argv: print('{PLAIN}', '{TOKEN}', flush=True)\n"
         + (ROOT / "tests" / "fakes" / "job" / "sitecustomize.py").read_text().replace("from __future__", "#", 1)
     )
-    given = f"--hf_token secret-of-mine {arguments(spec)} --note {TOKEN}"
+    given = f"--hf_token secret-of-mine {arguments.line(spec)} --note {TOKEN}"
     variables = {"MY_TOKEN": PLAIN, "JOB_ARGUMENTS": given, "PYTHONPATH": f"{noisy}:{ROOT}"}
     code, printed = ended(start(spec, **variables))
     text = printed + (project / spec.run_dir / "log.txt").read_text()
@@ -234,12 +230,12 @@ def test_no_secret_is_printed_or_logged(project: Path, start: Start) -> None:
 REFUSALS: dict[str, tuple[dict[str, str], str]] = {
     "no spec": ({"STUDIO_JOB_SPEC": ""}, "jobs are started by studio apply"),
     "damaged": ({"STUDIO_JOB_SPEC": "%%%"}, "STUDIO_JOB_SPEC is damaged"),
-    "another job": ({"JOB_ARGUMENTS": "--job_key other --attempt 1"}, "says --job_key other"),
-    "another attempt": ({"JOB_ARGUMENTS": "--job_key finetuningjob-x-0123 --attempt 2"}, "says --attempt 2"),
+    "another job": ({"JOB_ARGUMENTS": "--parent_job_id other --attempt 1"}, "says --parent_job_id other"),
+    "another attempt": ({"JOB_ARGUMENTS": "--parent_job_id finetuningjob-x-0123 --attempt 2"}, "says --attempt 2"),
     "another part": (
-        {"JOB_ARGUMENTS": "--job_key finetuningjob-x-0123 --attempt 1 --part 3"}, "says --part 3"),
-    "no arguments": ({"JOB_ARGUMENTS": ""}, "says --job_key (nothing)"),
-    "an open quote": ({"JOB_ARGUMENTS": "--job_key 'x"}, "cannot be read"),
+        {"JOB_ARGUMENTS": "--parent_job_id finetuningjob-x-0123 --attempt 1 --part 3"}, "says --part 3"),
+    "no arguments": ({"JOB_ARGUMENTS": ""}, "says --parent_job_id (nothing)"),
+    "an open quote": ({"JOB_ARGUMENTS": "--parent_job_id 'x"}, "cannot be read"),
 }  # fmt: skip
 
 
