@@ -58,7 +58,8 @@ def start(project: Path) -> Iterator[Start]:
     def start(spec: JobSpec, *path: Path, engine: str = "engine", **variables: str) -> subprocess.Popen[str]:
         environ = {
             **workbench.environment(), **envelope.pack(spec), "JOB_ARGUMENTS": arguments.line(spec),
-            "CDSW_ENGINE_ID": "engine-0", "CDSW_IP_ADDRESS": "127.0.0.1", "OMP_NUM_THREADS": "1", "FAKE_WORKERS_LOG": str(project / "launched"),
+            "CDSW_ENGINE_ID": "engine-0", "CDSW_IP_ADDRESS": "127.0.0.1", "OMP_NUM_THREADS": "1",
+            "FAKE_WORKERS_LOG": str(project / "launched"),
             "PYTHONPATH": ":".join(str(each) for each in (*path, FAKES / engine, ROOT)), **variables,
         }  # fmt: skip
         processes.append(subprocess.Popen(
