@@ -18,6 +18,8 @@ _WORKSPACE_KEY = re.compile(r"(?:CDSW_APIV2_KEY|CML_API_KEY|STUDIO_CML_KEY(?:_[A
 WORKSPACE_KEYS = "CDSW_APIV2_KEY, CML_API_KEY, or STUDIO_CML_KEY with any ending after '_'"
 WORKSPACES = ("STUDIO_CML_URL", "CDSW_API_URL", "CDSW_DOMAIN")
 """Variables with the address of a workspace; the latter two are those that a workspace sets itself."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Hosts that a key reaches without a network."""
 
 
 def is_hub_token(variable: str) -> bool:
@@ -58,6 +60,6 @@ def refusal(url: str, variable: str, environ: Mapping[str, str]) -> str:
     if url not in trusted_workspaces(environ):
         return f"only studio.yaml names that address; set STUDIO_CML_URL={url} where studio runs if it is yours"
     parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         return "the address is not https, so the key could be read on its way"
     return ""
