@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 
 from studio.core.jobresult import Measures
 from studio.core.jobspec import Resources
+from studio.plan.actions import to_json
 from studio.plan.spend import Hours, Past, Spend, bill, past, spared, spend_json
-from studio.plan.workload import Workload, measures, promised
+from studio.plan.workload import Workload, measures, promised, shared
 from studio.state.base import Artifact
+from studio.workflow import planning
+from tests import projects
 from tests.jobs.workbench import DATASET, evaluation, export, training
 from tests.test_workload import said, spec
 
@@ -44,8 +48,8 @@ def test_without_a_run_nothing_is_said_but_what_is_asked_for() -> None:
     assert (found.cpu, found.gpu, found.memory, found.seconds, found.runs) == (2, 1, 4, None, 0)
     assert found.hours == Hours()
     assert spend_json(found) == {
-        "cpu": 2, "gpu": 1, "memory_gb": 4, "seconds": None, "least_seconds": None, "most_seconds": None, "runs": 0,
-        "same_rows": False, "cpu_hours": None, "gpu_hours": None, "memory_gb_hours": None,
+        "jobs": 1, "cpu": 2, "gpu": 1, "memory_gb": 4, "seconds": None, "least_seconds": None, "most_seconds": None,
+        "runs": 0, "same_rows": False, "cpu_hours": None, "gpu_hours": None, "memory_gb_hours": None,
     }  # fmt: skip
 
 
@@ -171,3 +175,53 @@ def test_an_estimate_lies_between_what_single_runs_foretell_and_grows_with_the_r
     assert 0 < found.least <= found.seconds <= found.most
     assert found.seconds < more.seconds
     assert found.runs == min(len(seconds), 20)
+
+
+def evaluated(seconds: float, parts: int = 1, **changes: Any) -> Artifact:
+    """An evaluation of 100 rows by two combinations, that spent 10 seconds for each loading on something else."""
+    measured = Measures(device="cpu", rows=100, working_seconds=seconds - 10 * parts, parts=parts)
+    return artifact(evaluation("adapters/a", dataset=ROWS, **changes), seconds, measured)
+
+
+def in_parts(known: Past, work: dict[str, Any]) -> Spend:
+    return known.estimate(shared(said(work, cpu=2, memory=4)), Resources(cpu=2, memory=4), 100)
+
+
+def test_parts_of_an_evaluation_load_each_for_itself() -> None:
+    two, three = evaluation("adapters/a", dataset=ROWS), evaluation("adapters/a", "adapters/b", dataset=ROWS)
+    alone = past([evaluated(110)])
+    assert (estimate(alone, two).seconds, estimate(alone, two).jobs) == (110, 1)
+    assert (in_parts(alone, two).seconds, in_parts(alone, two).jobs) == (120, 2)
+    assert in_parts(alone, three).seconds == 180
+    together = past([evaluated(120, parts=2)])
+    assert in_parts(together, two).seconds == 120 and in_parts(together, three).seconds == 180
+    assert estimate(together, two).seconds == 110, "one job would load once"
+
+
+def test_hours_are_those_of_all_parts_and_each_part_is_a_job() -> None:
+    found = in_parts(past([evaluated(3600, parts=2)]), evaluation("adapters/a", dataset=ROWS))
+    assert (found.hours, bill([found]).jobs) == (Hours(cpu=2, memory=4), 2)
+    saved = spared(evaluated(3600, parts=2))
+    assert saved and (saved.hours, saved.jobs) == (Hours(cpu=2, memory=4), 2)
+    unknown = in_parts(past([]), evaluation("adapters/a", dataset=ROWS))
+    assert (bill([unknown]).jobs, bill([unknown]).unknown) == (2, 2)
+
+
+CML = """\
+apiVersion: studio/v1
+kind: Project
+metadata: {name: desk}
+spec: {backend: {type: cml, url: "https://cml.example", project_id: abcd-1234}}
+"""
+
+
+@pytest.mark.parametrize(("settings", "jobs"), [(projects.SETTINGS, 1), (CML, 2)])
+def test_a_plan_counts_one_job_for_each_combination_where_the_backend_divides_them(
+    tmp_path: Path, settings: str, jobs: int
+) -> None:
+    found = planning.plan(projects.write(tmp_path, projects.support_desk(), settings), "default")
+    assert isinstance(found, planning.Planned), found.findings
+    (evaluation,) = [each for each in found.plan.actions if each.ref.kind == "EvaluationJob"]
+    assert evaluation.spend and evaluation.spend.jobs == jobs
+    assert found.plan.bill.jobs == 2 + jobs
+    assert to_json(found.plan)["spend"]["unknown_jobs"] == 2 + jobs

@@ -169,6 +169,7 @@ def _outcome(artifact: Artifact) -> dict[str, Any]:
         "run_dir": artifact.run_dir,
         "mlflow_run_id": artifact.mlflow_run_id,
         "seconds": artifact.seconds,
+        **({"jobs": parts} if (parts := artifact.measures.get("parts", 1)) > 1 else {}),
     }
 
 

@@ -20,3 +20,5 @@ def _cml(site: Site) -> Backend:
 
 
 BACKENDS: dict[str, Callable[[Site], Backend]] = {"local": _local, "cml": _cml}
+DIVIDING = frozenset({"cml"})
+"""Backends that run the parts of a work as jobs of their own (``core.parts``)."""

@@ -2,6 +2,7 @@
 
 The time of a run has a part that grows with the rows that are worked on, and one that does not (loading, saving). A run
 of the same model with the same settings on the same kind of machine says both; where there is none, nothing is said.
+Jobs that share a work load for themselves; their seconds are told in sum, so that times resources they are its hours.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a job takes, or what its reuse spares. ``seconds`` are None where nobody can tell.
+    """What a job takes, or what its reuse spares. ``seconds`` are None where nobody can tell, and those of all ``jobs``
+    in sum where several share the work, each with the same resources.
 
     ``least`` and ``most`` are what single runs foretell; ``runs`` is how many there were, 0 for what was measured.
     """
@@ -49,6 +51,7 @@ class Spend:
     most: float = 0.0
     runs: int = 0
     same_rows: bool = False
+    jobs: int = 1
 
     @property
     def hours(self) -> Hours:
@@ -92,7 +95,7 @@ class Run:
         if mine is None or its <= 0:
             return None
         working = min(self.work.working_seconds, self.seconds)
-        return self.seconds - working + working * mine / its
+        return (self.seconds - working) * work.loads / self.work.loads + working * mine / its
 
 
 @dataclass(slots=True)
@@ -108,9 +111,9 @@ class Past:
         chosen = sorted(same or alike, key=lambda run: (run.filed, run.seconds))[-MOST:]
         found = sorted(seconds for run in chosen if (seconds := run.predict(work, rows)) is not None)
         if not found:
-            return asking(asked)
+            return asking(asked, jobs=work.parts)
         middle = (found[(len(found) - 1) // 2] + found[len(found) // 2]) / 2
-        foretold = asking(asked, middle)
+        foretold = asking(asked, middle, work.parts)
         return replace(foretold, least=found[0], most=found[-1], runs=len(found), same_rows=bool(same))
 
 
@@ -125,14 +128,15 @@ def past(artifacts: Iterable[Artifact]) -> Past:
     return found
 
 
-def asking(asked: Resources, seconds: float | None = None) -> Spend:
-    """A spend of what a job asks for, over all its workers."""
+def asking(asked: Resources, seconds: float | None = None, jobs: int = 1) -> Spend:
+    """A spend of what a job asks for, over all its workers, and each of ``jobs`` that share the work."""
     others = asked.workers - 1
     return Spend(
         asked.cpu + others * (asked.dist_cpu or 0),
         asked.gpu + others * (asked.dist_gpu or 0),
         asked.memory + others * (asked.dist_memory or 0),
         seconds,
+        jobs=jobs,
     )
 
 
@@ -141,15 +145,15 @@ def spared(artifact: Artifact) -> Spend | None:
     work, asked = measured(artifact.measures), _resources(artifact.resources)
     if asked is None or artifact.seconds <= 0:
         return None
-    return asking(asked, artifact.seconds + (work.earlier_seconds if work else 0.0))
+    earlier, jobs = (work.earlier_seconds, work.parts) if work else (0.0, 1)
+    return asking(asked, artifact.seconds + earlier, jobs)
 
 
 def bill(spends: Iterable[Spend]) -> Bill:
     """The sum; what is not known counts as nothing, and is counted."""
     listed = list(spends)
-    return Bill(
-        len(listed), sum(each.seconds is None for each in listed), sum((each.hours for each in listed), Hours())
-    )
+    unknown = sum(each.jobs for each in listed if each.seconds is None)
+    return Bill(sum(each.jobs for each in listed), unknown, sum((each.hours for each in listed), Hours()))
 
 
 def spend_json(spend: Spend | None) -> dict[str, Any] | None:
@@ -158,6 +162,7 @@ def spend_json(spend: Spend | None) -> dict[str, Any] | None:
         return None
     known = spend.seconds is not None
     return {
+        "jobs": spend.jobs,
         "cpu": spend.cpu,
         "gpu": spend.gpu,
         "memory_gb": spend.memory,

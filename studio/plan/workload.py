@@ -44,9 +44,18 @@ class Workload(Record):
     shown: int = 0
     """Rows that ``max_steps`` shows to the model, however many there are; 0 without it."""
     combinations: int = 1
+    bases: int = 1
+    """Models that one job loads, one after the other."""
+    parts: int = 1
+    """Jobs that share the work, each of which loads a model."""
     metrics: tuple[str, ...] = ()
     max_new_tokens: int = 0
     weights: str = ""
+
+    @property
+    def loads(self) -> int:
+        """How often what does not depend on the rows is done: models loaded, libraries, results written."""
+        return self.parts if self.parts > 1 else self.bases
 
     def volume(self, rows: float) -> float:
         """How often a row is worked on; an export or endpoint works on none, and counts once."""
@@ -72,6 +81,11 @@ def workload(work: Work, resources: Resources) -> Workload:
             return Workload(task=work.task, model=f"{work.base_model}@{work.revision}")
         case RemovalWork() | RevisionWork() | AdjustmentWork() | WithdrawalWork():
             return Workload(task=work.task)
+
+
+def shared(work: Workload) -> Workload:
+    """The same done by as many jobs as it has parts (``core.parts``)."""
+    return work.model_copy(update={"parts": work.combinations})
 
 
 def promised(spec: JobSpec) -> dict[str, Any]:
@@ -121,6 +135,7 @@ def _evaluation(work: EvaluationWork) -> Workload:
         share=work.fraction * unseen,
         quantised=bool(work.model_quantization or work.adapter_quantization),
         combinations=len(work.combinations),
+        bases=len(models),
         metrics=tuple(sorted(work.metrics)),
         max_new_tokens=count(work.generation.get("max_new_tokens"), NEW_TOKENS),
     )

@@ -10,15 +10,17 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
 
 def job(action: Action) -> str:
-    """``about 12 min (3 runs on the same rows, 0.9× to 1.1×)`` for a job that will run; "" for no job."""
+    """``about 12 min (3 runs on the same rows, 0.9× to 1.1×)`` for a job that will run, with the number of jobs where
+    several share the time; "" for no job."""
     spend = action.spend
     if spend is None or not action.dispatches:
         return ""
+    shared = f" in {spend.jobs} such jobs" if spend.jobs > 1 else ""
     if spend.seconds is None:
-        return "time unknown"
+        return f"time unknown{shared}"
     # A killed run goes on from its checkpoint, one under way is further than its start.
     most = "at most " if action.verb is Verb.RETRY or action.attaches else ""
-    return f"{most}about {duration(spend.seconds)} ({_basis(spend)})"
+    return f"{most}about {duration(spend.seconds)}{shared} ({_basis(spend)})"
 
 
 def saving(action: Action) -> str:

@@ -137,17 +137,13 @@ def _totals(plan: Plan) -> list[str]:
     if not plan.pending:
         return [click.style("Nothing to do:", fg="green", bold=True) + f" {idle(plan)}."]
     under_way = [action for action in plan.pending if action.attaches]
-    jobs = [
-        each.resources
-        for each in plan.pending
-        if each.dispatches and each.resources and not (each.attaches or each.held)
-    ]
+    starting = [each for each in plan.pending if each.dispatches and not (each.attaches or each.held)]
+    jobs = [each.resources for each in starting if each.resources]
+    number = sum(each.spend.jobs if each.spend else 1 for each in starting)
     lines = ["", click.style("Plan: ", bold=True) + f"{counted(plan)}."]
     if jobs:
         most = Resources(cpu=max(j.cpu for j in jobs), gpu=max(j.gpu for j in jobs), memory=max(j.memory for j in jobs))
-        lines.append(
-            f"{plural(len(jobs), 'job')} will run; the largest asks for {describe(most).removeprefix('job: ')}."
-        )
+        lines.append(f"{plural(number, 'job')} will run; the largest asks for {describe(most).removeprefix('job: ')}.")
     if under_way:
         lines.append(f"{plural(len(under_way), 'job')} under way already; apply attaches.")
     return lines + costs.totals(plan)

@@ -160,7 +160,9 @@ def _pairs(*pairs: tuple[str, Any]) -> list[str]:
 
 def _outcome(outcome: dict[str, Any]) -> list[str]:
     output = outcome.get("output") or {}
-    lines = _pairs(("MLflow run", outcome.get("mlflow_run_id")), ("took", _seconds(outcome.get("seconds"))))
+    took = _seconds(outcome.get("seconds"))
+    shared = f" in {outcome['jobs']} jobs" if took and "jobs" in outcome else ""
+    lines = _pairs(("MLflow run", outcome.get("mlflow_run_id")), ("took", f"{took}{shared}"))
     match output.get("task"):
         case "training":
             lines += _pairs(("adapter", output["adapter"]), ("digest", output["digest"]), ("curve", output["curve"]))

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from studio.apply.outcome import Ending, Outcome
+from studio.backends import DIVIDING
 from studio.core.references import Ref
 from studio.desired import Desire
 from studio.load.project import Loaded
 from studio.plan.actions import Action, Plan, Verb
 from studio.plan.decide import with_spend
 from studio.plan.spend import Account, Past, Spend, asking, bill, past, spared
+from studio.plan.workload import shared
 from studio.resources.dataset import DatasetFacts
 from studio.state.base import StateReader
 
@@ -36,22 +38,31 @@ def foreseen(plan: Plan, wanted: Desire, loaded: Loaded, state: StateReader) -> 
 
     def of(action: Action) -> Spend | None:
         if action.dispatches:
-            return _estimate(action, wanted, target, state, known)
+            return _estimate(action, wanted, target, state, known, _jobs(action.ref, wanted, loaded))
         artifact = artifacts.get((action.ref.kind, action.fingerprint))
         return spared(artifact) if artifact else None
 
     return with_spend(plan, of)
 
 
-def _estimate(action: Action, wanted: Desire, target: Target, state: StateReader, known: Past) -> Spend | None:
+def _estimate(
+    action: Action, wanted: Desire, target: Target, state: StateReader, known: Past, jobs: int
+) -> Spend | None:
     from studio.compile import intended
 
     if action.resources is None:
         return None
     work = intended(wanted.items[action.ref], wanted, target, state) if known.runs else None
     if work is None:
-        return asking(action.resources)
-    return known.estimate(work, action.resources, _rows(action.ref, wanted))
+        return asking(action.resources, jobs=jobs)
+    return known.estimate(shared(work) if jobs > 1 else work, action.resources, _rows(action.ref, wanted))
+
+
+def _jobs(job: Ref, wanted: Desire, loaded: Loaded) -> int:
+    """How many jobs will share the work: where the backend divides it, one for each combination of an evaluation."""
+    if loaded.settings.spec.backend.type not in DIVIDING:
+        return 1
+    return max(1, len(getattr(wanted.graph.resources[job].spec, "model_adapter_combinations", ())))
 
 
 def _rows(job: Ref, wanted: Desire) -> int | None:
@@ -81,10 +92,13 @@ def _took(outcome: Outcome, state: StateReader) -> Spend | None:
         return None
     if outcome.ending in GOOD:
         artifact = state.artifact(action.ref.kind, action.fingerprint)
-        return asking(action.resources, artifact.seconds if artifact else None)
+        measured = int(artifact.measures.get("parts", 1)) if artifact else 1
+        return asking(action.resources, artifact.seconds if artifact else None, measured)
     if outcome.ending in BAD:
+        jobs = action.spend.jobs if action.spend else 1  # none took longer than the run
         runs = (run for run in state.runs(action.ref) if run.fingerprint == action.fingerprint and run.finished_at)
-        return next((asking(action.resources, _between(run.submitted_at, run.finished_at)) for run in runs), None)
+        took = (jobs * _between(run.submitted_at, run.finished_at) for run in runs)
+        return next((asking(action.resources, seconds, jobs) for seconds in took), None)
     return None
 
 

@@ -31,6 +31,8 @@ def plan(*actions: Action) -> Plan:
         (action(Verb.CREATE, FORETOLD, attaches=True), "at most about 60 min (3 runs on the same rows, 0.9× to 1.1×)"),
         (action(Verb.CREATE, Spend(2, 0, 8, 40, 40, 40, 1)), "about 40 s (1 run on other rows)"),
         (action(Verb.CREATE, Spend(2, 0, 8)), "time unknown"),
+        (action(Verb.CREATE, Spend(2, 0, 8, jobs=3)), "time unknown in 3 such jobs"),
+        (action(Verb.CREATE, Spend(2, 0, 8, 40, 40, 40, 1, jobs=3)), "about 40 s in 3 such jobs (1 run on other rows)"),
         (action(Verb.CREATE), ""),
         (action(Verb.REUSE, FORETOLD), ""),
         (action(Verb.NONE, FORETOLD), ""),
