@@ -27,7 +27,6 @@ from studio.core.references import Ref
 from studio.core.templates import TemplateError, parse
 from studio.desired import Desire, Desired, base_model, content_of
 from studio.graph import producer
-from studio.load import destinations
 from studio.load.online import logged_by
 from studio.load.settings import Project
 from studio.load.tracked import tracking
@@ -41,6 +40,7 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelFacts, ModelSpec, ModelType
 from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
+from studio.state.endpoints import endpoint, is_same
 
 R = TypeVar("R")
 CONFIG = "Config/"
@@ -56,6 +56,8 @@ class Target:
     commit: str
     server: str = ""
     """Of MLflow, hashed (``load.destinations``)."""
+    workspace: str = ""
+    """Name of the workspace where jobs run; "" for this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +177,16 @@ class ProjectScope:
         return str(output.get("model_version", "")) if output.get("model_name") == model_name else ""
 
     def workspace(self) -> str:
-        return destinations.workspace(self.target.settings.spec.backend)
+        return self.target.workspace
 
     def endpoint(self) -> Mapping[str, Any]:
-        before = self.state.records().get(self.job.ref)
-        output: Mapping[str, Any] = (before.outcome.get("output") or {}) if before else {}
-        here = output.get("task") == "deployment" and output.get("place") == self.workspace()
-        return output if here else {}
+        output = endpoint(self.state.records().get(self.job.ref))
+        return output if output.get("place") == self.target.workspace else {}
+
+    def is_shared(self, mine: Mapping[str, Any]) -> bool:
+        own = (self.target.environment, self.job.ref)
+        everywhere = self.state.everywhere(self.job.ref.kind)
+        return any(is_same(endpoint(each), mine) for where, each in everywhere if (where, each.ref) != own)
 
     def owner(self) -> str:
         return f"{self.job.ref} in {self.target.environment}"

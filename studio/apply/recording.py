@@ -18,6 +18,7 @@ from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
 from studio.resources.model import UNRECORDED
 from studio.resources.model_export import ModelExport
 from studio.state.base import Artifact, Record, RecordStatus, Run, StateStore
+from studio.state.endpoints import endpoint
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class Recorder:
     def fail(self, item: Desired, message: str) -> None:
         """A job failed: the record says so, and the next plan retries."""
         before = self.records.get(item.ref)
-        left = before.outcome if before and before.outcome.get("output", {}).get("task") == "deployment" else {}
+        left = before.outcome if before and endpoint(before) else {}
         record = replace(self._record(item), outcome=dict(left))  # an endpoint that is up stays known
         self._save(replace(record, status=RecordStatus.FAILED, error=message))
 

@@ -28,6 +28,7 @@ from studio.plan.actions import Action, Verb
 from studio.resources import KINDS
 from studio.resources.model_export import ExportType
 from studio.state.base import ACTIVE, Record, Run, RunStatus, StateStore
+from studio.state.endpoints import endpoint, is_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ class Remover:
 
     def _endpoint(self, record: Record) -> WithdrawalWork | None:
         """To withdraw a record's endpoint; also one that was never up, if a job of this backend may have begun it."""
-        output, key = _output(record), _key(record)
-        if output.get("task") == "deployment":
+        output, key = endpoint(record), _key(record)
+        if output:
             return WithdrawalWork(model_name=output["model_name"], model_id=output["model_id"], made_by=key)
         is_endpoint = record.spec.get("type") == ExportType.CML_MODEL
         begun = is_endpoint and any(
@@ -89,8 +90,8 @@ class Remover:
 
     def _demand_place(self, record: Record) -> None:
         """Refuse to look for a model in another place than it went to: a stranger's may bear its number there."""
-        place = _output(record).get("place", self.backend.name)
-        if _output(record).get("task") == "deployment" and place != self.backend.name:
+        place = endpoint(record).get("place", self.backend.name)
+        if place != self.backend.name:
             hint = "set spec.backend of studio.yaml to that workspace, or drop the record alone with --forget"
             raise StudioError(f"its endpoint is in {place}, not in this environment's workspace", hint)
         if _output(record).get("task") != "export":
@@ -103,7 +104,11 @@ class Remover:
         """Whether another record, in any environment, has the same artifact."""
         own = (self.target.environment, record.ref)
         others = ((environment, other) for environment, other in self.state.everywhere(record.ref.kind))
-        same = (each for each in others if each[1].fingerprint == record.fingerprint or _is_shared(each[1], record))
+        same = (
+            each
+            for each in others
+            if each[1].fingerprint == record.fingerprint or is_same(endpoint(each[1]), endpoint(record))
+        )
         return any((environment, other.ref) != own for environment, other in same)
 
     def _remove_folder(self, record: Record) -> None:
@@ -183,12 +188,6 @@ def _version(record: Record) -> RemovalWork | None:
         return None
     named = {name: str(output[name]) for name in ("model_name", "model_version")}
     return RemovalWork(**named, made_by=str(record.outcome.get("run_key") or ""))
-
-
-def _is_shared(other: Record, record: Record) -> bool:
-    """Whether two records are of one endpoint; they may have come to other builds of it."""
-    one, two = _output(other), _output(record)
-    return one.get("task") == "deployment" and all(one.get(name) == two.get(name) for name in ("model_id", "place"))
 
 
 def _below(place: Any, folder: str) -> bool:

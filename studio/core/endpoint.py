@@ -21,13 +21,14 @@ class EndpointSize(Record):
     Defaults: guide, CML Model Serving, Endpoint Creation Flow.
     """
 
-    cpu: int = 2
-    memory: int = 8
+    cpu: float = 2
+    memory: float = 8
     gpu: int = 1
     replicas: int = 1
 
     def __str__(self) -> str:
-        return f"{self.cpu} CPU, {self.memory} GB, {self.gpu} GPU, {self.replicas} x"
+        each = f"{self.cpu:g} CPU, {self.memory:g} GB, {self.gpu} GPU"
+        return each if self.replicas == 1 else f"{self.replicas} x {each}"
 
 
 class DeploymentWork(Record):

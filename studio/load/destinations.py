@@ -13,8 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from studio.core.fingerprints import digest
-from studio.load.disclosure import address
-from studio.load.settings import Backend, SecretName, Tracking
+from studio.load.settings import SecretName, Tracking
 
 SQLITE = "sqlite:///"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
@@ -36,12 +35,6 @@ def server(tracking: Tracking, root: Path, environ: Mapping[str, str]) -> str | 
     """A hash of which MLflow server keeps what jobs log; "" where a disk does, None where the address is not known."""
     found = registry(tracking, root, environ)
     return found and (digest(found) if found.startswith("http://") else "")
-
-
-def workspace(backend: Backend) -> str:
-    """Name of the workspace and project where jobs run; "" for this machine."""
-    host = urlsplit(address(backend.url)).netloc
-    return "" if backend.type == "local" else f"{backend.type}:{host}/{backend.project_id}"
 
 
 def _identity(uri: str, root: Path) -> str:

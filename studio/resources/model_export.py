@@ -127,7 +127,7 @@ def _deployment(export: ModelExport, scope: Scope) -> DeploymentWork:
         kept=adapter.kept,
         model_name=spec.model_name,
         model_id=known if stays else "",
-        supersedes="" if stays else known,
+        supersedes="" if stays or not known or scope.is_shared(before) else known,
         owner=scope.owner(),
         description=spec.model_description,
         generation=scope.config("generation_config", spec.generation_config, spec.base_model),
@@ -183,5 +183,5 @@ def resources(export: ModelExport) -> Resources:
     spec = export.spec
     if export.is_endpoint:
         each = size(export)
-        return Resources(cpu=each.cpu, gpu=each.gpu, memory=each.memory, workers=each.replicas)
+        return Resources(cpu=int(each.cpu), gpu=each.gpu, memory=int(each.memory), workers=each.replicas)
     return Resources(cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 4)

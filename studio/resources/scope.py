@@ -47,6 +47,9 @@ class Scope(Protocol):
     def endpoint(self) -> Mapping[str, Any]:
         """The endpoint that the same resource has there, as recorded; empty for none."""
 
+    def is_shared(self, mine: Mapping[str, Any]) -> bool:
+        """Whether another resource, or another environment, has the same endpoint."""
+
     def owner(self) -> str:
         """Resource and environment, in words."""
 

@@ -73,8 +73,9 @@ def apply(
         demand_safe(current.plan, force=manner.force)
         server = places.server(loaded, os.environ)
         target = Target(
-            loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ), server or ""
-        )
+            loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ), server or "",
+            places.workspace(loaded, os.environ),
+        )  # fmt: skip
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         known = commits(planned.checked.online, planned.checked.graph.resources.values())
         past = dict(current.recorded.records)

@@ -103,6 +103,12 @@ def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
     return BACKENDS[settings.type](site)
 
 
+def workspace(loaded: Loaded, environ: Mapping[str, str]) -> str:
+    """What the workspace is called where jobs run; "" for this machine, and while it is not known here."""
+    settings = loaded.settings.spec.backend
+    return workspaces.name(settings, environ) if settings.type == CML else ""
+
+
 def registry(loaded: Loaded, environ: Mapping[str, str]) -> str | None:
     """Which registry exports go to, hashed: "" for the project's own, None when its address is not known here."""
     identity = destinations.registry(loaded.settings.spec.mlflow, loaded.root, environ)

@@ -17,8 +17,7 @@ from studio.core.findings import OFFLINE, Phase
 from studio.core.fingerprints import digest
 from studio.core.job_keys import purpose
 from studio.core.references import Ref
-from studio.desired import REGISTRY, Desire, desire
-from studio.load import destinations
+from studio.desired import REGISTRY, WORKSPACE, Desire, desire
 from studio.load.answers import anew
 from studio.load.artifacts import is_present
 from studio.load.observation import Observation
@@ -157,9 +156,17 @@ def _registries(checked: Checked, state: StateReader) -> dict[Ref, str]:
     an export is taken to go where its record says."""
     everything = {ref: each for ref, each in checked.graph.resources.items() if isinstance(each, ModelExport)}
     exports = [ref for ref, each in everything.items() if not each.is_endpoint]
-    workspace = destinations.workspace(checked.loaded.settings.spec.backend)
-    served = {ref: digest(workspace) for ref, each in everything.items() if each.is_endpoint and workspace}
-    return served | _filed(checked, state, exports)
+    served = [ref for ref, each in everything.items() if each.is_endpoint]
+    return _served(checked, state, served) | _filed(checked, state, exports)
+
+
+def _served(checked: Checked, state: StateReader, endpoints: list[Ref]) -> dict[Ref, str]:
+    """Which workspace serves each endpoint; one whose address is not known here is the one that the record tells."""
+    if workspace := places.workspace(checked.loaded, os.environ):
+        return dict.fromkeys(endpoints, digest(workspace))
+    records = state.records() if endpoints else {}
+    past = {ref: records[ref].inputs.get(WORKSPACE, "") for ref in endpoints if ref in records}
+    return {ref: known for ref, known in past.items() if known}
 
 
 def _filed(checked: Checked, state: StateReader, exports: list[Ref]) -> dict[Ref, str]:

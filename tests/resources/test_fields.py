@@ -134,7 +134,6 @@ def test_nothing_in_metadata_ever_makes_a_job_run_again() -> None:
 
 PLACEMENT = {
     "num_cpu", "num_gpu", "num_memory", "dist_cpu", "dist_gpu", "dist_mem", "gpu_label_id", "replicas",
-    "enable_authentication",
 }  # fmt: skip
 
 
