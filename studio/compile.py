@@ -184,8 +184,7 @@ class ProjectScope:
         return output if output.get("place") == self.target.workspace else {}
 
     def is_shared(self, mine: Mapping[str, Any]) -> bool:
-        own = (self.target.environment, self.job.ref)
-        everywhere = self.state.everywhere(self.job.ref.kind)
+        own, everywhere = (self.target.environment, self.job.ref), self.state.everywhere(self.job.ref.kind)
         return any(is_same(endpoint(each), mine) for where, each in everywhere if (where, each.ref) != own)
 
     def owner(self) -> str:
@@ -208,11 +207,9 @@ class ProjectScope:
         }
 
     def _producer(self, adapter: str) -> Ref | None:
-        graph = self.desire.graph
-        manifest = Ref("Adapter", adapter)
-        if manifest in graph.resources:
-            return producer(graph, manifest)
-        return next(iter(graph.producers.get(adapter, ())), None)
+        graph, manifest = self.desire.graph, Ref("Adapter", adapter)
+        named = manifest in graph.resources
+        return producer(graph, manifest) if named else next(iter(graph.producers.get(adapter, ())), None)
 
     def _trained(self, adapter: str) -> Artifact:
         job = self._producer(adapter)

@@ -102,14 +102,9 @@ class Remover:
 
     def _is_used(self, record: Record) -> bool:
         """Whether another record, in any environment, has the same artifact."""
-        own = (self.target.environment, record.ref)
-        others = ((environment, other) for environment, other in self.state.everywhere(record.ref.kind))
-        same = (
-            each
-            for each in others
-            if each[1].fingerprint == record.fingerprint or is_same(endpoint(each[1]), endpoint(record))
-        )
-        return any((environment, other.ref) != own for environment, other in same)
+        own, mine = (self.target.environment, record.ref), endpoint(record)
+        others = (each for where, each in self.state.everywhere(record.ref.kind) if (where, each.ref) != own)
+        return any(each.fingerprint == record.fingerprint or is_same(endpoint(each), mine) for each in others)
 
     def _remove_folder(self, record: Record) -> None:
         """The run's folder, unless weights in it are what something else was given."""
