@@ -17,6 +17,7 @@ from studio.core.errors import JobError
 from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobspec import ADAPTERS_FOLDER, AdapterInput, JobSpec
 from studio.core.kept import Kept
+from studio.core.premises import Premises
 from studio.jobs import locations, tokenizers, tracking
 from studio.jobs.checkpoints import PICKLED_ARGUMENTS
 from studio.jobs.events import EventLog
@@ -60,7 +61,7 @@ def keep(folder: Path, spec: JobSpec, run: TrackedRun, events: EventLog) -> Kept
     return Kept(server=spec.tracking.server, run_id=run.run_id, path=KEPT)
 
 
-def folder(adapter: AdapterInput, spec: JobSpec) -> Path:
+def folder(adapter: AdapterInput, spec: Premises) -> Path:
     """A folder with the adapter's configuration and weights: where it was trained, else fetched from MLflow.
 
     Raises JobError when it is in neither place, or what MLflow holds is not what was trained.
@@ -73,7 +74,7 @@ def folder(adapter: AdapterInput, spec: JobSpec) -> Path:
     return fetched
 
 
-def _fetch(adapter: AdapterInput, kept: Kept, target: Path, spec: JobSpec) -> None:
+def _fetch(adapter: AdapterInput, kept: Kept, target: Path, spec: Premises) -> None:
     """Into place at once, and only when it is what was trained; who comes second finds it there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     again = f"train it again: studio apply --replace FineTuningJob/NAME, of the job that makes {adapter.name}"

@@ -52,7 +52,7 @@ def settings(
     it, so the same job spec means the same answers. Raises JobError for unknown keys and refused values.
     """
     check(values)
-    stops = {int(tokenizer.eos_token_id), *_ids(own), *_ids(GenerationConfig(**values))}
+    stops = {int(tokenizer.eos_token_id), *end_tokens(own), *end_tokens(GenerationConfig(**values))}
     wanted = complete(values)
     return GenerationConfig(
         **wanted
@@ -107,9 +107,8 @@ def _answer(
     for number, row in enumerate(batch.rows):
         ids[number, batch.width - len(rows[row]) :] = torch.tensor(rows[row])
         mask[number, batch.width - len(rows[row]) :] = 1
-    output = model.generate(
-        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=config
-    )
+    asked = {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
+    output = model.generate(**asked, **call_options(config, tokenizer))
     texts: list[str] = tokenizer.batch_decode(output[:, batch.width :], skip_special_tokens=True)
     return texts
 
@@ -121,14 +120,31 @@ def _warm_up(model: Any, rows: list[list[int]]) -> None:
         model(input_ids=shortest, attention_mask=torch.ones_like(shortest))
 
 
+def token_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], special: bool = True) -> list[list[int]]:
+    """Token ids without a final EOS, which some tokenizers append, and never none at all. ``special`` adds what the
+    tokenizer begins texts with."""
+    rows = []
+    for ids in tokenizer(list(prompts), add_special_tokens=special)["input_ids"]:
+        ended = len(ids) > 1 and ids[-1] == tokenizer.eos_token_id
+        rows.append(ids[:-1] if ended else ids or [tokenizer.bos_token_id or tokenizer.eos_token_id])
+    return rows
+
+
+def positions(model: Any) -> int | None:
+    """Tokens that the model knows places for, prompt and answer together; None without a limit."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None) or None
+
+
+def call_options(config: GenerationConfig, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Arguments of ``model.generate`` that go with a configuration: stop strings are looked for in text."""
+    return {"generation_config": config, **({"tokenizer": tokenizer} if config.stop_strings else {})}
+
+
 def _encode(
     tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], room: int | None
 ) -> tuple[list[list[int]], int]:
-    """Token ids without a final EOS, which some tokenizers append; too long ones keep their end."""
-    rows = []
-    for ids in tokenizer(list(prompts))["input_ids"]:
-        ended = len(ids) > 1 and ids[-1] == tokenizer.eos_token_id
-        rows.append(ids[:-1] if ended else ids or [tokenizer.bos_token_id or tokenizer.eos_token_id])
+    """Too long prompts keep their end."""
+    rows = token_ids(tokenizer, prompts)
     if room is None:
         return rows, 0
     return [row[-room:] for row in rows], sum(len(row) > room for row in rows)
@@ -136,19 +152,19 @@ def _encode(
 
 def _room(model: Any, config: GenerationConfig) -> int | None:
     """Tokens that a prompt may have so that its answer still fits the model's positions; None without a limit."""
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if not positions:
+    places = positions(model)
+    if places is None:
         return None
-    room = int(positions) - int(config.max_new_tokens or 0)
+    room = places - int(config.max_new_tokens or 0)
     if room < 1:
         raise JobError(
-            f"max_new_tokens {config.max_new_tokens} leaves no room for a prompt: the model has {positions} positions",
+            f"max_new_tokens {config.max_new_tokens} leaves no room for a prompt: the model has {places} positions",
             "lower max_new_tokens in the generation config",
         )
     return room
 
 
-def _ids(config: GenerationConfig | None) -> list[int]:
+def end_tokens(config: GenerationConfig | None) -> list[int]:
     """The tokens that end an answer: one, several or none."""
     stops = config.eos_token_id if config else None
     return [stops] if isinstance(stops, int) else list(stops or [])

@@ -12,7 +12,7 @@ import huggingface_hub
 from huggingface_hub import errors
 
 from studio.core.errors import JobError
-from studio.core.jobspec import JobSpec
+from studio.core.premises import Premises
 
 TOKEN_PURPOSE = "hf_token"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "*.ot")
@@ -22,12 +22,12 @@ LOST: tuple[type[Exception], ...] = (errors.HfHubHTTPError, *errors.HfHubHTTPErr
 huggingface_hub 1, httpx2 in 2. OSError is among them."""
 
 
-def token(spec: JobSpec) -> str | None:
+def token(spec: Premises) -> str | None:
     """The value of the variable that the spec names, or None for anonymous access."""
     return os.environ.get(spec.secrets.get(TOKEN_PURPOSE, "")) or None
 
 
-def download(name: str, revision: str, spec: JobSpec, repository: Literal["model", "dataset"] = "model") -> Path:
+def download(name: str, revision: str, spec: Premises, repository: Literal["model", "dataset"] = "model") -> Path:
     """A repository's files, without pickles, in the hub's cache. Raises JobError when it cannot be had."""
     with explained(name, revision):
         folder = huggingface_hub.snapshot_download(

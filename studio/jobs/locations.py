@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.errors import JobError
-from studio.core.jobspec import AdapterInput, JobSpec, ModelInput
+from studio.core.jobspec import AdapterInput, ModelInput
+from studio.core.premises import Premises
 from studio.jobs import hub, logged
 
 CONFIG = "config.json"
@@ -16,7 +17,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 HUB = "huggingface"
 
 
-def model_folder(model: ModelInput, spec: JobSpec) -> Path:
+def model_folder(model: ModelInput, spec: Premises) -> Path:
     """A folder with ``config.json`` and safetensors. Raises JobError when it vanished or holds only pickles."""
     folder = _folder("model", model, spec)
     if not (folder / CONFIG).exists():
@@ -29,7 +30,7 @@ def model_folder(model: ModelInput, spec: JobSpec) -> Path:
     return folder
 
 
-def adapter_folder(adapter: AdapterInput, spec: JobSpec) -> Path:
+def adapter_folder(adapter: AdapterInput, spec: Premises) -> Path:
     """A folder with ``adapter_config.json`` and ``adapter_model.safetensors``; raises JobError otherwise."""
     folder = _folder("adapter", adapter, spec)
     for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
@@ -54,7 +55,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _folder(what: str, source: ModelInput | AdapterInput, spec: JobSpec) -> Path:
+def _folder(what: str, source: ModelInput | AdapterInput, spec: Premises) -> Path:
     if source.logged:
         return logged.folder(source, source.logged, spec)
     if source.type == HUB:

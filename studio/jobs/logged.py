@@ -20,7 +20,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking import MlflowClient
 
 from studio.core.errors import JobError
-from studio.core.jobspec import LOGGED_FOLDER, AdapterInput, JobSpec, Logged, ModelInput
+from studio.core.jobspec import LOGGED_FOLDER, AdapterInput, Logged, ModelInput
+from studio.core.premises import Premises
 from studio.jobs import tracking
 from studio.jobs.versions import ABSENT
 
@@ -65,7 +66,7 @@ class Shelf:
         )
 
 
-def folder(source: ModelInput | AdapterInput, logged: Logged, spec: JobSpec) -> Path:
+def folder(source: ModelInput | AdapterInput, logged: Logged, spec: Premises) -> Path:
     """A folder with the files of a registered model or adapter, fetched once.
 
     Raises JobError when the run is not to be found, or holds no such thing that may be loaded, or more than one.
@@ -77,7 +78,7 @@ def folder(source: ModelInput | AdapterInput, logged: Logged, spec: JobSpec) -> 
     return target
 
 
-def _fetch(what: str, name: str, logged: Logged, target: Path, spec: JobSpec) -> None:
+def _fetch(what: str, name: str, logged: Logged, target: Path, spec: Premises) -> None:
     """Into place at once, when all of it is there; who comes second finds it there."""
     words = f"{what} {name}, logged by the MLflow run {logged.run_id}"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def _fetch(what: str, name: str, logged: Logged, target: Path, spec: JobSpec) ->
                 raise
 
 
-def _shelves(logged: Logged, words: str, spec: JobSpec) -> Iterator[Shelf]:
+def _shelves(logged: Logged, words: str, spec: Premises) -> Iterator[Shelf]:
     """What the run logged as models (MLflow 3), and its own artifacts, where clients of MLflow 2 put models."""
     uri, client = _home(logged, words, spec)
     run = client.get_run(logged.run_id)
@@ -110,7 +111,7 @@ def _shelves(logged: Logged, words: str, spec: JobSpec) -> Iterator[Shelf]:
         yield shelf
 
 
-def _home(logged: Logged, words: str, spec: JobSpec) -> tuple[str, MlflowClient]:
+def _home(logged: Logged, words: str, spec: Premises) -> tuple[str, MlflowClient]:
     """The MLflow that knows the run: the project's, else the workspace's own."""
     own = tracking.address(spec.tracking, Path(spec.project_dir))
     asked = dict.fromkeys([own, os.environ.get(tracking.ENVIRONMENT, "")])

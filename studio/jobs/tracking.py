@@ -21,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from studio.core.errors import JobError
 from studio.core.fingerprints import digest
 from studio.core.jobspec import VARIABLE, JobSpec, Tracking
+from studio.core.premises import Premises
 from studio.core.tracking_look import COMBINATION_TAG, FINGERPRINT_TAG, KEY_TAG
 from studio.jobs import relocation
 from studio.jobs.versions import ABSENT
@@ -122,7 +123,7 @@ def is_kept(spec: JobSpec, run_id: str) -> bool:
 
 
 @contextmanager
-def registry(spec: JobSpec) -> Iterator[MlflowClient]:
+def registry(spec: Premises) -> Iterator[MlflowClient]:
     """The project's registry, for a job that makes no run. Raises JobError when MLflow cannot be reached."""
     with _explained(spec.tracking):
         _experiment(spec)
@@ -141,7 +142,7 @@ def flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {f"{prefix}.{name}": value for name, value in values.items()}
 
 
-def _experiment(spec: JobSpec) -> str:
+def _experiment(spec: Premises) -> str:
     """Set MLflow up for this project and return the experiment's id, creating it when it is missing."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -184,7 +185,7 @@ def address(tracking: Tracking, project: Path) -> str:
     return SQLITE + str(project / uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else uri
 
 
-def _follow(uri: str, spec: JobSpec) -> None:
+def _follow(uri: str, spec: Premises) -> None:
     """The project's own database follows its folder when that is moved."""
     location = spec.tracking.artifact_location
     if uri.startswith(SQLITE) and location and "://" not in location:
@@ -199,7 +200,7 @@ def _from_environment(name: str) -> str:
     return value
 
 
-def _artifacts(spec: JobSpec) -> str | None:
+def _artifacts(spec: Premises) -> str | None:
     location = spec.tracking.artifact_location
     if not location or "://" in location:
         return location or None
