@@ -17,6 +17,7 @@ except ImportError:
 
 try:
     predictor = from_environment(os.environ, Path.cwd())
+    print(predictor.words, flush=True)
 except StudioError as error:
     sys.exit(f"error: {error.message}\n  {error.hint}".rstrip())
 

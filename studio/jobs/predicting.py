@@ -15,7 +15,7 @@ from typing import Any
 from studio.core.errors import JobError
 from studio.core.jobspec import AdapterInput, ModelInput, Resources
 from studio.core.servingspec import ServingSpec
-from studio.core.suggest import did_you_mean
+from studio.core.suggest import nearest
 from studio.jobs import hub, requests, serving
 from studio.jobs.answering import Halt
 from studio.jobs.locations import HUB
@@ -39,6 +39,13 @@ class Predictor:
         self._stack = ExitStack()
         self._served: Served = self._stack.enter_context(serving.opened(spec, WAITING))
 
+    @property
+    def words(self) -> str:
+        """What is served, for the endpoint's log: a forgotten adapter must not go unnoticed."""
+        spec = self._served.spec
+        adapter = f"the adapter {spec.adapter.name}" if spec.adapter else f"no adapter ({ADAPTER} is not set)"
+        return f"serving {spec.name} with {adapter}; settings {json.dumps(self._served.settings, sort_keys=True)}"
+
     def predict(self, arguments: Any) -> str:
         """The answer to ``{"prompt": …}``, or to ``{"request": {"prompt": …}}``; safe to call from several threads.
 
@@ -57,8 +64,9 @@ def spec_of(environ: Mapping[str, str], folder: Path) -> ServingSpec:
     """The variables as a serving spec. Raises JobError that names the variable at fault."""
     base = environ.get(BASE, "").strip()
     if not base:
-        near = did_you_mean(BASE, environ) if _misspelt(environ) else "set it to a name on the hub, or a folder"
-        raise JobError(f"{BASE} is not set: there is no model to serve", near)
+        near = nearest(BASE, [name for name in environ if name != BASE])
+        hint = f"{near} is set: was it misspelt?" if near else "set it to a name on the hub, or to a folder"
+        raise JobError(f"{BASE} is not set: there is no model to serve", hint)
     return ServingSpec(
         name=base,
         title=base,
@@ -69,10 +77,6 @@ def spec_of(environ: Mapping[str, str], folder: Path) -> ServingSpec:
         resources=Resources(cpu=_cores(environ)),
         secrets={hub.TOKEN_PURPOSE: HUB_TOKEN},
     )
-
-
-def _misspelt(environ: Mapping[str, str]) -> bool:
-    return any(name.startswith("FINE_TUNING_STUDIO_") for name in environ)
 
 
 def _model(base: str, folder: Path) -> ModelInput:

@@ -237,7 +237,9 @@ def _fit(model: type[W], values: Any) -> W:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
+        faults = error.errors(include_input=False, include_url=False)
+    # A misspelt key is told before the key that is missing because of it.
+    fault = min(faults, key=lambda each: each["type"] != "extra_forbidden")
     keys = [str(part) for part in fault["loc"]]
     path, where = ".".join(keys), ".".join(keys[:-1])
     match fault["type"]:

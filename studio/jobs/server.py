@@ -146,8 +146,8 @@ def serve(
     ready: Callable[[], None],
 ) -> Stopped:
     """Serve until a signal comes. Raises JobError when the model cannot be loaded."""
-    desk = _desk(spec, address, limits)
-    server = Server(_config(desk, limits, log), desk)
+    desk = desk_of(spec, address, limits.seconds)
+    server = Server(config_of(desk, limits.waiting, log), desk)
 
     def stop() -> None:
         server.should_exit = True
@@ -168,15 +168,17 @@ def serve(
     return Stopped(server.signals[0] if server.signals else 0, desk.answered)
 
 
-def _desk(spec: ServingSpec, address: Address, limits: Limits) -> Desk:
+def desk_of(spec: ServingSpec, address: Address, seconds: float) -> Desk:
+    """A desk without a model yet."""
     names = (spec.name, spec.title) if spec.title != spec.name else (spec.name,)
     token = address.token.encode() if address.token is not None else None
     own = LOOPBACK_NAMES | {address.host.lower()}
     hosts = own if is_loopback(address.host) else None
-    return Desk(names, limits.seconds, int(time.time()), time.monotonic, door=Door(token, hosts))
+    return Desk(names, seconds, int(time.time()), time.monotonic, door=Door(token, hosts))
 
 
-def _config(desk: Desk, limits: Limits, log: Callable[[str], None]) -> uvicorn.Config:
+def config_of(desk: Desk, waiting: int, log: Callable[[str], None]) -> uvicorn.Config:
+    """uvicorn with the application, and nothing of its own that would answer, log or tell what it is."""
     options: dict[str, Any] = {
         "http": Impatient,
         "ws": "none",
@@ -185,7 +187,7 @@ def _config(desk: Desk, limits: Limits, log: Callable[[str], None]) -> uvicorn.C
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,
-        "limit_concurrency": limits.waiting + OTHERS,
+        "limit_concurrency": waiting + OTHERS,
         "timeout_keep_alive": 30,
         "timeout_graceful_shutdown": int(2 * GRACE_SECONDS),
     }

@@ -66,7 +66,11 @@ class Desk:
 
     def land(self, flight: Flight) -> None:
         self.under_way.discard(flight.halt)
+
+    def note(self, request: Request, answer: Answer, manner: str = "") -> None:
+        """Count an answer, and leave its size for the log."""
         self.answered += 1
+        request.scope[NOTES] = f"{answer.tokens} tokens{manner}"
 
     def close(self) -> None:
         """Let nobody in any more, and send away who waits."""
@@ -158,7 +162,7 @@ async def _whole(desk: Desk, request: Request, ask: Ask) -> Answer:
         answer = await flight.whole(request)
     finally:
         desk.land(flight)
-    request.scope[NOTES] = f"{answer.tokens} tokens"
+    desk.note(request, answer)
     return answer
 
 
@@ -170,7 +174,7 @@ async def _streamed(desk: Desk, request: Request, ask: Ask, reply: Reply, usage:
     except BaseException:
         desk.land(flight)
         raise
-    return _Stream(desk, flight, _events(request, flight, first, reply, usage))
+    return _Stream(desk, flight, _events(desk, request, flight, first, reply, usage))
 
 
 class _Stream(StreamingResponse):
@@ -193,14 +197,14 @@ class _Stream(StreamingResponse):
 
 
 async def _events(
-    request: Request, flight: Flight, first: str | Answer, reply: Reply, usage: bool
+    desk: Desk, request: Request, flight: Flight, first: str | Answer, reply: Reply, usage: bool
 ) -> AsyncIterator[bytes]:
     try:
         for chunk in reply.first():
             yield chunk
         async for item in _joined(first, flight):
             if isinstance(item, Answer):
-                request.scope[NOTES] = f"{item.tokens} tokens, streamed"
+                desk.note(request, item, ", streamed")
                 for chunk in reply.last(item, usage):
                     yield chunk
             else:
