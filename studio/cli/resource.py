@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def find(text: str, known: Iterable[Ref], where: str) -> Ref:
     """A resource by ``Kind/name``, or by name alone when only one kind has it; raises UsageError."""
     refs = sorted(set(known))
-    matching = _matching(text, refs)
-    if len(matching) == 1:
-        return matching[0]
-    if matching:
-        raise UsageError(f"{text!r} is ambiguous", f"say which: {', '.join(map(str, matching))}")
+    meant = matching(text, refs)
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise UsageError(f"{text!r} is ambiguous", f"say which: {', '.join(map(str, meant))}")
     raise UsageError(f"nothing {where} is called {text!r}", did_you_mean(text, [str(ref) for ref in refs]))
 
 
@@ -29,11 +29,11 @@ def recorded(text: str, known: Iterable[Ref], loaded: Loaded) -> Ref:
     from studio.report.standings import FIRST, NOTHING
 
     refs = list(known)
-    if not _matching(text, refs):
-        if _matching(text, loaded.manifests):
+    if not matching(text, refs):
+        if matching(text, loaded.manifests):
             ref = find(text, loaded.manifests, "declared")
             raise UsageError(f"{ref} is declared but was never applied", "'studio plan' shows what would happen")
-        if _matching(text, loaded.defaults):
+        if matching(text, loaded.defaults):
             ref = find(text, loaded.defaults, "shipped")
             raise UsageError(
                 f"{ref} comes with studio, and is not recorded", f"'studio show --defaults {ref}' shows it"
@@ -43,7 +43,8 @@ def recorded(text: str, known: Iterable[Ref], loaded: Loaded) -> Ref:
     return find(text, refs, "recorded")
 
 
-def _matching(text: str, refs: Iterable[Ref]) -> list[Ref]:
+def matching(text: str, refs: Iterable[Ref]) -> list[Ref]:
+    """The resources that ``text`` may mean."""
     if "/" in text:
         return [ref for ref in refs if str(ref).lower() == text.lower()]
     return [ref for ref in refs if ref.name == text]

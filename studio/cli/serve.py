@@ -77,15 +77,11 @@ def find(name: str, shelf: Shelf, loaded: Loaded) -> Ref:
     from studio.cli import resource
     from studio.workflow.serving import SERVED
 
-    known, others = shelf.names(), shelf.others()
-    ref = resource.recorded(name, [*known, *(each for each in others if "/" in name or _alone(each, known))], loaded)
-    if ref.kind not in SERVED:
-        raise UsageError(f"{ref} answers no prompts", f"name one of these kinds: {', '.join(SERVED)}")
-    return ref
-
-
-def _alone(ref: Ref, known: list[Ref]) -> bool:
-    return all(ref.name != each.name for each in known)
+    known = shelf.names()
+    others = resource.matching(name, shelf.others())
+    if others and not resource.matching(name, known):
+        raise UsageError(f"{others[0]} answers no prompts", f"name one of these kinds: {', '.join(SERVED)}")
+    return resource.recorded(name, known, loaded)
 
 
 def demand_libraries() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from studio import compile
 from studio.core.errors import StudioError, UsageError
 from studio.core.jobspec import AdapterInput, Logged, ModelInput, Resources
 from studio.core.kept import Kept
@@ -17,6 +16,7 @@ from studio.core.suggest import did_you_mean
 from studio.load import configs
 from studio.load.artifacts import is_present
 from studio.load.project import Loaded
+from studio.load.tracked import tracking
 from studio.resources.adapter import AdapterSpec
 from studio.resources.base import Resource
 from studio.resources.config import Config
@@ -74,7 +74,7 @@ class Shelf:
             generation=self._generation(generation, source),
             allow_remote_code=settings.spec.allow_remote_code,
             project_dir=str(self.loaded.root),
-            tracking=compile.tracking(settings, server),
+            tracking=tracking(settings, server),
             resources=Resources(cpu=cores),
             secrets={"hf_token": settings.spec.hf_token.env},
         )
