@@ -252,11 +252,13 @@ def test_a_workspace_needs_its_client_and_a_key(
     monkeypatch.setattr(rest, "DEADLINE_SECONDS", 0.5)
     with workspace() as cml:
         monkeypatch.setenv("CDSW_API_URL", f"{cml.url}/api/v1")
+        monkeypatch.setitem(sys.modules, "cmlapi", None)  # not there, whether it is installed or not
         found = diagnosis(data_only)["CML"]
         assert (found["verdict"], found["cure"]) == ("warning", f"pip install {cml.url}/api/v2/python.tar.gz")
         (tmp_path / "site").mkdir()
         (tmp_path / "site" / "cmlapi.py").write_text("raise SystemExit('imported')")
         monkeypatch.syspath_prepend(tmp_path / "site")
+        monkeypatch.delitem(sys.modules, "cmlapi")
         assert "CDSW_APIV2_KEY is not set" in diagnosis(data_only)["CML"]["found"]
         monkeypatch.setenv("CDSW_APIV2_KEY", KEY)
         assert diagnosis(data_only)["CML"]["verdict"] == "ok" and cml.requests == []

@@ -22,13 +22,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.fakes import cml_client
 from tests.fakes.http import Answer, Request, as_json, serving
-from tests.fakes.workspace import facts
+from tests.fakes.workspace import facts, jobs
 from tests.fakes.workspace.experiments import LABELS
 from tests.fakes.workspace.facts import Record
 from tests.fakes.workspace.faults import Faults
@@ -128,6 +129,10 @@ class Workspace:
         path = self.run(id).log
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
+    def kill(self, id: str) -> None:
+        """The machine under a run dies, and the run with it: no signal that could be handled, no last word."""
+        self.state.runner.kill(self.run(id))
+
     def allow(self, limit: int) -> None:
         """Change how many runs may run at once; 0 lets new ones wait."""
         self.state.runner.allow(limit)
@@ -184,6 +189,7 @@ class Workspace:
             body = {_snake(name): value for name, value in body.items()} if isinstance(body, dict) else body
             if fault := facts.fault(method.body, body):
                 raise Refusal(400, fault)
+            body = facts.numbers(method.body, body)
         query = {_snake(name): value for name, value in request.query.items()}
         with self.state.runner.changed:
             answer = HANDLERS[method.name](self.state, Asked(request, ids, query, body))
@@ -211,6 +217,7 @@ def workspace(
         image = {variable: value for variable, value in os.environ.items() if IMAGE.fullmatch(variable)}
         made = Settings(**{"key": KEY, "variables": {**image, "PYTHONPATH": str(ROOT)}, **settings})
         state = State(made, clock, Runner(clock, limit, grace, stand_in), scratch)
+        state.runner.succeeded = partial(jobs.run_children, state)
         state.labels.extend(LABELS)
         state.registered.update({each["model_id"]: each for each in registered})
         state.add_project(folder or scratch / "project", name, environment or {})

@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from tests.fakes.cml_server import Workspace, workspace
+from tests.fakes.test_cml_server import status_of
 from tests.fakes.workspace import faults
 from tests.fakes.workspace.faults import ANY, Fault, Faults, Kind
 
@@ -55,10 +56,11 @@ def test_a_refusal_comes_with_its_status_and_with_or_without_the_work(
 def test_a_busy_workspace_may_say_for_how_long(cml: Workspace) -> None:
     from cmlapi.rest import ApiException
 
-    cml.faults.plan("create_job", faults.busy(7))
-    with pytest.raises(ApiException) as caught:
-        create(cml)
-    assert caught.value.headers["Retry-After"] == "7"
+    for said in (7, "Wed, 21 Oct 2026 07:28:00 GMT"):
+        cml.faults.plan("create_job", faults.busy(said))
+        with pytest.raises(ApiException) as caught:
+            create(cml)
+        assert caught.value.headers["Retry-After"] == str(said)
 
 
 @pytest.mark.parametrize(("fault", "made"), [(faults.DROPPED, 0), (faults.DROPPED_AFTER, 1), (faults.TRUNCATED, 1)])
@@ -91,6 +93,16 @@ def test_a_request_that_arrives_twice_has_its_effect_twice(cml: Workspace) -> No
 def test_a_page_for_people_is_no_job(cml: Workspace) -> None:
     cml.faults.plan(ANY, faults.HTML)
     assert create(cml).id is None and not cml.state.jobs
+
+
+def test_a_redirection_is_followed_by_who_follows_them_and_the_key_does_not_leave_the_host(
+    cml: Workspace, tmp_path: Path
+) -> None:
+    with workspace(tmp_path) as elsewhere:
+        cml.faults.plan("get_project", faults.redirect(f"{elsewhere.url}/login"))
+        assert status_of(cml.client.get_project, cml.project_id) == 401
+        (followed,) = elsewhere.calls
+        assert followed.request.bearer == "" and cml.calls[-1].status == 302
 
 
 def test_a_slow_answer_outlasts_the_patience_of_a_call(cml: Workspace) -> None:

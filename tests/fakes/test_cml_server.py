@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import time
@@ -109,6 +110,35 @@ def test_a_run_that_takes_too_long_times_out_if_the_job_says_so(folder: Path) ->
         assert (cml.ended(killed), cml.ended(kept)) == ("ENGINE_TIMEDOUT", "ENGINE_SUCCEEDED")
 
 
+def test_a_run_that_dies_fails_and_what_it_started_dies_with_it(cml: Workspace, folder: Path) -> None:
+    script = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', {!r}]).wait()"
+    child = (
+        "import fcntl, pathlib, time; held = open('held', 'w'); fcntl.flock(held, fcntl.LOCK_EX);"
+        "pathlib.Path('ready').touch(); time.sleep(60)"
+    )
+    run = start(cml, job(cml, script.format(child)))
+    wait_for(folder / "ready")
+    with (folder / "held").open() as held, pytest.raises(BlockingIOError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    cml.kill(run)
+    assert cml.ended(run) == "ENGINE_FAILED"
+    with (folder / "held").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # free, since nobody lives who held it
+
+
+def test_a_run_whose_environment_is_too_long_fails(cml: Workspace) -> None:
+    run = start(cml, job(cml), environment={"LONG": "x" * 200_000})
+    assert cml.ended(run) == "ENGINE_FAILED" and "too long" in cml.log(run)
+
+
+def test_a_job_with_a_parent_runs_by_itself_when_the_parent_has_succeeded(cml: Workspace) -> None:
+    parent = job(cml)
+    child = job(cml, name="child", parent_job_id=parent.id)
+    assert cml.ended(start(cml, parent)) == "ENGINE_SUCCEEDED"
+    (run,) = cml.client.list_job_runs(cml.project_id, child.id).job_runs
+    assert cml.ended(run.id) == "ENGINE_SUCCEEDED" and child.type == "dependent"
+
+
 def wait_for(path: Path) -> None:
 
     end = time.monotonic() + 20
@@ -178,6 +208,8 @@ def test_what_the_api_does_not_know_is_refused(cml: Workspace) -> None:
     assert status_of(client.get_job, project, "a/b") == 404
     assert status_of(client.create_job, {"name": "a", "script": "b", "colour": "red"}, project) == 400
     assert status_of(client.create_job, {"name": "a", "script": "b", "environment": {"N": 1}}, project) == 400
+    assert status_of(client.create_job, {"name": "a", "script": "b", "cpu": "two"}, project) == 400
+    assert client.create_job({"name": "a", "script": "b", "cpu": "2", "kernel": "python3"}, project).cpu == 2
     assert status_of(client.create_job, cmlapi.CreateJobRequest(name="a"), project) == 400
     stranger = cmlapi.default_client(cml.url, "revoked")
     assert status_of(stranger.list_projects) == 401

@@ -33,16 +33,20 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not-found"
     HTML = "html"
+    REDIRECT = "redirect"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``late`` means that the method did its work first. ``seconds`` is how long a slow answer takes, or what a busy
-    workspace says in Retry-After (0: nothing)."""
+    """``late`` means that the method did its work first. ``seconds`` is how long a slow answer takes;
+    ``retry_after`` is what a busy workspace says in the header of that name ("": nothing), ``location`` where a
+    redirection leads."""
 
     kind: Kind
     late: bool = False
     seconds: float = 0
+    retry_after: str = ""
+    location: str = "/login"
 
     @property
     def name(self) -> str:
@@ -61,8 +65,10 @@ class Fault:
                 return replace(work(), cut=True)
         if self.late:
             work()
-        if self.kind is Kind.BUSY and self.seconds:
-            return refusal(429, "too many requests", **{"Retry-After": f"{self.seconds:g}"})
+        if self.kind is Kind.BUSY and self.retry_after:
+            return refusal(429, "too many requests", **{"Retry-After": self.retry_after})
+        if self.kind is Kind.REDIRECT:
+            return Answer(302, {"Location": self.location})
         return ANSWERS[self.kind]
 
 
@@ -91,9 +97,14 @@ def slow(seconds: float) -> Fault:
     return Fault(Kind.SLOW, seconds=seconds)
 
 
-def busy(retry_after: float) -> Fault:
-    """A workspace that says for how many seconds it wants to be left alone."""
-    return Fault(Kind.BUSY, seconds=retry_after)
+def busy(retry_after: float | str) -> Fault:
+    """A workspace that says for how long it wants to be left alone: in seconds, or until when."""
+    return Fault(Kind.BUSY, retry_after=str(retry_after))
+
+
+def redirect(location: str) -> Fault:
+    """A sign-in page in front of the workspace, perhaps on another machine."""
+    return Fault(Kind.REDIRECT, location=location)
 
 
 @dataclass(slots=True)

@@ -94,8 +94,18 @@ def _runs(state: State, job: Record) -> list[Run]:
     return [each for each in state.runs.values() if each.record["job_id"] == job["id"]]
 
 
+def run_children(state: State, run: Run) -> None:
+    """A workspace runs the jobs that depend on one by itself when that one has succeeded."""
+    for job in [each for each in state.jobs.values() if each["parent_id"] == run.record["job_id"]]:
+        _create_run(state, job, {})
+
+
 def create_job_run(state: State, asked: Asked) -> Record:
-    project, job, body = state.project(asked.ids), _job(state, asked.ids), asked.body
+    return _create_run(state, _job(state, asked.ids), asked.body)
+
+
+def _create_run(state: State, job: Record, body: Record) -> Record:
+    project = state.projects[job["project"]["public_identifier"]]
     environment = json.loads(job["environment"]) | (body.get("environment") or {})
     shown = record(
         "JobRun", id=state.new_id(), project_id=project.record["id"], job_id=job["id"], created_at=state.now(),
@@ -115,8 +125,10 @@ def workload(state: State, project: Project, shown: Record, environment: Mapping
     settings = state.settings
     own = {
         "HOME": str(project.folder), "CDSW_PROJECT_ID": project.record["id"], "CDSW_PROJECT": project.record["name"],
-        "CDSW_ENGINE_ID": shown["id"], "CDSW_DOMAIN": urlsplit(state.url).netloc, "CDSW_API_URL": f"{state.url}/api/v1",
-        "CDSW_CPU_MILLICORES": str(int(shown["cpu"] * 1000)), "CDSW_MEMORY_MB": str(int(shown["memory"] * 1000)),
+        "PROJECT_OWNER": USER["username"], "CDSW_ENGINE_ID": shown["id"], "CDSW_MASTER_ID": shown["id"],
+        "CDSW_IP_ADDRESS": "127.0.0.1", "CDSW_MASTER_IP": "127.0.0.1", "CDSW_DOMAIN": urlsplit(state.url).netloc,
+        "CDSW_API_URL": f"{state.url}/api/v1",
+        "CDSW_CPU_MILLICORES": str(int(shown["cpu"] * 1000)), "CDSW_MEMORY_MB": str(int(shown["memory"] * 1024)),
     }  # fmt: skip
     if settings.key_in_runs:
         own["CDSW_APIV2_KEY"] = settings.key

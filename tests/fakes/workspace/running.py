@@ -55,6 +55,8 @@ class Runner:
     limit: int
     grace: float
     stand_in: StandIn | None = None
+    succeeded: Callable[[Run], None] = lambda run: None
+    """Called when a run succeeded."""
     waiting: deque[Run] = field(default_factory=deque)
     active: dict[Run, threading.Thread] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -116,6 +118,8 @@ class Runner:
             with self.changed:
                 del self.active[run]
                 self._enter(run, run.verdict or ("ENGINE_FAILED" if code else "ENGINE_SUCCEEDED"))
+                if run.status == "ENGINE_SUCCEEDED":
+                    self.succeeded(run)
                 self._fill()
 
     def _perform(self, run: Run) -> int:
@@ -126,7 +130,11 @@ class Runner:
         with self.changed, run.log.open("wb") as log:
             if run.verdict:
                 return 1
-            run.process = process = _start(run, log)
+            try:
+                run.process = process = _start(run, log)
+            except OSError as error:  # an environment that is too long for this machine
+                log.write(f"{error}\n".encode())
+                return 1
             self._enter(run, "ENGINE_RUNNING")
         timer = threading.Timer(run.timeout, self.stop, (run, "ENGINE_TIMEDOUT"))
         if run.timeout:

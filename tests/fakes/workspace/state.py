@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.fakes.workspace.refusal import Refusal
 from tests.fakes.workspace.running import Run, Runner
 
 USER = {"username": "tests", "name": "Tests", "email": "tests@example.com"}
+SEEDS = count()
+"""No two workspaces give the same ids."""
 IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -72,7 +75,7 @@ class State:
     experiments: dict[str, Record] = field(default_factory=dict)
     experiment_runs: dict[str, Record] = field(default_factory=dict)
     labels: list[Record] = field(default_factory=list)
-    _random: random.Random = field(default_factory=lambda: random.Random(0))
+    _random: random.Random = field(default_factory=lambda: random.Random(next(SEEDS)))
 
     def new_id(self) -> str:
         """Four groups of four, as the API's ids look."""
