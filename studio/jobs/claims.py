@@ -52,6 +52,11 @@ def take(
     return Claim(engine, lock)
 
 
+def is_taken(folder: Path, attempt: int) -> bool:
+    """Whether an engine has the attempt."""
+    return (folder / _name(attempt)).exists()
+
+
 _HELD = -1
 """In place of a descriptor: the lock is with a process that performs the same attempt."""
 
@@ -67,7 +72,7 @@ def _lock(folder: Path, attempt: int, clock: Callable[[], float], wait: float) -
             raise
         if lock is not None:
             return lock
-        if (folder / _name(attempt)).exists() or _passed(folder, attempt):
+        if is_taken(folder, attempt) or _passed(folder, attempt):
             return _HELD
         if clock() > deadline:
             message = f"an earlier attempt still runs in {folder}, {wait:.0f} s after this one began"

@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from studio import __version__
-from studio.core import envelope
+from studio.core import beacons, envelope
+from studio.core.beacons import Beacon
 from studio.core.errors import JobError
 from studio.core.jobspec import JobSpec
 from studio.core.secrets import HIDDEN, names_secret, redact
 
 SETTINGS = "studio.yaml"
 ARGUMENTS_VARIABLE = "JOB_ARGUMENTS"
+KEY, ATTEMPT, PART = "--parent_job_id", "--attempt", "--part"
+
+
+class UnreadableError(JobError):
+    """What was sent is no spec that this studio can run. ``beacon`` is which attempt the arguments say it is of."""
+
+    def __init__(self, cause: JobError, beacon: Beacon | None) -> None:
+        super().__init__(cause.message, cause.hint)
+        self.beacon = beacon
 
 
 def received(environ: Mapping[str, str], folder: Path) -> JobSpec:
@@ -23,15 +33,25 @@ def received(environ: Mapping[str, str], folder: Path) -> JobSpec:
     except ValueError as error:
         raise JobError(f"{ARGUMENTS_VARIABLE} cannot be read: {error}", "apply again") from error
     say(f"studio {__version__}, {ARGUMENTS_VARIABLE}: {shown(arguments) or 'none'}")
-    spec = envelope.unpack(environ)
-    _demand_same(spec, arguments)
-    root = next((each for each in (folder, *folder.parents) if (each / SETTINGS).is_file()), None)
-    if root is None:
+    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    try:
+        spec = envelope.unpack(environ)
+    except JobError as error:
+        started_by_hand = envelope.SPEC_VARIABLE not in environ
+        raise UnreadableError(error, None if started_by_hand else _beacon(given)) from error
+    _demand_same(spec, given)
+    return spec.model_copy(update={"project_dir": str(root(folder))})
+
+
+def root(folder: Path) -> Path:
+    """The project that ``folder`` is in. Raises JobError when it is in none."""
+    found = next((each for each in (folder, *folder.parents) if (each / SETTINGS).is_file()), None)
+    if found is None:
         raise JobError(
             f"there is no {SETTINGS} in {folder} or above it: this is not the project that the job belongs to",
             "clone the project's repository into the workspace's project",
         )
-    return spec.model_copy(update={"project_dir": str(root)})
+    return found
 
 
 def shown(arguments: list[str]) -> str:
@@ -48,12 +68,16 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def _demand_same(spec: JobSpec, arguments: list[str]) -> None:
+def _demand_same(spec: JobSpec, given: Mapping[str, str]) -> None:
     """The arguments are what a workspace shows of a run: they must not speak of another job than the one that runs."""
-    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    for key, value in {"--parent_job_id": spec.key, "--attempt": spec.attempt, "--part": spec.part}.items():
-        if given.get(key, "0" if key == "--part" else "") != str(value):
+    for key, value in {KEY: spec.key, ATTEMPT: spec.attempt, PART: spec.part}.items():
+        if given.get(key, "0" if key == PART else "") != str(value):
             raise JobError(
                 f"{ARGUMENTS_VARIABLE} says {key} {given.get(key, '(nothing)')}, the job that was sent is {value}",
                 "apply again; runs are started by studio apply, not by hand",
             )
+
+
+def _beacon(given: Mapping[str, str]) -> Beacon | None:
+    part = f".part-{given[PART]}" if PART in given else ""
+    return beacons.parse(f"{given.get(KEY)}@{given.get(ATTEMPT)}{part}")

@@ -21,9 +21,10 @@ from studio.core.atomic import write_atomically
 from studio.core.beacons import Beacon
 from studio.core.errors import JobError, StudioError
 from studio.core.jobresult import Failure, JobResult
-from studio.core.jobspec import EVENTS_FILE, LOG_FILE, SPEC_FILE, Event, JobSpec
+from studio.core.jobspec import EVENTS_FILE, LOG_FILE, RUNS_FOLDER, SPEC_FILE, Event, JobSpec
 from studio.jobs import attending, claims, delivery, events, member, ranks, run_folder, teams
 from studio.jobs.attending import Process, Stop
+from studio.jobs.delivery import UnreadableError
 from studio.jobs.result import read_result, told, write_result
 from studio.jobs.teams import Team
 
@@ -55,8 +56,24 @@ def perform(environ: Mapping[str, str], folder: Path, stop: Stop) -> int:
             return OK
         return _Run(spec, environ, stop, claim.lock).whole()
     except (StudioError, OSError) as error:
-        delivery.say(f"refused: {error}\n{getattr(error, 'hint', '')}".rstrip())
+        words = f"refused: {error}\n{getattr(error, 'hint', '')}".rstrip()
+        delivery.say(words)
+        if isinstance(error, UnreadableError) and error.beacon:
+            _leave_words(folder, error.beacon, words)
         return REFUSED
+
+
+def _leave_words(folder: Path, beacon: Beacon, words: str) -> None:
+    """For whoever waits for a job that could not even be read; not where another engine performs it."""
+    root = delivery.root(folder)
+    own = root / RUNS_FOLDER / beacon.key / (f"part-{beacon.part}" if beacon.part else "")
+    if claims.is_taken(own, beacon.attempt):
+        return
+    own.mkdir(parents=True, exist_ok=True)
+    with (own / LOG_FILE).open("a") as log:
+        log.write(f"{words}\n")
+    (root / beacons.FOLDER).mkdir(parents=True, exist_ok=True)
+    write_atomically(root / beacon.end.path, beacons.told_end(beacons.Ended(code=REFUSED)))
 
 
 @dataclass(slots=True)

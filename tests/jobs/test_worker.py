@@ -230,6 +230,8 @@ def test_no_secret_is_printed_or_logged(project: Path, start: Start) -> None:
 REFUSALS: dict[str, tuple[dict[str, str], str]] = {
     "no spec": ({"STUDIO_JOB_SPEC": ""}, "jobs are started by studio apply"),
     "damaged": ({"STUDIO_JOB_SPEC": "%%%"}, "STUDIO_JOB_SPEC is damaged"),
+    "a key that leads elsewhere": (
+        {"STUDIO_JOB_SPEC": "%%%", "JOB_ARGUMENTS": "--parent_job_id ../../x --attempt 1"}, "is damaged"),
     "another job": ({"JOB_ARGUMENTS": "--parent_job_id other --attempt 1"}, "says --parent_job_id other"),
     "another attempt": ({"JOB_ARGUMENTS": "--parent_job_id finetuningjob-x-0123 --attempt 2"}, "says --attempt 2"),
     "another part": (
@@ -247,7 +249,7 @@ def test_what_cannot_be_relied_on_is_refused(
     stop = worker.Stop()
     assert worker.perform({**environment(sent()), **variables}, project, stop) == worker.REFUSED
     assert words in capsys.readouterr().out
-    assert not (project / ".studio" / "runs").exists()
+    assert not (project / ".studio" / "runs" / sent().key / "claim-1.json").exists()
 
 
 def test_a_job_of_a_newer_studio_says_what_to_install(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,6 +259,22 @@ def test_a_job_of_a_newer_studio_says_what_to_install(project: Path, capsys: pyt
     assert worker.perform(variables, project, worker.Stop()) == worker.REFUSED
     printed = capsys.readouterr().out
     assert "sent by studio 9.1.0" in printed and "install the same version" in printed
+    assert "sent by studio 9.1.0" in (project / sent().run_dir / "log.txt").read_text()
+    assert end_of(project, sent()) == beacons.Ended(code=64)
+
+
+def test_a_run_that_somebody_starts_by_hand_says_nothing_of_the_job(project: Path) -> None:
+    variables = {name: value for name, value in environment(sent()).items() if name != "STUDIO_JOB_SPEC"}
+    assert worker.perform(variables, project, worker.Stop()) == worker.REFUSED
+    assert not (project / ".studio").exists()
+
+
+def test_an_unreadable_delivery_says_nothing_of_a_job_that_another_engine_performs(project: Path) -> None:
+    claim = claims.take(project / sent().run_dir, 1, "engine-1")
+    assert claim and claim.lock is not None
+    assert worker.perform({**environment(sent()), "STUDIO_JOB_SPEC": "%"}, project, worker.Stop()) == worker.REFUSED
+    assert end_of(project, sent()) is None
+    os.close(claim.lock)
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
