@@ -15,7 +15,7 @@ from studio.core.secrets import HIDDEN, names_secret, redact
 
 SETTINGS = "studio.yaml"
 ARGUMENTS_VARIABLE = "JOB_ARGUMENTS"
-KEY, ATTEMPT, PART = "--parent_job_id", "--attempt", "--part"
+KEY, ATTEMPT, PART = "--job_key", "--attempt", "--part"
 
 
 class UnreadableError(JobError):

@@ -109,7 +109,7 @@ def test_a_job_runs_in_the_project_and_leaves_result_log_and_beacons(project: Pa
     code, printed = ended(start(spec))
     folder = project / spec.run_dir
     assert code == 0, printed
-    assert "--attempt 1 --parent_job_id finetuningjob-x-0123" in printed and "[x] working, attempt 1" in printed
+    assert "--job_key finetuningjob-x-0123 --attempt 1" in printed and "[x] working, attempt 1" in printed
     assert "[x] working, attempt 1" in (folder / "log.txt").read_text()
     result = read_result(folder)
     assert result and result.attempt == 1 and not result.failure
@@ -231,13 +231,13 @@ REFUSALS: dict[str, tuple[dict[str, str], str]] = {
     "no spec": ({"STUDIO_JOB_SPEC": ""}, "jobs are started by studio apply"),
     "damaged": ({"STUDIO_JOB_SPEC": "%%%"}, "STUDIO_JOB_SPEC is damaged"),
     "a key that leads elsewhere": (
-        {"STUDIO_JOB_SPEC": "%%%", "JOB_ARGUMENTS": "--parent_job_id ../../x --attempt 1"}, "is damaged"),
-    "another job": ({"JOB_ARGUMENTS": "--parent_job_id other --attempt 1"}, "says --parent_job_id other"),
-    "another attempt": ({"JOB_ARGUMENTS": "--parent_job_id finetuningjob-x-0123 --attempt 2"}, "says --attempt 2"),
+        {"STUDIO_JOB_SPEC": "%%%", "JOB_ARGUMENTS": "--job_key ../../x --attempt 1"}, "is damaged"),
+    "another job": ({"JOB_ARGUMENTS": "--job_key other --attempt 1"}, "says --job_key other"),
+    "another attempt": ({"JOB_ARGUMENTS": "--job_key finetuningjob-x-0123 --attempt 2"}, "says --attempt 2"),
     "another part": (
-        {"JOB_ARGUMENTS": "--parent_job_id finetuningjob-x-0123 --attempt 1 --part 3"}, "says --part 3"),
-    "no arguments": ({"JOB_ARGUMENTS": ""}, "says --parent_job_id (nothing)"),
-    "an open quote": ({"JOB_ARGUMENTS": "--parent_job_id 'x"}, "cannot be read"),
+        {"JOB_ARGUMENTS": "--job_key finetuningjob-x-0123 --attempt 1 --part 3"}, "says --part 3"),
+    "no arguments": ({"JOB_ARGUMENTS": ""}, "says --job_key (nothing)"),
+    "an open quote": ({"JOB_ARGUMENTS": "--job_key 'x"}, "cannot be read"),
 }  # fmt: skip
 
 
