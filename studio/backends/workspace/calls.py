@@ -25,6 +25,7 @@ REQUEST_SECONDS = 20.0
 """For one answer."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
+LONGEST_SILENCE_SECONDS = 300.0
 PAGE_SIZE = 100
 MAX_PAGES = 1000
 """A listing that says for ever that there is more is no listing."""
@@ -86,6 +87,9 @@ class Calls:
     _connection: Connection | None = field(default=None, repr=False)
     _refusal: RefusedError | None = None
     """The key is not accepted or has no rights: nothing is called any more."""
+    _silence: BackendError | None = None
+    """The workspace did not answer within a whole deadline: until it does, it is asked once at a time, now and then."""
+    _silent_until: float = 0.0
     _end: float | None = None
 
     @property
@@ -168,28 +172,37 @@ class Calls:
     def _once(self, what: str, call: Callable[..., T], arguments: Any, named: Any) -> T | Fault:
         if self._refusal:
             raise self._refusal
+        if self._silence and self.clock() < self._silent_until:
+            raise BackendError(self._silence.message, self._silence.hint)
         left = (self._end or 0.0) - self.clock()
         timeout = max(1.0, min(REQUEST_SECONDS, left))
         connection = self._connected()
         try:
-            return call(*arguments, **named, _request_timeout=timeout)
+            answer = call(*arguments, **named, _request_timeout=timeout)
         except connection.failures as error:
             fault = connection.fault_of(error)
             if fault.is_final:
                 raise self._refused(what, fault) from error
             return fault
+        self._silence = None
+        return answer
 
     def _rest(self, what: str, fault: Fault, pause: float) -> None:
+        """Pause before the same call is made again; raises BackendError when there is no time for that."""
         rest = max(pause, fault.retry_after)
-        if self.clock() + rest >= (self._end or 0.0):
-            message = f"the workspace was asked for {DEADLINE_SECONDS:.0f} s to {what}: {self._words(fault)}"
-            raise BackendError(message, f"look whether {self.url} is up and can be reached from here")
-        self.sleep(rest)
+        if self._silence is None and self.clock() + rest < (self._end or 0.0):
+            self.sleep(rest)
+            return
+        message = f"the workspace did not answer when asked to {what}: {self._words(fault)}"
+        self._silence = BackendError(message, f"look whether {self.url} is up and can be reached from here")
+        quiet = max(LONGEST_PAUSE_SECONDS, min(fault.retry_after, LONGEST_SILENCE_SECONDS))
+        self._silent_until = self.clock() + quiet
+        raise self._silence
 
     def _words(self, fault: Fault) -> str:
         said = f": {self.shown(fault.message)}" if fault.message else ""
         if not fault.status:
-            return f"no answer{said}"
+            return f"no connection{said}"
         return f"HTTP {fault.status}{' (too many requests)' if fault.status == BUSY else ''}{said}"
 
     def _refused(self, what: str, fault: Fault) -> RefusedError:

@@ -128,7 +128,7 @@ def test_who_is_sent_away_for_too_long_does_not_wait() -> None:
 
 def test_asking_ends_at_the_deadline() -> None:
     script = Script([Fault(503, "restarting")] * 100)
-    with pytest.raises(BackendError, match=r"asked for 60 s to list jobs: HTTP 503: restarting") as caught:
+    with pytest.raises(BackendError, match="did not answer when asked to list jobs: HTTP 503: restarting") as caught:
         script.calls().ask("list jobs", script.call)
     assert not isinstance(caught.value, RefusedError)
     assert script.now < DEADLINE_SECONDS
@@ -143,9 +143,38 @@ def test_all_calls_of_an_undertaking_share_one_deadline() -> None:
             with pytest.raises(BackendError):
                 calls.ask("list jobs", script.call)
     assert script.now < DEADLINE_SECONDS
+
+
+def test_who_was_away_for_a_whole_deadline_is_asked_once_at_a_time_until_it_answers() -> None:
+    script = Script([Fault(503)] * 100)
+    calls = script.calls()
     with pytest.raises(BackendError):
         calls.ask("list jobs", script.call)
-    assert DEADLINE_SECONDS < script.now < 2 * DEADLINE_SECONDS
+    asked, waited = len(script.timeouts), script.now
+    for _ in range(200):  # as many jobs that want to begin
+        with pytest.raises(BackendError, match="HTTP 503"):
+            calls.ask("list jobs", script.call)
+    assert (len(script.timeouts), script.now) == (asked, waited)
+    script.now += LONGEST_PAUSE_SECONDS
+    with pytest.raises(BackendError):
+        calls.ask("list jobs", script.call)
+    assert (len(script.timeouts), script.now) == (asked + 1, waited + LONGEST_PAUSE_SECONDS)
+    script.now += LONGEST_PAUSE_SECONDS
+    script.answers = ["here", Fault(503), "again"]
+    assert calls.ask("list jobs", script.call) == "here"
+    assert calls.ask("list jobs", script.call) == "again"  # with patience, as before
+
+
+def test_who_sends_away_for_long_is_left_alone_for_so_long() -> None:
+    script = Script([Fault(429, retry_after=120), "here"])
+    calls = script.calls()
+    for _ in range(3):
+        with pytest.raises(BackendError, match="too many requests"):
+            calls.ask("list jobs", script.call)
+        script.now += 39
+    assert len(script.timeouts) == 1
+    script.now += 39
+    assert calls.ask("list jobs", script.call) == "here"
 
 
 def test_no_answer_is_waited_for_longer_than_the_deadline() -> None:
