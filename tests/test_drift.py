@@ -38,7 +38,9 @@ EVALUATED = {
         {"model": "tiny", "adapter": "router", "predictions": "two.csv", "mlflow_run_id": "nested-2"},
     ],
 }
-EXPORTED = {"model_name": "router", "model_version": "3", "uri": "models:/router/3", "source": "models:/m-1"}
+EXPORTED = {"model_name": "router", "model_version": "3", "uri": "models:/router/3", "source": "models:/m-1"} | {
+    "registered": {"model_id": "abcd", "version": "1", "run_id": "feed", "place": "cml:ml.example/p"}
+}
 RECORDS = [
     record(DATA, {"type": "project_csv", "location": "data/tickets.csv"}, inputs={"content": "c" * 64}),
     record(HUB_DATA, {"type": "huggingface", "huggingface_name": "o/n", "revision": "main"}, facts={"commit": COMMIT}),

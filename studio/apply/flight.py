@@ -43,7 +43,7 @@ class Flight:
         if not self.patience.is_due:
             return None
         try:
-            status = backend.poll(self.job.handle)
+            status = backend.concluded(backend.poll(self.job.handle))
         except BackendError as error:
             self.silence = error
             self.patience.was_ignored()

@@ -246,11 +246,12 @@ class Loop:
             self._end(action, Ending.LOST, message, "its job may still run; the next apply attaches to it", flight)
             return
         closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
-        if status.state is JobState.SUCCEEDED and status.result:
+        if status.state is JobState.SUCCEEDED and status.result:  # its message is a remark
+            closed = replace(closed, error="")
             with tools.state.together():  # a crash never leaves a record whose run looks open
                 flight.errand.succeeded(job.run, status.result)
                 tools.state.save_run(closed)
-            self._done(action, GOOD.get(action.verb, Ending.DONE), flight=flight)
+            self._done(action, GOOD.get(action.verb, Ending.DONE), status.message, flight)
             return
         if status.state is JobState.CANCELLED:  # somebody's wish, and no news about the resource
             tools.state.save_run(closed)

@@ -7,7 +7,7 @@ fault. MLflow's runs are history and stay.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,6 +22,7 @@ from studio.core.job_keys import is_removal, job_key, removal_key
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import RUNS_FOLDER, JobSpec, RemovalWork, Resources
 from studio.core.references import Ref
+from studio.core.registered import Registered, Unregistering
 from studio.desired import REGISTRY
 from studio.load.tracked import tracking
 from studio.plan.actions import Action, Verb
@@ -51,7 +52,7 @@ class Remover:
         if record is None:
             return None
         self._demand_idle(record)
-        work = _version(record) or self._endpoint(record)
+        work = self._version(record) or self._endpoint(record)
         if action.verb is Verb.DELETE and work and not self._is_used(record):
             self._demand_place(record)
             return Removal(record, work, self)
@@ -77,6 +78,28 @@ class Remover:
             ended = replace(run, status=RunStatus.CANCELLED, finished_at=self.now(), error="its resource was removed")
             self.state.save_run(ended)
 
+    def _version(self, record: Record) -> RemovalWork | None:
+        """To delete the version that an export registered; None for what registered none."""
+        output = _output(record)
+        if output.get("task") != "export":
+            return None
+        named = {name: str(output[name]) for name in ("model_name", "model_version")}
+        made_by = str(record.outcome.get("run_key") or "")
+        return RemovalWork(**named, made_by=made_by, unregistering=self._unregistering(record))
+
+    def _unregistering(self, record: Record) -> Unregistering | None:
+        """To take a model out of the workspace's registry, with all versions that no other record holds on to."""
+        registered = _registered(_output(record))
+        if registered is None:
+            return None
+        kind = record.ref.kind
+        made = (_registered(output) for output in self.state.outputs(kind).values())
+        own = (self.target.environment, record.ref)
+        others = (other for environment, other in self.state.everywhere(kind) if (environment, other.ref) != own)
+        held = {each.run_id for other in others if (each := _registered(_output(other)))}
+        runs = {each.run_id for each in (*made, registered) if each and each.model_id == registered.model_id}
+        return Unregistering(registered=registered, own_runs=tuple(sorted(runs - held)))
+
     def _endpoint(self, record: Record) -> WithdrawalWork | None:
         """To withdraw a record's endpoint; also one that was never up, if a job of this backend may have begun it."""
         output, key = endpoint(record), _key(record)
@@ -96,6 +119,10 @@ class Remover:
             raise StudioError(f"its endpoint is in {place}, not in this environment's workspace", hint)
         if _output(record).get("task") != "export":
             return
+        registered = _registered(_output(record))
+        if registered and registered.place != self.backend.name:
+            hint = "set spec.backend of studio.yaml to that workspace, or drop the record alone with --forget"
+            raise StudioError(f"its model is registered in {registered.place}, not in this environment's", hint)
         if self.registry is not None and record.inputs.get(REGISTRY, "") != self.registry:
             hint = "set spec.mlflow of studio.yaml to that registry, or drop the record alone with --forget"
             raise StudioError("its model went to another registry than this environment's", hint)
@@ -176,13 +203,10 @@ def _output(record: Record) -> dict[str, Any]:
     return record.outcome.get("output") or {}
 
 
-def _version(record: Record) -> RemovalWork | None:
-    """To delete the version that an export registered; None for what registered none."""
-    output = _output(record)
-    if output.get("task") != "export":
-        return None
-    named = {name: str(output[name]) for name in ("model_name", "model_version")}
-    return RemovalWork(**named, made_by=str(record.outcome.get("run_key") or ""))
+def _registered(output: Mapping[str, Any]) -> Registered | None:
+    """What a workspace's registry knows an export's output as."""
+    found = output.get("registered")
+    return Registered.model_validate(found) if found else None
 
 
 def _below(place: Any, folder: str) -> bool:

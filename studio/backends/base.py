@@ -105,6 +105,10 @@ class Backend(Protocol):
 
     def poll(self, handle: Handle) -> JobStatus: ...
 
+    def concluded(self, status: JobStatus) -> JobStatus:
+        """Do what a job that ended leaves to be done outside of it; asked by who records its result, and by nobody who
+        only looks. Asking again does nothing twice. ``message`` of what ended well is a remark."""
+
     def cancel(self, handle: Handle) -> None:
         """Ask the job to stop; it may take a moment."""
 

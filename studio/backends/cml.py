@@ -21,6 +21,7 @@ from studio.backends.workspace.files import Files
 from studio.backends.workspace.jobs import Jobs
 from studio.backends.workspace.labels import Labels
 from studio.backends.workspace.log import WorkspaceLog
+from studio.backends.workspace.registering import Registering
 from studio.backends.workspace.templates import Templates
 from studio.backends.workspace.watching import Watching
 from studio.core.errors import StudioError
@@ -51,6 +52,7 @@ class CmlBackend:
     calls: Calls
     jobs: Jobs
     watching: Watching
+    registering: Registering
 
     @property
     def name(self) -> str:
@@ -67,6 +69,9 @@ class CmlBackend:
 
     def poll(self, handle: Handle) -> JobStatus:
         return self.watching.poll(handle)
+
+    def concluded(self, status: JobStatus) -> JobStatus:
+        return self.registering.concluded(status)
 
     def cancel(self, handle: Handle) -> None:
         self.jobs.cancel(handle)
@@ -94,7 +99,8 @@ def backend(site: Site, time: Time = REAL) -> CmlBackend:
         time.clock, time.sleep, time.jitter,
     )  # fmt: skip
     jobs = Jobs(calls, Templates(calls), Labels(calls.apart()), site.environ)
-    return CmlBackend(calls, jobs, Watching(Evidence(calls, Files(calls)), time.wall))
+    watching = Watching(Evidence(calls, Files(calls)), time.wall)
+    return CmlBackend(calls, jobs, watching, Registering(calls.apart()))
 
 
 def connected(site: Site) -> Connection:

@@ -86,6 +86,9 @@ class LocalBackend:
         return JobStatus(JobState.FAILED, progress, None, message, hint)
 
     @_legible()
+    def concluded(self, status: JobStatus) -> JobStatus:
+        return status
+
     def cancel(self, handle: Handle) -> None:
         folder = _folder(handle)
         started = run_folder.read(folder / run_folder.SUPERVISOR)

@@ -10,6 +10,7 @@ from studio.core.endpoint import AdjustmentOutput, DeploymentOutput, WithdrawalO
 from studio.core.jobspec import SPEC_VERSION
 from studio.core.kept import Kept
 from studio.core.record import Record
+from studio.core.registered import Registered, Unregistering
 
 
 class TrainingOutput(Record):
@@ -58,6 +59,10 @@ class ExportOutput(Record):
     digest: str = ""
     source: str = ""
     description: str = ""
+    registered: Registered | None = None
+    """In the workspace's registry too, where it was exported in one that has any."""
+    remark: str = ""
+    """Why it is not registered there."""
 
 
 class RemovalOutput(Record):
@@ -67,6 +72,10 @@ class RemovalOutput(Record):
     model_name: str
     model_version: str
     was_there: bool
+    unregistering: Unregistering | None = None
+    """What the backend is to take out of the workspace's registry now."""
+    remark: str = ""
+    """Why that stays there."""
 
 
 class RevisionOutput(Record):

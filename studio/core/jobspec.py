@@ -15,6 +15,7 @@ from pydantic import Field
 from studio.core.endpoint import AdjustmentWork, DeploymentWork, WithdrawalWork
 from studio.core.kept import Kept
 from studio.core.record import Record
+from studio.core.registered import Unregistering
 
 SPEC_VERSION: Literal[1] = 1
 SEED = 42
@@ -161,12 +162,16 @@ class ExportWork(Record):
 
 
 class RemovalWork(Record):
-    """Delete a model version that an export registered. ``made_by`` is the key of the job that registered it."""
+    """Delete a model version that an export registered. ``made_by`` is the key of the job that registered it.
+
+    ``unregistering`` is for the backend, once the version is gone.
+    """
 
     task: Literal["removal"] = "removal"
     model_name: str
     model_version: str
     made_by: str = ""
+    unregistering: Unregistering | None = None
 
 
 class CopyRevision(Record):

@@ -19,11 +19,12 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
 from studio.core.jobspec import ExportWork, JobSpec
+from studio.core.registered import MODEL_PATH
 from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.jobs import generation
 from studio.jobs.tracking import TrackedRun
 
-NAME = "model"
+NAME = MODEL_PATH
 TEXT_GENERATION = "text-generation"
 TEXT = ModelSignature(inputs=Schema([ColSpec("string")]), outputs=Schema([ColSpec("string")]))
 """Prompt in, answer out; MLflow sets the signature of the ``llm/v1`` tasks itself."""

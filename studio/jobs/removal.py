@@ -31,7 +31,12 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
             _demand_unused(version, words)
             client.delete_model_version(work.model_name, work.model_version)
     events.write("remove", f"{words} {'is deleted' if version else 'was gone already'}")
-    output = RemovalOutput(model_name=work.model_name, model_version=work.model_version, was_there=version is not None)
+    output = RemovalOutput(
+        model_name=work.model_name,
+        model_version=work.model_version,
+        was_there=version is not None,
+        unregistering=work.unregistering,
+    )
     return Outcome(output)
 
 

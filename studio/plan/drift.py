@@ -41,6 +41,7 @@ class Sort(StrEnum):
     VERSION = "version"
     COMMIT = "commit"
     LOGGED = "logged"
+    REGISTERED = "registered"
     JOB = "job"
 
 
@@ -238,6 +239,11 @@ def _export(record: Record, past: Past) -> Iterator[Expected]:
             recorded["version.source"] = output["source"]
         for fact, value in recorded.items():
             yield Expected(ref, fact, Subject(Sort.VERSION, (name, number, fact)), value, where)
+    registered = output.get("registered")
+    if registered and past.online:
+        model, number, run = (registered[key] for key in ("model_id", "version", "run_id"))
+        subject = Subject(Sort.REGISTERED, (registered["place"], model, run))
+        yield Expected(ref, "registered", subject, "there", f"version {number} of the registered model {model}")
     yield from _logged(record, past)
 
 

@@ -66,6 +66,7 @@ FACTS: dict[str, Fact] = {
         if_gone=Remedy.NOTHING,
         planned=True,
     ),
+    "registered": Fact(NEVER, "{where} is not in the workspace's registry any more", Remedy.REPLACE),
     "run": Fact(
         "the job {where} ended while nobody waited",
         "the job {where} is not known where it ran; apply submits it again",

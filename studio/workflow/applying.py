@@ -26,8 +26,8 @@ from studio.plan.spend import Account
 from studio.report.remarks import limit_words
 from studio.state.base import Operation, StateStore
 from studio.workflow import editing, places, spending
+from studio.workflow.elsewhere import commits
 from studio.workflow.planning import Planned, plan_against
-from studio.workflow.refreshing import commits
 
 
 @dataclass(frozen=True, slots=True)

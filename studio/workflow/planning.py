@@ -39,7 +39,7 @@ from studio.state.base import StateReader
 from studio.workflow import places, spending
 
 if TYPE_CHECKING:
-    from studio.workflow.refreshing import Looks
+    from studio.workflow.sight import Looks
 
 
 @dataclass(slots=True)
@@ -87,7 +87,8 @@ def planned(checked: Checked, selection: Selection = WHOLE, *, refresh: Refreshe
 def _looks(checked: Checked, state: StateReader, refresh: Refreshed) -> Looks | None:
     if refresh is Refreshed.NOT:
         return None
-    from studio.workflow.refreshing import Sight, look
+    from studio.workflow.refreshing import look
+    from studio.workflow.sight import Sight
 
     online = checked.online if refresh is Refreshed.ONLINE else None
     return look(Sight(checked.loaded, checked.graph.resources, checked.observations, online), state)

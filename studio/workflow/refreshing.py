@@ -6,8 +6,7 @@ Reads only: files are hashed, MLflow is asked by a child process that can not wr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,8 @@ from studio.core.secrets import redact
 from studio.core.tracking_look import FilesLook, LookRequest, RunLook, VersionLook, VersionName
 from studio.load.answers import anew
 from studio.load.artifacts import is_present
-from studio.load.hub import HubFault, HubInfo
 from studio.load.observation import Defect, Observation, Unusable
-from studio.load.online import DATA, Online
 from studio.load.project import Loaded, load_project
-from studio.load.registry import RegisteredModel, RegistryFault
 from studio.load.tracked import tracking
 from studio.load.tracking import look as ask_mlflow
 from studio.observe import look_at
@@ -46,34 +42,14 @@ from studio.plan.drift import (
 )  # fmt: skip
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts
-from studio.resources.base import Resource, stored
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 from studio.state.base import ACTIVE, StateReader
-from studio.workflow import places
+from studio.workflow import elsewhere, places
+from studio.workflow.sight import Looks, Sight
 
-Found = dict[Subject, Any]
 ALIKE = {Sort.VERSION: Sort.RUN, Sort.LOGGED: Sort.COMMIT}
 """Looked at in one go."""
-
-
-@dataclass(slots=True)
-class Looks:
-    """What was found, and what nobody could look at."""
-
-    found: Found = field(default_factory=dict)
-    unseen: list[Unseen] = field(default_factory=list)
-    online: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """A project as its files are now; ``online`` is there when the hub and the registry may be asked."""
-
-    loaded: Loaded
-    resources: Mapping[Ref, Resource]
-    observations: Mapping[Ref, Observation]
-    online: Online | None = None
 
 
 def drift(root: Path, environment: str, *, online: bool = False) -> Comparison:
@@ -226,47 +202,6 @@ def _facts(version: VersionLook) -> Iterator[tuple[str, Any]]:
         yield "version.files", None if version.files is FilesLook.GONE else version.files.value
 
 
-def commits(online: Online | None, resources: Iterable[Resource]) -> dict[Ref, str]:
-    """What the revisions of a project's hub resources point to now; empty when the hub was not asked."""
-    if online is None:
-        return {}
-    data = (each for each in resources if isinstance(each, DATA))
-    found = {each.ref: online.commit(each.kind, stored(each.spec)) for each in data}
-    return {ref: commit for ref, commit in found.items() if commit}
-
-
-def _elsewhere(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
-    """Asked about all of them in one go; what an earlier command was answered does not count here."""
-    records = {subject: known.records[Ref(*subject.key)] for subject in subjects}
-    if sight.online is None:
-        raise AssertionError("nothing is expected elsewhere of who may not ask")
-    sight.online.ask((record.ref.kind, record.spec) for record in records.values())
-    for subject, record in records.items():
-        match sight.online.answer(record.ref.kind, record.spec):
-            case HubInfo(sha=sha):
-                looks.found[subject] = sha
-            case RegisteredModel(run_id=run):
-                looks.found[subject] = run or None
-            case HubFault.NOT_FOUND | HubFault.NO_REVISION | RegistryFault.NOT_FOUND:
-                looks.found[subject] = None
-            case fault:
-                looks.unseen.append(Unseen(str(record.ref), *_silence(fault, sight)))
-
-
-def _silence(fault: object, sight: Sight) -> tuple[str, str]:
-    """Why the hub or the registry did not tell, and what to do."""
-    settings = sight.loaded.settings.spec
-    match fault:
-        case HubFault.NEEDS_TOKEN:
-            return "the hub wants a token", f"set {settings.hf_token.env}"
-        case RegistryFault.NEEDS_KEY | RegistryFault.NOT_ALLOWED | RegistryFault.NOT_CONFIGURED:
-            return "no registry may be asked with a key", "'studio validate --online' says why"
-        case RegistryFault():
-            return "the model registry gave no answer", "check the network"
-        case _:
-            return "the hub gave no answer", "check the network"
-
-
 def _jobs(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
     """What became of jobs that are recorded as under way."""
     try:
@@ -284,7 +219,8 @@ _LOOKING: dict[Sort, Callable[[Sight, Past, list[Subject], Looks], None]] = {
     Sort.COPY: _on_disk,
     Sort.FILE: _on_disk,
     Sort.RUN: _mlflow,
-    Sort.COMMIT: _elsewhere,
+    Sort.COMMIT: elsewhere.sources,
+    Sort.REGISTERED: elsewhere.registrations,
     Sort.JOB: _jobs,
 }
 """Who looks at what."""

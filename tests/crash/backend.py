@@ -75,6 +75,9 @@ class JournalBackend:
             return JobStatus(JobState.FAILED, None, result, result.failure.message, result.failure.hint)
         return JobStatus(JobState.SUCCEEDED, None, result)
 
+    def concluded(self, status: JobStatus) -> JobStatus:
+        return status
+
     def cancel(self, handle: Handle) -> None:
         raise AssertionError("nothing is cancelled here")
 

@@ -31,11 +31,11 @@ MAX_PAGES = 1000
 """A listing that says for ever that there is more is no listing."""
 LONGEST_MESSAGE = 400
 """Characters of what a workspace says that are passed on."""
-BUSY, UNAUTHENTICATED, FORBIDDEN, MISSING = 429, 401, 403, 404
+BUSY, UNAUTHENTICATED, FORBIDDEN, MISSING, NOT_OFFERED = 429, 401, 403, 404, 501
 
 
 class MissingError(RefusedError):
-    """What was asked for is not there (404)."""
+    """What was asked for is not there (404), or the workspace does not have such things (501)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Fault:
     @property
     def is_final(self) -> bool:
         """Whether the same call would fail again."""
-        return 300 <= self.status < 500 and self.status != BUSY
+        return (300 <= self.status < 500 and self.status != BUSY) or self.status == NOT_OFFERED
 
     @property
     def is_uncertain(self) -> bool:
@@ -220,6 +220,9 @@ class Calls:
                 hint = f"ask an owner of the project {self.project_id} for the role Contributor, or use another key"
                 self._refusal = RefusedError(message, hint)
                 return self._refusal
+            case 501:
+                hint = "ask an administrator of the workspace for it"
+                return MissingError(f"the workspace does not offer to {what}{said}", hint)
             case 404:
                 hint = f"correct project_id where the project is not {self.project_id}; else it was deleted"
                 return MissingError(f"the workspace finds nothing when asked to {what}{said}", hint)
