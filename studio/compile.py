@@ -15,7 +15,6 @@ from studio.core.jobspec import (
     AdapterInput,
     DatasetInput,
     JobSpec,
-    Logged,
     ModelInput,
     SeenRows,
     Split,
@@ -24,6 +23,7 @@ from studio.core.jobspec import (
 )
 from studio.core.kept import Kept
 from studio.core.references import Ref
+from studio.core.registered import Logged
 from studio.core.templates import TemplateError, parse
 from studio.desired import Desire, Desired, base_model, content_of
 from studio.graph import producer

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from studio.backends import BACKENDS
-from studio.core.jobspec import Logged, TrainingWork
+from studio.core.jobspec import TrainingWork
+from studio.core.registered import Logged
 from studio.workflow import places
 from tests import projects
 from tests.cli.front_door import Answer, ask

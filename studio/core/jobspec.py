@@ -15,7 +15,7 @@ from pydantic import Field
 from studio.core.endpoint import AdjustmentWork, DeploymentWork, WithdrawalWork
 from studio.core.kept import Kept
 from studio.core.record import Record
-from studio.core.registered import Unregistering
+from studio.core.registered import Logged, Unregistering
 
 SPEC_VERSION: Literal[1] = 1
 SEED = 42
@@ -33,13 +33,6 @@ class DatasetInput(Record):
     subset: str = ""
     features: tuple[str, ...] = ()
     digest: str = ""
-
-
-class Logged(Record):
-    """The MLflow run that logged a model or an adapter of a workspace's registry; its files are found in there."""
-
-    experiment_id: str
-    run_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")
 
 
 class ModelInput(Record):
@@ -221,8 +214,6 @@ class Resources(Record):
 
 ADAPTERS_FOLDER = ".studio/adapters"
 """Where adapters that were trained elsewhere are fetched to, by digest."""
-LOGGED_FOLDER = ".studio/logged"
-"""Where models and adapters of a workspace's registry are fetched to, by the MLflow run that logged them."""
 VARIABLE = "env:"
 """Prefix of a value that is the name of an environment variable."""
 

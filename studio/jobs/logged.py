@@ -20,8 +20,9 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking import MlflowClient
 
 from studio.core.errors import JobError
-from studio.core.jobspec import LOGGED_FOLDER, AdapterInput, Logged, ModelInput
+from studio.core.jobspec import AdapterInput, ModelInput
 from studio.core.premises import Premises
+from studio.core.registered import LOGGED_FOLDER, Logged
 from studio.jobs import tracking
 from studio.jobs.versions import ABSENT
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.errors import StudioError
-from studio.core.jobspec import Logged
 from studio.core.references import Ref
+from studio.core.registered import Logged
 from studio.load import answers
 from studio.load.hub import Hub, HubFault, HubInfo, endpoint, question, token
 from studio.load.observation import Observation

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.core.errors import StudioError, UsageError
-from studio.core.jobspec import AdapterInput, Logged, ModelInput, Resources
+from studio.core.jobspec import AdapterInput, ModelInput, Resources
 from studio.core.kept import Kept
 from studio.core.references import Ref
+from studio.core.registered import Logged
 from studio.core.servingspec import RegisteredVersion, ServingSpec
 from studio.core.suggest import did_you_mean
 from studio.load import configs

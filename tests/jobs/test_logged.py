@@ -13,7 +13,8 @@ import pytest
 from studio.core.errors import JobError
 from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import EvaluationOutput, TrainingOutput
-from studio.core.jobspec import LOGGED_FOLDER, AdapterInput, JobSpec, Logged, ModelInput
+from studio.core.jobspec import AdapterInput, JobSpec, ModelInput
+from studio.core.registered import LOGGED_FOLDER, Logged
 from studio.jobs import locations, logged, tracking
 
 from .conftest import furnish, spec_in
