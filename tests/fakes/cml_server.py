@@ -37,7 +37,7 @@ from tests.fakes.workspace.methods import HANDLERS
 from tests.fakes.workspace.refusal import Refusal, refusal
 from tests.fakes.workspace.running import ENDED, Run, Runner, StandIn
 from tests.fakes.workspace.state import Asked, Settings, State
-from tests.fakes.workspace.traffic import Call, asked_again_after_a_refusal
+from tests.fakes.workspace.traffic import Call
 
 ROOT = Path(__file__).parents[2]
 KEY = "key-of-the-tests"
@@ -80,10 +80,6 @@ class Workspace:
     def requests(self) -> list[str]:
         """Verb and target of all that was asked."""
         return [call.line for call in self.calls]
-
-    def asked_again_after_a_refusal(self) -> list[str]:
-        """Requests that were sent once more, unchanged, after a 4xx that asking again cannot change."""
-        return asked_again_after_a_refusal(self.calls)
 
     def count(self, method: str) -> int:
         """How often a method was asked."""

@@ -17,6 +17,7 @@ from tests.fakes.cml_server import Workspace, workspace
 from tests.fakes.test_cml_server import status_of
 from tests.fakes.workspace import faults
 from tests.fakes.workspace.faults import ANY, Fault, Faults, Kind
+from tests.fakes.workspace.traffic import asked_again_after_a_refusal
 
 
 @pytest.fixture
@@ -150,6 +151,6 @@ def test_asking_again_after_a_refusal_is_noticed(cml: Workspace) -> None:
         if fault:
             with pytest.raises(ApiException):
                 create(cml)
-            assert cml.asked_again_after_a_refusal() == []
+            assert asked_again_after_a_refusal(cml.calls) == []
     create(cml)
-    assert cml.asked_again_after_a_refusal() == [f"POST /api/v2/projects/{cml.project_id}/jobs"]
+    assert asked_again_after_a_refusal(cml.calls) == [f"POST /api/v2/projects/{cml.project_id}/jobs"]

@@ -50,7 +50,7 @@ def list_workload_status(state: State, asked: Asked) -> Record:
 
 def _experiment(state: State, ids: Mapping[str, str]) -> Record:
     project = state.project(ids).record["id"]
-    found: Record = got(state.experiments, ids["experiment_id"], "experiment")
+    found = got(state.experiments, ids["experiment_id"], "experiment")
     if found["project_id"] != project:
         raise Refusal(404, f"experiment {found['id']} was not found")
     return found
@@ -99,7 +99,7 @@ def list_experiment_runs(state: State, asked: Asked) -> Record:
 
 def get_experiment_run(state: State, asked: Asked) -> Record:
     experiment = _experiment(state, asked.ids)["id"]
-    found: Record = got(state.experiment_runs, asked.ids["run_id"], "experiment run")
+    found = got(state.experiment_runs, asked.ids["run_id"], "experiment run")
     if found["experiment_id"] != experiment:
         raise Refusal(404, f"experiment run {found['id']} was not found")
     return found

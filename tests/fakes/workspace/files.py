@@ -78,11 +78,12 @@ def upload(folder: Path, request: Request) -> Record:
     message = BytesParser(policy=HTTP).parsebytes(head + request.body)
     if not message.is_multipart():
         raise Refusal(400, "request Content-Type isn't multipart/form-data")
-    for part in message.iter_parts():  # type: ignore[attr-defined]
+    for part in message.iter_parts():
         name = str(part.get_param("name", "", "content-disposition"))
         destination = _free(inside(folder, part.get_filename("") if name == "file" else name))
         destination.parent.mkdir(parents=True, exist_ok=True)
-        destination.write_bytes(part.get_payload(decode=True) or b"")
+        content = part.get_payload(decode=True)
+        destination.write_bytes(content if isinstance(content, bytes) else b"")
     return {}
 
 

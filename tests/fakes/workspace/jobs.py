@@ -30,7 +30,7 @@ def list_projects(state: State, asked: Asked) -> Record:
 
 def _job(state: State, ids: Mapping[str, str]) -> Record:
     project = state.project(ids)
-    job: Record = got(state.jobs, ids["job_id"], "job")
+    job = got(state.jobs, ids["job_id"], "job")
     if job["project"]["public_identifier"] != project.record["id"]:
         raise Refusal(404, f"job {job['id']} was not found")
     return job

@@ -58,7 +58,7 @@ def stop_model_deployment(state: State, asked: Asked) -> Record:
 
 def _deployment(state: State, asked: Asked) -> Deployment:
     build = models.build_of(state, asked.ids)
-    found: Deployment = got(state.deployments, asked.ids["deployment_id"], "model deployment")
+    found = got(state.deployments, asked.ids["deployment_id"], "model deployment")
     if found.record["build_id"] != build["id"]:
         raise Refusal(404, f"model deployment {found.id} was not found")
     return found

@@ -22,7 +22,7 @@ def get_model(state: State, asked: Asked) -> Record:
 
 def _model(state: State, ids: Mapping[str, str]) -> Record:
     project = state.project(ids).record["id"]
-    model: Record = got(state.models, ids["model_id"], "model")
+    model = got(state.models, ids["model_id"], "model")
     if model["project"]["public_identifier"] != project:
         raise Refusal(404, f"model {model['id']} was not found")
     return model
@@ -111,7 +111,7 @@ def get_model_build(state: State, asked: Asked) -> Record:
 
 def build_of(state: State, ids: Mapping[str, str]) -> Record:
     model = _model(state, ids)
-    build: Record = got(state.builds, ids["build_id"], "model build")
+    build = got(state.builds, ids["build_id"], "model build")
     if build["model_id"] != model["id"]:
         raise Refusal(404, f"model build {build['id']} was not found")
     return build

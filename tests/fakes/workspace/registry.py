@@ -71,8 +71,7 @@ def list_registered_models(state: State, asked: Asked) -> Record:
 
 def _model(state: State, asked: Asked) -> Record:
     _there(state)
-    model: Record = got(state.registered, asked.ids["model_id"], "registered model")
-    return model
+    return got(state.registered, asked.ids["model_id"], "registered model")
 
 
 def get_registered_model(state: State, asked: Asked) -> Record:

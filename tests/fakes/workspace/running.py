@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from tests.fakes.workspace.facts import Record
 
@@ -159,19 +160,24 @@ FIELDS = {
 """The time that each status sets."""
 
 
-def _start(run: Run, log: object) -> subprocess.Popen[bytes]:
+def _start(run: Run, log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, run.script], cwd=run.folder, env=dict(run.environment), stdin=subprocess.DEVNULL,
-        stdout=log, stderr=subprocess.STDOUT, start_new_session=True,  # type: ignore[call-overload]
+        stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
 
 def _stop_process(process: subprocess.Popen[bytes], grace: float) -> None:
+    """Does not wait: a thread does."""
+
+    def insist() -> None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+            return
+        _kill(process)
+
     process.terminate()
-    timer = threading.Timer(grace, _kill, (process,))
-    timer.daemon = True
-    timer.start()
-    threading.Thread(target=lambda: (process.wait(), timer.cancel()), daemon=True).start()
+    threading.Thread(target=insist, daemon=True).start()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

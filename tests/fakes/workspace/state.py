@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tests.fakes.http import Request
 from tests.fakes.workspace.endpoint import Deployment
@@ -16,6 +16,7 @@ from tests.fakes.workspace.facts import Record, record
 from tests.fakes.workspace.refusal import Refusal
 from tests.fakes.workspace.running import Run, Runner
 
+Held = TypeVar("Held")
 USER = {"username": "tests", "name": "Tests", "email": "tests@example.com"}
 SEEDS = count()
 """No two workspaces give the same ids."""
@@ -109,7 +110,7 @@ class State:
         return self.projects[id]
 
 
-def got(table: Mapping[str, Any], id: str, noun: str) -> Any:
+def got(table: Mapping[str, Held], id: str, noun: str) -> Held:
     """What a table holds under an id."""
     if id not in table:
         raise Refusal(404, f"{noun} {id} was not found")
