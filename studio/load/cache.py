@@ -59,15 +59,24 @@ class Place:
 
 def place(sort: str, root: Path, environ: Mapping[str, str], *asked: str | int | None) -> Place | None:
     """Where the answer to a question about a project belongs; None when there is no folder for it that is the user's
-    own and outside the project. Another version of studio or of Python, and another user, ask another question."""
+    own and outside the project. Another version of studio or of Python, and another user, ask another question; so does
+    the same user with other rights, to whom other files are open."""
     base = Path(environ.get("XDG_CACHE_HOME") or (f"{environ['HOME']}/.cache" if environ.get("HOME") else ""))
     if not base.is_absolute():  # as the specification of these folders demands
         return None
     folder = base.resolve() / FOLDER / sort
     if folder.is_relative_to(root):
         return None
-    question: Question = [*asked, studio.__version__, sys.version, str(root), os.geteuid()]
+    question: Question = [*asked, studio.__version__, sys.version, str(root), os.geteuid(), _rights()]
     return Place(folder / f"{hashlib.sha256(json.dumps(question).encode()).hexdigest()[:32]}.json", question)
+
+
+def _rights() -> str:
+    """What besides the user's id decides which files this process may open: groups, and on Linux its capabilities."""
+    groups = [os.getegid(), *sorted(os.getgroups())]
+    status = Path("/proc/self/status")
+    lines = status.read_text("ascii", "replace").splitlines() if status.exists() else []
+    return f"{groups} {next((line.split()[1] for line in lines if line.startswith('CapEff:')), '')}"
 
 
 def code() -> Iterator[str]:

@@ -77,3 +77,20 @@ def test_a_model_with_a_closed_folder_cannot_be_read(root: Path) -> None:
     answer = meekly(root, "validate")
     (root / "models" / "tiny" / "more").chmod(0o755)
     assert answer.code == 1 and "'models/tiny' cannot be read: Permission denied" in answer.out
+
+
+RIGHTS = """
+from pathlib import Path
+from studio.load.cache import place
+print(place("verdicts", Path("/project"), {"HOME": "/home/somebody"}).question)
+"""
+
+
+@pytest.mark.skipif(not MEEK, reason="whoever is not root has no rights to give up")
+def test_a_verdict_of_root_is_not_given_to_root_without_its_rights() -> None:
+    """What root may read is closed to the same user without capabilities."""
+    asked = [
+        subprocess.run([*before, sys.executable, "-c", RIGHTS], capture_output=True, text=True, check=True).stdout
+        for before in ([], [], MEEK)
+    ]
+    assert asked[0] == asked[1] != asked[2]

@@ -26,3 +26,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_what_looks_like_a_secret_is_not_kept(tmp_path: Path, secret: str) -> None:
     place(tmp_path).write({"words": [f"remove {secret}"]})
     assert not list((tmp_path / "cache").rglob("*.json"))
+
+
+def test_another_group_is_another_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = place(tmp_path).question
+    monkeypatch.setattr(cache.os, "getgroups", lambda: [4711])
+    assert place(tmp_path).question != before
