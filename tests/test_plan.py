@@ -189,9 +189,7 @@ def test_only_what_forces_the_action_is_the_reason_and_a_long_list_is_counted(tm
     values = {"num_epochs": 9, "loss": "full", "learning_rate": 0.5, "train_test_split": 0.5, "num_cpu": 7}
     made = action(replanned(tmp_path, with_spec(support_desk(), "FineTuningJob", **values)), JOB)
     assert len(made.changes) == 5
-    assert made.reason == (
-        "spec.learning_rate 0.002 → 0.5, spec.loss (unset) → full, spec.num_epochs 2.0 → 9.0 and 1 more"
-    )
+    assert made.reason == ("spec.learning_rate 0.002 → 0.5, spec.loss (unset) → full, spec.num_epochs 2 → 9 and 1 more")
 
 
 def test_a_value_of_another_type_is_a_change_with_a_reason(tmp_path: Path) -> None:

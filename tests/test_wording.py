@@ -26,6 +26,10 @@ def words(old: Any, new: Any, width: int = 40) -> str:
     ("old", "new", "expected"),
     [
         (0.002, 0.001, "0.002 → 0.001"),
+        (2.0, 3.0, "2 → 3"),
+        (8, 8.0, "8 → 8.0"),
+        ({"r": 8}, {"r": 8.0}, "{r: 8} → {r: 8.0}"),
+        (2.0, 1e22, "2 → 1e+22"),
         (None, "full", "(unset) → full"),
         ({"r": 8}, "lora", "{r: 8} → lora"),
         (["exact_match"], ["exact_match", "rouge1"], "+ rouge1"),

@@ -79,6 +79,8 @@ def _everything(root: Path) -> list[str | Problem]:
 def _named(root: Path, paths: Iterable[str]) -> list[str | Problem]:
     """The files behind the arguments, relative to the working folder, and the folders among them that cannot be listed;
     raises UsageError before any is read."""
+    if "" in paths:
+        raise UsageError("a path is empty", "leave it out to format everything, or name a file or a folder")
     found: dict[str | Problem, None] = {}
     for path in paths:
         found.update(dict.fromkeys(_behind(root, path)))

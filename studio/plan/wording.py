@@ -16,12 +16,15 @@ def difference(change: Change, width: int) -> str:
     """``0.002 → 0.001``, or for lists ``+ rouge1, - latency``; values on one line, each at most ``width`` wide."""
     if _is_list(change.old) and _is_list(change.new) and (change.old or change.new):
         return _of_lists(change.old or [], change.new or [], width)
-    return f"{value(change.old, width)} → {value(change.new, width)}"
+    old, new = value(change.old, width), value(change.new, width)
+    if old == new:  # 8 and 8.0 are not the same in a config
+        old, new = value(change.old, width, exact=True), value(change.new, width, exact=True)
+    return f"{old} → {new}"
 
 
-def value(held: Any, width: int) -> str:
-    """A value on one line."""
-    text = "(unset)" if held is None else held if isinstance(held, str) else _flow(held)
+def value(held: Any, width: int, *, exact: bool = False) -> str:
+    """A value on one line; a whole number as people write it, unless it is to be ``exact``."""
+    text = "(unset)" if held is None else held if isinstance(held, str) else _flow(held, exact)
     flat = text.replace("\n", "\\n")
     return flat if len(flat) <= width else f"{flat[: width - 3]}..."
 
@@ -52,12 +55,14 @@ def _without(these: Iterable[Any], those: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _flow(held: Any) -> str:
+def _flow(held: Any, exact: bool) -> str:
     """As YAML would write it on one line."""
     if isinstance(held, dict):
-        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in held.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_flow(inner, exact)}" for key, inner in held.items()) + "}"
     if isinstance(held, list):
-        return "[" + ", ".join(map(_flow, held)) + "]"
+        return "[" + ", ".join(_flow(inner, exact) for inner in held) + "]"
     if isinstance(held, bool):
         return str(held).lower()
+    if isinstance(held, float) and not exact:
+        return repr(held).removesuffix(".0")
     return held if isinstance(held, str) else repr(held)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.report.findings import plural
 from studio.report.plain import plain
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ def to_text(transfer: Transfer, move: Move | None = None, *, dry: bool) -> str:
     counted = Counter(record.ref.kind for record in transfer.records)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counted.items()))
     words = "Would import" if dry else "Imported"
-    lines = [f"{words} {len(transfer.records)} records{f': {kinds}' if kinds else ''}."]
-    if transfer.there:
-        lines.append(f"{len(transfer.there)} were there already.")
-    if transfer.faults:
-        lines += ["", click.style(f"{len(transfer.faults)} rows were not imported:", fg="red")]
+    lines = [f"{words} {plural(len(transfer.records), 'record')}{f': {kinds}' if kinds else ''}."]
+    if there := len(transfer.there):
+        lines.append(f"{there:,} {'was' if there == 1 else 'were'} there already.")
+    if faults := len(transfer.faults):
+        lines += [
+            "",
+            click.style(f"{plural(faults, 'row')} {'was' if faults == 1 else 'were'} not imported:", fg="red"),
+        ]
         lines += _listed(transfer.faults)
     if transfer.notes:
         lines += ["", f"{len(transfer.notes)} worth a look:", *_listed(transfer.notes)]

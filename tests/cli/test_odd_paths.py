@@ -37,3 +37,13 @@ def test_a_pipe_in_place_of_a_data_set_is_called_no_regular_file(root: Path) -> 
     os.mkfifo(root / "data" / "tickets.csv")
     answer = ask(root, "validate")
     assert answer.code == 1 and "'data/tickets.csv' is no regular file" in answer.out
+
+
+def test_an_empty_path_formats_nothing(root: Path) -> None:
+    manifests = root / "manifests" / "all.yaml"
+    manifests.write_text(manifests.read_text() + "   \n\n\n")
+    before = manifests.read_text()
+    for arguments in (("fmt", ""), ("fmt", "manifests", "")):
+        answer = ask(root, *arguments)
+        assert answer.code == 64 and "a path is empty" in answer.err
+    assert manifests.read_text() == before

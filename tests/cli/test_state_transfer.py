@@ -77,7 +77,7 @@ def test_a_database_of_the_old_studio_becomes_records_and_its_bad_rows_are_liste
     assert not (root / ".studio" / "state.db").exists()
     answer = ask(root, "state", "import", str(file))
     assert answer.code == 1
-    assert "1 rows were not imported:\n  prompts q: dataset_id gone is no row of datasets" in answer.out
+    assert "1 row was not imported:\n  prompts q: dataset_id gone is no row of datasets" in answer.out
     with reading(root) as state:
         records = state.records()
         (noted,) = state.operations()
