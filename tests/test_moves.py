@@ -178,6 +178,7 @@ def test_moves_are_part_of_the_json_form(tmp_path: Path) -> None:
     plan = planned(tmp_path, renamed("FineTuningJob", "router", renamed_from="train"), past(tmp_path))
     found = {each["resource"]: each["moved_from"] for each in to_json(plan)["actions"]}
     assert found[str(NEW)] == str(JOB) and found[str(EXPORT)] is None
+    assert to_json(plan)["counts"]["move"] == 1
 
 
 @given(st.permutations(["a", "b", "c", "d"]))

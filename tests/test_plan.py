@@ -275,6 +275,7 @@ def test_the_counts_are_those_of_the_actions(tmp_path: Path) -> None:
     counted = to_json(plan)["counts"]
     assert counted == {
         "create": 0, "update": 0, "replace": 3, "reuse": 0, "retry": 0, "delete": 0, "forget": 0, "none": 4,
+        "move": 0,
     }  # fmt: skip
 
 

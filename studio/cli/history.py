@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,18 +32,19 @@ def command(folder: Path, environment: str, as_json: bool, limit: int, name: str
     from studio.workflow import places
 
     state = places.open_state(load_settings(options.root_of(folder), environment))
-    operations, runs, ref = state.operations(sys.maxsize if name else limit), [], None
+    operations = state.operations(sys.maxsize if name else limit)
+    entries, runs, ref = [history.Entry(each) for each in operations], [], None
     if name:
         ref = resource.find(
             name, [*state.records(), *(run.ref for run in state.runs()), *_told(operations)], "recorded"
         )
-        operations = [each for each in operations if history.concerning(each, ref)][:limit]
+        entries = list(islice(history.of(operations, ref), limit))
         runs = state.runs(ref)[:limit]
-    at_work = inspection.at_work(state, operations)
+    at_work = inspection.at_work(state, [each.operation for each in entries])
     if as_json:
-        options.echo_json(history.to_json(operations, at_work, runs))
+        options.echo_json(history.to_json([each.operation for each in entries], at_work, runs))
         return
-    click.echo(history.to_text(operations, at_work, ref))
+    click.echo(history.to_text(entries, at_work, ref))
     if runs:
         click.echo(f"\nRuns of {ref}:\n{history.runs_to_text(runs)}")
 

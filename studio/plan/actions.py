@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from studio.core.fingerprints import digest
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.plan.diff import Change
@@ -25,6 +26,10 @@ NEW = "not recorded yet"
 """The reason that goes without saying."""
 NAMED = 3
 """Causes named in a reason; the others are counted there and listed below it."""
+
+
+_MOVING = frozenset({"attaches", "spend", "saves"})
+"""Of an action, what moves on while nothing else does."""
 
 
 class Verb(StrEnum):
@@ -188,7 +193,22 @@ def leading(changes: tuple[Change, ...]) -> list[Change]:
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON data: the documented, versioned form."""
+    """The plan as JSON data: the documented, versioned form, with the digest of what is agreed to."""
+    told = _told(plan)
+    return {**told, "digest": digest(agreed(told))}
+
+
+def agreed(told: dict[str, Any]) -> dict[str, Any]:
+    """A plan's data without what may change while nothing else does: a job of an earlier apply that has ended in the
+    meantime, and what is foretold of jobs from runs that any environment may have added."""
+    actions = [
+        {key: value for key, value in action.items() if key not in _MOVING} if isinstance(action, dict) else action
+        for action in told["actions"]
+    ]
+    return {**told, "actions": actions, "left_running": [], "spend": None, "saved": None}
+
+
+def _told(plan: Plan) -> dict[str, Any]:
     return {
         "version": plan.version,
         "environment": plan.environment,
@@ -205,7 +225,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "spend": bill_json(plan.bill),
         "saved": bill_json(plan.savings),
         "warnings": list(plan.warnings),
-        "counts": {verb.value: count for verb, count in plan.counts.items()},
+        "counts": {verb.value: count for verb, count in plan.counts.items()} | {"move": len(plan.moves)},
         "safety": _safety_json(plan.safety),
     }
 

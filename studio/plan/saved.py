@@ -13,7 +13,7 @@ from typing import Any
 
 from studio.core.errors import StalePlanError, UsageError
 from studio.core.secrets import redact
-from studio.plan.actions import PLAN_VERSION, Plan, Refreshed, to_json
+from studio.plan.actions import PLAN_VERSION, Plan, Refreshed, agreed, to_json
 from studio.plan.selection import Selection, from_json
 
 MAX_BYTES = 256 << 20
@@ -23,7 +23,6 @@ _SHAPE: dict[str, type] = {
     "version": int, "environment": str, "lineage": str, "serial": int, "manifest_digest": str, "selection": dict,
     "variables": dict, "refreshed": str, "actions": list,
 }  # fmt: skip
-_MOVING = frozenset({"attaches", "spend", "saves"})
 SHOWN = 3
 """Differing resources named in a refusal."""
 
@@ -91,21 +90,11 @@ def refreshed(saved: dict[str, Any]) -> Refreshed:
 
 def demand_same(saved: dict[str, Any], plan: Plan) -> None:
     """Raise StalePlanError unless ``plan``, as it is made now, is the saved one."""
-    before, after = _settled(saved), _settled(content(plan))
+    before, after = agreed(saved), agreed(content(plan))
     if before == after:
         return
     words = next((told for told in (tell(before, after) for tell in _TELL) if told), "its content was changed")
     raise StalePlanError(f"the plan is stale: {words}; nothing was applied", AGAIN)
-
-
-def _settled(plan: dict[str, Any]) -> dict[str, Any]:
-    """Without what may change while nothing else does: a job of an earlier apply that has ended in the meantime, and
-    what is foretold of jobs from runs that any environment may have added."""
-    actions = [
-        {key: value for key, value in action.items() if key not in _MOVING} if isinstance(action, dict) else action
-        for action in plan["actions"]
-    ]
-    return {**plan, "actions": actions, "left_running": [], "spend": None, "saved": None}
 
 
 def _environment(saved: dict[str, Any], now: dict[str, Any]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 from studio.core.references import Ref
 from studio.report.plain import plain
 from studio.state.base import ACTIVE, Operation, Run, RunStatus
+from studio.state.moves import name_before
 
 NOTHING = "Nothing has been applied or edited yet."
 NAMED = 3
@@ -22,11 +23,27 @@ KINDS_OF_WORDS = 4
 _COLORS = {"succeeded": "green", "failed": "red", "interrupted": "yellow"}
 
 
-def to_text(operations: Sequence[Operation], at_work: str, ref: Ref | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An operation, and the name that it knew the resource by which is asked about, if one is."""
+
+    operation: Operation
+    ref: Ref | None = None
+
+
+def of(operations: Iterable[Operation], ref: Ref) -> Iterator[Entry]:
+    """What changed a resource, newest first as the operations are: also under the names that it had before."""
+    for each in operations:
+        if concerning(each, ref):
+            yield Entry(each, ref)
+        ref = name_before(each, ref)
+
+
+def to_text(entries: Sequence[Entry], at_work: str, ref: Ref | None) -> str:
     """Two lines an operation; ``at_work`` is the id of the one that is under way now."""
-    if not operations:
+    if not entries:
         return f"No operation changed {ref}." if ref else NOTHING
-    return "\n".join(line for each in operations for line in _operation(each, at_work, ref))
+    return "\n".join(line for each in entries for line in _operation(each.operation, at_work, each.ref))
 
 
 def _operation(operation: Operation, at_work: str, ref: Ref | None) -> list[str]:

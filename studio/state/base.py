@@ -108,7 +108,7 @@ class Operation:
     outcome: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
     plan: str = ""
-    """Digest of what was reviewed: the plan's ``manifest_digest``; empty for an edit by hand."""
+    """The digest of the plan that was carried out; empty for an edit by hand."""
 
 
 @dataclass(frozen=True, slots=True)

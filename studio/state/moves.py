@@ -13,7 +13,10 @@ from studio.core.findings import Path
 from studio.core.references import Ref
 from studio.resources import KINDS
 from studio.resources.base import Spec, references
-from studio.state.base import Record
+from studio.state.base import Operation, Record
+
+TO, FROM = "moved to ", "moved from "
+"""How an operation tells of a move: under the old name what it is called now, under the new one what it was."""
 
 
 def moved(records: Mapping[Ref, Record], old: Ref, new: Ref) -> list[Record]:
@@ -25,6 +28,16 @@ def moved(records: Mapping[Ref, Record], old: Ref, new: Ref) -> list[Record]:
     renamed = replace(record, ref=new, metadata={**record.metadata, "name": new.name})
     others = (_naming(each, old, new) for ref, each in sorted(records.items()) if ref != old)
     return [renamed, *(each for each in others if each is not None)]
+
+
+def name_before(operation: Operation, ref: Ref) -> Ref:
+    """What a resource was called before an operation; the same unless that moved it."""
+    _, moved, old = str(operation.summary.get(str(ref), "")).rpartition(FROM)
+    given_up = (name for name, words in operation.summary.items() if words == f"{TO}{ref}")
+    try:
+        return Ref.parse(old) if moved else Ref.parse(next(given_up, str(ref)))
+    except ValueError:  # of a state that somebody wrote into by hand
+        return ref
 
 
 def users(records: Iterable[Record], ref: Ref) -> list[Ref]:

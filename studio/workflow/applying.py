@@ -21,10 +21,11 @@ from studio.core.references import Ref
 from studio.load import commit
 from studio.load.artifacts import is_present
 from studio.plan import saved as saved_plan
-from studio.plan.actions import Plan, Verb
+from studio.plan.actions import Plan, Verb, to_json
 from studio.plan.spend import Account
 from studio.report.remarks import limit_words
 from studio.state.base import Operation, StateStore
+from studio.state.moves import FROM
 from studio.workflow import editing, places, spending
 from studio.workflow.elsewhere import commits
 from studio.workflow.planning import Planned, plan_against
@@ -97,7 +98,8 @@ def apply(
         )
         begun = Operation(
             places.new_id(), loaded.environment, command, commit.actor(os.environ), target.commit, places.now(),
-            plan=current.plan.manifest_digest,
+            summary={str(move.new): f"{FROM}{move.old}" for move in current.plan.moves},
+            plan=to_json(current.plan)["digest"],
         )  # fmt: skip
         with _recorded(begun, loop):
             loop.run()
@@ -133,7 +135,7 @@ def _recorded(begun: Operation, loop: Loop) -> Iterator[None]:
         summary = {str(ref): o.ending.value for ref, o in loop.outcomes.items() if ref in changed}
         summary |= {str(ref): "running" for ref in loop.flights}
         for move in loop.plan.moves:  # the old name comes last: its history goes on here
-            summary[str(move.new)] = f"{summary.get(str(move.new), 'not reached')}, moved from {move.old}"
+            summary[str(move.new)] = f"{summary.get(str(move.new), 'not reached')}, {FROM}{move.old}"
         loop.tools.state.save_operation(replace(begun, finished_at=places.now(), outcome=outcome, summary=summary))
 
 

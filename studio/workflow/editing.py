@@ -18,7 +18,7 @@ from studio.plan.selection import closure
 from studio.resources import KINDS
 from studio.resources.base import SLUG
 from studio.state.base import ACTIVE, Lease, Operation, Record, StateReader, StateStore
-from studio.state.moves import moved
+from studio.state.moves import TO, moved
 from studio.workflow import places
 
 Summary = dict[str, Any]
@@ -68,7 +68,7 @@ def move(state: StateStore, old: Ref, new: Ref) -> Summary:
     _demand_movable(state, state.records(), old, new)
     changed = rename(state, old, new)
     named = {str(record.ref): f"names {new} now" for record in changed[1:]}
-    return {str(old): f"moved to {new}", **named}
+    return {str(old): f"{TO}{new}", **named}
 
 
 def rename(state: StateStore, old: Ref, new: Ref) -> list[Record]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from studio.core.references import Ref
 from studio.state.base import Operation, Run, RunStatus
 from tests import projects
 
-from .front_door import ask
+from .front_door import ask, environment
 from .states import writing
 
 TRAIN = Ref("FineTuningJob", "train")
@@ -74,6 +76,7 @@ def test_a_resource_s_history_follows_its_names_and_shows_its_runs(past: Path) -
         state.save_operation(operation("4", 7, command="state rm", summary={"Dataset/tix": "forgotten"}))
     renamed = ask(past, "history", "--resource", "tix").out
     assert "Dataset/tickets: moved to Dataset/tix" in renamed and "Dataset/tix: forgotten" in renamed
+    assert "Dataset/tickets: done" in renamed, "what happened under the old name belongs to it"
     trained = ask(past, "history", "--resource", "train").out
     assert trained.endswith(
         "Runs of FineTuningJob/train:\n2026-11-21T10:01:00Z  failed  train-1, attempt 1 on local  took 2 h 30 min\n"
@@ -118,3 +121,59 @@ def test_a_move_by_apply_is_told_under_both_names(tmp_path: Path) -> None:
     assert ask(root, "apply").code == 0
     for name in ("Config/new", "Config/old"):
         assert "Config/new: done, moved from Config/old" in ask(root, "history", "--resource", name).out
+    assert ask(root, "history", "--resource", "Config/new").out.endswith("    Config/old: done\n")
+
+
+def test_names_are_followed_through_several_moves_and_not_to_what_has_them_now(past: Path) -> None:
+    """tickets became tix, then rows; another data set is called tickets now."""
+    with writing(past) as state:
+        state.save_operation(operation("4", 7, summary={"Dataset/rows": "done, moved from Dataset/tix"}))
+        state.save_operation(operation("5", 9, summary={"Dataset/tickets": "replaced"}))
+    found = ask(past, "history", "--resource", "Dataset/rows").out
+    assert found.count("\n") == 6 and "Dataset/tickets: done" in found and "replaced" not in found
+    assert "Dataset/tickets: moved to Dataset/tix" in found
+
+
+@pytest.mark.parametrize(
+    "words", ["done, moved from ", "moved from Dataset", "moved to Dataset/tix", "moved from \x1b"]
+)
+def test_a_summary_that_makes_no_sense_ends_no_history(past: Path, words: str) -> None:
+    with writing(past) as state:
+        state.save_operation(operation("4", 7, summary={"Dataset/tix": words}))
+    assert ask(past, "history", "--resource", "Dataset/tix").code == 0
+
+
+def test_a_plan_and_the_apply_of_it_have_the_same_digest(tmp_path: Path) -> None:
+    """Another plan for the same manifests has another one."""
+    config = projects.manifest("Config", "old", {"type": "custom", "config": {"a": 1}})
+    other = projects.manifest("Config", "other", {"type": "custom", "config": {"a": 2}})
+    root = projects.write(tmp_path / "desk", [config, other])
+    part = json.loads(ask(root, "plan", "--json", "--target", "Config/old").out)["digest"]
+    whole = json.loads(ask(root, "plan", "--json").out)["digest"]
+    assert part != whole and ask(root, "plan", "--out", "saved.json").code == 0
+    assert ask(root, "apply", "saved.json").code == 0
+    (applied,) = json.loads(ask(root, "history", "--json").out)["operations"]
+    assert applied["plan"] == whole
+    assert f"plan {whole[:12]}" in ask(root, "history").out
+
+
+KILLED = """
+import os
+from studio.apply.loop import Loop
+from studio.cli.main import main
+Loop.run = lambda self: os._exit(9)
+main()
+"""
+
+
+def test_a_move_is_told_although_the_apply_that_made_it_was_killed(tmp_path: Path) -> None:
+    """The record has its new name then, so no later apply tells of it."""
+    config = projects.manifest("Config", "old", {"type": "custom", "config": {"a": 1}})
+    root = projects.write(tmp_path / "desk", [config])
+    assert ask(root, "apply").code == 0
+    projects.write(root, [{**config, "metadata": {"name": "new", "renamed_from": "old"}}])
+    command = [sys.executable, "-c", KILLED, "apply", "--yes"]
+    assert subprocess.run(command, cwd=root, env=environment(), capture_output=True).returncode == 9
+    told = ask(root, "history", "--resource", "Config/new").out
+    assert "apply  killed" in told and "    Config/new: moved from Config/old\n" in told
+    assert told.endswith("    Config/old: done\n")
