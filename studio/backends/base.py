@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from studio.core.endpoint import EndpointSize
     from studio.core.jobresult import JobResult
     from studio.core.jobspec import Event, JobSpec, Resources
 
@@ -70,6 +71,25 @@ class Capacity:
         if asked.gpu > self.gpu:
             return False
         return self.idle or (asked.cpu <= self.cpu and asked.memory <= self.memory)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLook:
+    """An endpoint as it is now. ``build`` is the id of the build that is deployed, "" while none is."""
+
+    build: str
+    status: str
+    size: EndpointSize | None
+    description: str
+    authentication: bool
+
+
+@runtime_checkable
+class EndpointHost(Protocol):
+    """A backend that can be asked what became of an endpoint."""
+
+    def look(self, model_id: str) -> EndpointLook | None:
+        """The endpoint; None when it is gone. Raises BackendError."""
 
 
 def place(url: str, project_id: str) -> str:

@@ -11,20 +11,25 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol
 
-from studio.backends.base import Capacity, Handle, JobStatus, Site, place
-from studio.backends.workspace import log
+from studio.backends.base import Capacity, EndpointLook, Handle, JobStatus, Log, Site, place
+from studio.backends.workspace.bringing import Bringing
 from studio.backends.workspace.calls import Calls, Connection, Fault
-from studio.backends.workspace.evidence import Evidence, folder
+from studio.backends.workspace.deploying import Deploying
+from studio.backends.workspace.endpoints import ENDPOINT, Endpoints
+from studio.backends.workspace.evidence import Evidence
 from studio.backends.workspace.files import Files
+from studio.backends.workspace.job_runs import JobRuns
 from studio.backends.workspace.jobs import Jobs
 from studio.backends.workspace.labels import Labels
-from studio.backends.workspace.log import WorkspaceLog
+from studio.backends.workspace.models import Models
 from studio.backends.workspace.registering import Registering
 from studio.backends.workspace.templates import Templates
 from studio.backends.workspace.watching import Watching
+from studio.core.endpoint import ENDPOINT_TASKS
 from studio.core.errors import StudioError
+from studio.core.job_keys import may_be_export
 from studio.core.jobspec import JobSpec
 
 CLIENT = "cmlapi"
@@ -45,13 +50,30 @@ class Time:
 REAL = Time()
 
 
+class Doer(Protocol):
+    """Who does some kind of work in the workspace."""
+
+    def submit(self, spec: JobSpec) -> Handle: ...
+
+    def find(self, key: str, attempt: int) -> Handle | None: ...
+
+    def attempts(self, key: str) -> int: ...
+
+    def poll(self, handle: Handle) -> JobStatus: ...
+
+    def cancel(self, handle: Handle) -> None: ...
+
+    def log(self, handle: Handle) -> Log: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CmlBackend:
-    """Of one project of a workspace."""
+    """Of one project of a workspace. What ``doers`` does not name, by ``work.task``, is done by jobs."""
 
     calls: Calls
-    jobs: Jobs
-    watching: Watching
+    runs: JobRuns
+    endpoints: Endpoints
+    doers: Mapping[str, Doer]
     registering: Registering
 
     @property
@@ -59,32 +81,41 @@ class CmlBackend:
         return place(self.calls.url, self.calls.project_id)
 
     def submit(self, spec: JobSpec) -> Handle:
-        return self.jobs.submit(spec)
+        return self.doers.get(spec.work.task, self.runs).submit(spec)
 
     def find(self, key: str, attempt: int) -> Handle | None:
-        return self.jobs.find(key, attempt)
+        return next((handle for doer in self._may_do(key) if (handle := doer.find(key, attempt))), None)
 
     def attempts(self, key: str) -> int:
-        return self.jobs.attempts(key)
+        return max(doer.attempts(key) for doer in self._may_do(key))
 
     def poll(self, handle: Handle) -> JobStatus:
-        return self.watching.poll(handle)
+        return self._doing(handle).poll(handle)
 
     def concluded(self, status: JobStatus) -> JobStatus:
         return self.registering.concluded(status)
 
     def cancel(self, handle: Handle) -> None:
-        self.jobs.cancel(handle)
-        self.watching.hurry(handle)
+        self._doing(handle).cancel(handle)
 
-    def log(self, handle: Handle) -> WorkspaceLog:
-        return log.opened(self.watching.evidence.files, time.monotonic, folder(handle), len(handle.details["jobs"]))
+    def log(self, handle: Handle) -> Log:
+        return self._doing(handle).log(handle)
 
     def capacity(self) -> Capacity:
         return BOUNDLESS
 
     def total(self) -> Capacity:
         return BOUNDLESS
+
+    def look(self, model_id: str) -> EndpointLook | None:
+        return self.endpoints.look(model_id)
+
+    def _may_do(self, key: str) -> tuple[Doer, ...]:
+        """Whose work a key may name: an export is a job, or an endpoint."""
+        return (self.runs, self.endpoints) if may_be_export(key) else (self.runs,)
+
+    def _doing(self, handle: Handle) -> Doer:
+        return self.endpoints if ENDPOINT in handle.details else self.runs
 
 
 def backend(site: Site, time: Time = REAL) -> CmlBackend:
@@ -98,9 +129,13 @@ def backend(site: Site, time: Time = REAL) -> CmlBackend:
         site.url, site.project_id, site.key_variable, lambda: connected(site), {site.key},
         time.clock, time.sleep, time.jitter,
     )  # fmt: skip
-    jobs = Jobs(calls, Templates(calls), Labels(calls.apart()), site.environ)
-    watching = Watching(Evidence(calls, Files(calls)), time.wall)
-    return CmlBackend(calls, jobs, watching, Registering(calls.apart()))
+    templates, files = Templates(calls), Files(calls)
+    jobs = Jobs(calls, templates, Labels(calls.apart()), site.environ)
+    runs = JobRuns(jobs, Watching(Evidence(calls, files), time.wall))
+    where = place(calls.url, calls.project_id)
+    endpoints = Endpoints(Deploying(Models(calls), templates, Bringing(files, runs), where), time.wall)
+    doers = dict.fromkeys(ENDPOINT_TASKS, endpoints)
+    return CmlBackend(calls, runs, endpoints, doers, Registering(calls.apart()))
 
 
 def connected(site: Site) -> Connection:

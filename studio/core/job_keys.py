@@ -43,3 +43,8 @@ def purpose(key: str) -> str:
     """What a job is for besides the work that a fingerprint stands for: "" for that work, however it is named, one text
     for all removals, the key itself for a revision, because each says something else."""
     return _REMOVAL if is_removal(key) else key if is_revision(key) else ""
+
+
+def may_be_export(key: str) -> bool:
+    """Whether a job's name is that of an export, or of what takes one away or says something of it."""
+    return key.removeprefix(_REMOVAL).removeprefix(_REVISION).startswith("modelexport-")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from studio.backends.base import Handle, JobState, JobStatus
+from studio.backends.base import EndpointLook, Handle, JobState, JobStatus
 from studio.backends.workspace import marks, models, sizes
 from studio.backends.workspace.bringing import Bringing
 from studio.backends.workspace.marks import JOB, SUPERSEDES, Mark
 from studio.backends.workspace.models import Models, Phase
-from studio.backends.workspace.templates import FOR_OTHERS, Templates
+from studio.backends.workspace.templates import FOR_OTHERS, Templates, moment
 from studio.core.endpoint import (
     PREDICT_FUNCTION,
     PREDICT_SCRIPT,
@@ -193,6 +193,23 @@ class Deploying:
             description=model.description or "",
             size=sizes.of(deployment),
             place=self.place,
+        )
+
+    def seen(self, model_id: str) -> EndpointLook | None:
+        """What became of an endpoint; None when it is gone. What was deployed last counts, whatever its build."""
+        model = self.models.get(model_id)
+        if model is None:
+            return None
+        builds = self.models.builds(model_id)
+        known = [(build, each) for build in builds for each in self.models.deployments(model_id, build.id)]
+        up = [each for each in known if not models.is_over(each[1])]
+        build, last = max(up or known, key=lambda each: moment(each[1].created_at), default=(None, None))
+        return EndpointLook(
+            build=build.id if build else "",
+            status=str(last.status or "").lower() if last else "",
+            size=sizes.of(last) if last else None,
+            description=model.description or "",
+            authentication=bool(model.auth_enabled),
         )
 
     def page(self, model_id: str, model: Any = None) -> str:

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import assert_never
 
-from studio.backends.base import Handle, JobState, JobStatus
+from studio.backends.base import EndpointLook, Handle, JobState, JobStatus
 from studio.backends.workspace import marks
 from studio.backends.workspace.calls import Calls
 from studio.backends.workspace.deploying import Deploying, Flight, Step
 from studio.backends.workspace.marks import Mark
 from studio.backends.workspace.models import Models
 from studio.core.endpoint import (
-    ENDPOINT_TASKS,
     AdjustmentOutput,
     AdjustmentWork,
     DeploymentOutput,
@@ -131,6 +130,11 @@ class Endpoints:
         watched = self._of(handle)
         more = f"logs of its build and replicas: {self.deploying.page(watched.flight.model_id)}\n"
         return [*watched.told, *([more] if watched.flight.model_id else [])]
+
+    def look(self, model_id: str) -> EndpointLook | None:
+        """An endpoint as it is now; None when it is gone."""
+        with self._calls.budget():
+            return self.deploying.seen(model_id)
 
     @property
     def _models(self) -> Models:
@@ -264,11 +268,6 @@ class Notes:
     def _told(self) -> list[str]:
         self.endpoints.poll(self.handle)
         return self.endpoints.told(self.handle)
-
-
-def is_endpoint(spec: JobSpec) -> bool:
-    """Whether a spec's work is done here and not by a job."""
-    return spec.work.task in ENDPOINT_TASKS
 
 
 def _iso(seconds: float) -> str:
