@@ -17,6 +17,7 @@ from studio.state.base import Record, RecordStatus, Run, RunStatus
 
 DATA, HUB_DATA, LOGGED = Ref("Dataset", "tickets"), Ref("Dataset", "hub"), Ref("Model", "registered")
 TRAIN, COMPARE, RELEASE = Ref("FineTuningJob", "train"), Ref("EvaluationJob", "compare"), Ref("ModelExport", "release")
+SERVE, WORKSPACE = Ref("ModelExport", "serve"), "cml:ml.example.com/abcd-1234"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -41,6 +42,11 @@ EVALUATED = {
 EXPORTED = {"model_name": "router", "model_version": "3", "uri": "models:/router/3", "source": "models:/m-1"} | {
     "registered": {"model_id": "abcd", "version": "1", "run_id": "feed", "place": "cml:ml.example/p"}
 }
+SERVED = {
+    "task": "deployment", "model_name": "router", "model_id": "m-1", "build_id": "b-1", "deployment_id": "d-1",
+    "url": "https://modelservice.ml.example.com/model", "page": "", "access_key": "", "authentication": True,
+    "description": "", "size": {"cpu": 2, "memory": 8, "gpu": 1, "replicas": 1}, "place": WORKSPACE,
+}  # fmt: skip
 RECORDS = [
     record(DATA, {"type": "project_csv", "location": "data/tickets.csv"}, inputs={"content": "c" * 64}),
     record(HUB_DATA, {"type": "huggingface", "huggingface_name": "o/n", "revision": "main"}, facts={"commit": COMMIT}),
@@ -48,9 +54,11 @@ RECORDS = [
     record(TRAIN, {"adapter_name": "router", "out_dir": "copies"}, outcome=outcome("train", TRAINED)),
     record(COMPARE, {}, outcome=outcome("compare", EVALUATED)),
     record(RELEASE, {"model_description": "words"}, outcome=outcome("release", EXPORTED)),
+    record(SERVE, {"type": "cml_model"}, outcome=outcome("serve", SERVED)),
 ]
 RUN = Run("train-key", 2, "default", TRAIN, "f" * 64, "local", RunStatus.SUBMITTED)
-PAST = Past({each.ref: each for each in RECORDS}, (RUN,), frozenset({"train", "compare", "release"}), "", online=True)
+KEYS = frozenset({"train", "compare", "release"})
+PAST = Past({each.ref: each for each in RECORDS}, (RUN,), KEYS, "", True)
 MANAGED = frozenset(PAST.records)
 EXPECTED = expectations(PAST)
 AS_RECORDED = {each.subject: each.recorded for each in EXPECTED}

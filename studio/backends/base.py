@@ -79,6 +79,8 @@ class EndpointLook:
 
     build: str
     status: str
+    is_settled: bool
+    """It will not become another one by itself."""
     size: EndpointSize | None
     description: str
     authentication: bool

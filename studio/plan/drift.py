@@ -21,6 +21,7 @@ from studio.plan.diff import Change
 from studio.plan.drift_facts import FACTS, Remedy
 from studio.resources.base import Effect
 from studio.state.base import Lineage, Record, RecordStatus, Run
+from studio.state.endpoints import endpoint, facts
 
 HUB = "huggingface"
 DRIFT = "drift: "
@@ -40,6 +41,7 @@ class Sort(StrEnum):
     RUN = "run"
     VERSION = "version"
     COMMIT = "commit"
+    ENDPOINT = "endpoint"
     LOGGED = "logged"
     REGISTERED = "registered"
     JOB = "job"
@@ -245,6 +247,14 @@ def _export(record: Record, past: Past) -> Iterator[Expected]:
         subject = Subject(Sort.REGISTERED, (registered["place"], model, run))
         yield Expected(ref, "registered", subject, "there", f"version {number} of the registered model {model}")
     yield from _logged(record, past)
+    yield from _endpoint(record, past)
+
+
+def _endpoint(record: Record, past: Past) -> Iterator[Expected]:
+    output = endpoint(record)
+    for fact, value in facts(output).items() if output and past.online else ():
+        subject = Subject(Sort.ENDPOINT, (output["place"], output["model_id"], fact))
+        yield Expected(record.ref, fact, subject, value, f"the endpoint {output['model_name']}")
 
 
 def _went_here(record: Record, past: Past) -> bool:
@@ -253,7 +263,8 @@ def _went_here(record: Record, past: Past) -> bool:
 
 def went_elsewhere(past: Past) -> list[Ref]:
     """Exports that nobody can look at: they went to another registry than the one that is asked."""
-    return [ref for ref, each in past.records.items() if ref.kind == "ModelExport" and not _went_here(each, past)]
+    exports = ((ref, each) for ref, each in past.records.items() if ref.kind == "ModelExport" and not endpoint(each))
+    return [ref for ref, each in exports if not _went_here(each, past)]
 
 
 def _own_tags(record: Record) -> dict[str, str]:

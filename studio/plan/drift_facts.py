@@ -95,6 +95,14 @@ FACTS: dict[str, Fact] = {
         "the description of {where} was edited in the registry", NEVER, Remedy.UPDATE, revised=True
     ),
     "version.tags": Fact("tags by which {where} is known were edited", NEVER, Remedy.UPDATE, revised=True),
+    "endpoint": Fact(NEVER, "{where} is not in the workspace any more", Remedy.REPLACE),
+    "endpoint.build": Fact("{where} serves another build", "nothing was deployed to {where}", Remedy.REPLACE),
+    "endpoint.status": Fact("{where} is not up", "nothing was deployed to {where}", Remedy.UPDATE, revised=True),
+    "endpoint.size": Fact("the resources of {where} were changed in the workspace", NEVER, Remedy.UPDATE, revised=True),
+    "endpoint.description": Fact(
+        "the description of {where} was edited in the workspace", NEVER, Remedy.UPDATE, revised=True
+    ),
+    "endpoint.authentication": Fact("who {where} answers was changed", NEVER, Remedy.REPLACE),
     "mlflow_run": Fact(
         "the run {where} was deleted in MLflow; its metrics are in the record",
         "the run {where} is not in MLflow; its metrics are in the record",

@@ -45,7 +45,7 @@ from studio.resources.adapter import AdapterFacts
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 from studio.state.base import ACTIVE, StateReader
-from studio.workflow import elsewhere, places
+from studio.workflow import elsewhere, places, served
 from studio.workflow.sight import Looks, Sight
 
 ALIKE = {Sort.VERSION: Sort.RUN, Sort.LOGGED: Sort.COMMIT}
@@ -213,6 +213,17 @@ def _jobs(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> N
         looks.unseen.append(Unseen("running jobs", error.message, error.hint))
 
 
+def _endpoints(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    here = places.workspace(sight.loaded, os.environ)
+    own = [subject for subject in subjects if subject.key[0] == here]
+    for place in sorted({subject.key[0] for subject in subjects} - {here}):
+        looks.unseen.append(Unseen(f"endpoints in {place}", "this environment's jobs run elsewhere"))
+    try:
+        looks.found |= served.look(places.backend(sight.loaded, os.environ), own) if own else {}
+    except StudioError as error:
+        looks.unseen.append(Unseen("endpoints", error.message, error.hint))
+
+
 _LOOKING: dict[Sort, Callable[[Sight, Past, list[Subject], Looks], None]] = {
     Sort.CONTENT: _contents,
     Sort.FOLDER: _on_disk,
@@ -222,5 +233,6 @@ _LOOKING: dict[Sort, Callable[[Sight, Past, list[Subject], Looks], None]] = {
     Sort.COMMIT: elsewhere.sources,
     Sort.REGISTERED: elsewhere.registrations,
     Sort.JOB: _jobs,
+    Sort.ENDPOINT: _endpoints,
 }
 """Who looks at what."""

@@ -204,9 +204,11 @@ class Deploying:
         known = [(build, each) for build in builds for each in self.models.deployments(model_id, build.id)]
         up = [each for each in known if not models.is_over(each[1])]
         build, last = max(up or known, key=lambda each: moment(each[1].created_at), default=(None, None))
+        is_up = last is not None and models.phase(last) is Phase.READY
         return EndpointLook(
             build=build.id if build else "",
-            status=str(last.status or "").lower() if last else "",
+            status="deployed" if is_up else str(last.status or "").lower() if last else "",
+            is_settled=is_up or last is None or models.is_over(last),
             size=sizes.of(last) if last else None,
             description=model.description or "",
             authentication=bool(model.auth_enabled),
