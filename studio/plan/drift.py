@@ -251,8 +251,7 @@ def _export(record: Record, past: Past) -> Iterator[Expected]:
 
 
 def _endpoint(record: Record, past: Past) -> Iterator[Expected]:
-    output = endpoint(record)
-    for fact, value in facts(output).items() if output and past.online else ():
+    for fact, value in facts(output).items() if (output := endpoint(record)) and past.online else ():
         subject = Subject(Sort.ENDPOINT, (output["place"], output["model_id"], fact))
         yield Expected(record.ref, fact, subject, value, f"the endpoint {output['model_name']}")
 
