@@ -67,24 +67,38 @@ def files(name: str) -> dict[str, str]:
 
 @click.command(epilog="Example: studio init support-desk")
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
-def command(folder: Path) -> None:
+@click.option("--cml", is_flag=True, help="Also, or only in a project, what a workspace of Cloudera ML needs.")
+def command(folder: Path, cml: bool) -> None:
     """Start a project: settings, a small data set and a prompt that validate as they are.
 
-    The schemas that come with it give completion and checks in editors; 'studio schemas' writes them anew.
+    The schemas that come with it give completion and checks in editors; 'studio schemas' writes them anew. With --cml
+    come .project-metadata.yaml and the scripts of its jobs in cml/; files that say something else are not overwritten.
     """
     import re
 
-    if (folder / "studio.yaml").exists():
-        raise UsageError(f"{folder / 'studio.yaml'} is already there", "'studio validate' checks the project")
+    from studio.cli import workspace_files
+
+    there = (folder / "studio.yaml").exists()
+    if there and not cml:
+        raise UsageError(
+            f"{folder / 'studio.yaml'} is already there",
+            "'studio validate' checks the project; 'studio init --cml' adds what a workspace needs",
+        )
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "project"
     assert re.match(NAME_PATTERN, name)
-    for path, content in files(name).items():
-        target = folder / path
-        if target.exists():
-            click.echo(f"kept     {target}")
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content, "utf-8")
-        click.echo(f"created  {target}")
+    wanted = workspace_files.files(folder.resolve().name or name) if cml else {}
+    workspace_files.demand_none_is_lost(folder, wanted)
+    for path, content in {**({} if there else files(name)), **wanted}.items():
+        _write(folder / path, content)
     where = "" if folder == Path() else f"cd {folder} && "
-    click.echo(f"\nNext: {where}studio validate && studio plan")
+    next = "git add .project-metadata.yaml cml, then docs/cml.md" if there else f"{where}studio validate && studio plan"
+    click.echo(f"\nNext: {next}")
+
+
+def _write(target: Path, content: str) -> None:
+    if target.exists():
+        click.echo(f"kept     {target}")
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(content, "utf-8")
+    click.echo(f"created  {target}")
