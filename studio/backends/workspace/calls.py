@@ -31,7 +31,7 @@ MAX_PAGES = 1000
 """A listing that says for ever that there is more is no listing."""
 LONGEST_MESSAGE = 400
 """Characters of what a workspace says that are passed on."""
-BUSY, UNAUTHENTICATED, FORBIDDEN, MISSING, NOT_OFFERED = 429, 401, 403, 404, 501
+BUSY, NOT_OFFERED = 429, 501
 
 
 class MissingError(RefusedError):

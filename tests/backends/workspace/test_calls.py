@@ -70,7 +70,7 @@ def test_what_may_pass_is_asked_again(fault: Fault) -> None:
     assert len(script.pauses) == 2
 
 
-@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 405, 409, 410, 413, 422, 499])
+@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 405, 409, 410, 413, 422, 499, 501])
 def test_a_refusal_is_never_asked_again(status: int) -> None:
     script = Script([Fault(status, "no")])
     with pytest.raises(RefusedError) as caught:
