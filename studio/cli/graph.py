@@ -19,9 +19,12 @@ FORMATS = ("tree", "dot", "mermaid", "json")
 @click.command(epilog="Example: studio graph ModelExport/router-release --upstream")
 @click.argument("name", required=False, metavar="[[KIND/]NAME]")
 @options.project
+@options.variables
 @click.option("--format", "form", type=click.Choice(FORMATS), default="tree", show_default=True, help="Output format.")
 @click.option("--upstream/--downstream", "upstream", default=None, help="Only what is needed, or only what is fed.")
-def command(name: str | None, folder: Path, environment: str, form: str, upstream: bool | None) -> None:
+def command(
+    name: str | None, folder: Path, environment: str, given: dict[str, str], form: str, upstream: bool | None
+) -> None:
     """What feeds what: everything, or what one resource needs and what it feeds.
 
     Adapters that jobs produce are shown too, and references that lead nowhere. Manifests that cannot be read are left
@@ -33,7 +36,7 @@ def command(name: str | None, folder: Path, environment: str, form: str, upstrea
     from studio.report import graphs
     from studio.report.findings import plural
 
-    loaded = load_project(options.root_of(folder), environment)
+    loaded = load_project(options.root_of(folder), environment, given)
     resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
     defaults = {ref: manifest.resource for ref, manifest in loaded.defaults.items()}
     drawn = graphs.picture(build(resources, defaults), resources)

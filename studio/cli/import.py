@@ -15,7 +15,8 @@ from studio.cli.errors import Exit
 @click.argument("name")
 @click.argument("id")
 @options.project
-def command(kind: str, name: str, id: str, folder: Path, environment: str) -> int:
+@options.variables
+def command(kind: str, name: str, id: str, folder: Path, environment: str, given: dict[str, str]) -> int:
     """Take over something that exists, so that apply does not make it again. A manifest must say what it is.
 
     ID is a uid for data kinds; for a FineTuningJob the folder of its adapter, inside the project; for a ModelExport
@@ -28,7 +29,7 @@ def command(kind: str, name: str, id: str, folder: Path, environment: str) -> in
     from studio.workflow import importing
 
     root = options.root_of(folder)
-    summary = importing.bring_in(root, environment, Ref(kind, name), id)
+    summary = importing.bring_in(root, environment, Ref(kind, name), id, given)
     if isinstance(summary, Checked):
         click.echo(findings.to_text(summary.findings, root), nl=False)
         click.echo("Nothing was imported: mend the errors above first.", err=True)

@@ -14,9 +14,12 @@ from studio.core.errors import UsageError
 @click.command(epilog="Example: studio show EvaluationJob/router-vs-base")
 @click.argument("name", required=False, metavar="[KIND/]NAME")
 @options.project
+@options.variables
 @options.as_json
 @click.option("--defaults", is_flag=True, help="List the manifests that come with studio.")
-def command(name: str | None, folder: Path, environment: str, as_json: bool, defaults: bool) -> None:
+def command(
+    name: str | None, folder: Path, environment: str, given: dict[str, str], as_json: bool, defaults: bool
+) -> None:
     """One resource in full: facts, metrics, the comparison with the baseline, gates, and its latest run."""
     from studio import inspection
     from studio.cli import resource
@@ -29,7 +32,7 @@ def command(name: str | None, folder: Path, environment: str, as_json: bool, def
         return
     if name is None:
         raise UsageError("which resource?", "studio show Kind/name; 'studio status' lists them")
-    loaded = load_project(options.root_of(folder), environment)
+    loaded = load_project(options.root_of(folder), environment, given)
     state = places.open_state(loaded)
     records, runs = state.records(), state.runs()
     declared = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}

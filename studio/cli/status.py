@@ -14,9 +14,10 @@ from studio.core.errors import UsageError
 
 @click.command(epilog="Example: studio status --json | jq '.[].state'")
 @options.project
+@options.variables
 @options.as_json
 @click.option("-w", "--watch", is_flag=True, help="Go on until nothing runs; Ctrl-C leaves.")
-def command(folder: Path, environment: str, as_json: bool, watch: bool) -> int:
+def command(folder: Path, environment: str, given: dict[str, str], as_json: bool, watch: bool) -> int:
     """What is declared, recorded and running, and who applied last. Reads only, and asks no network but the backend's
     and the state's."""
     from studio import inspection
@@ -26,7 +27,7 @@ def command(folder: Path, environment: str, as_json: bool, watch: bool) -> int:
 
     if watch and as_json:
         raise UsageError("--watch and --json exclude each other", "run the command once for each")
-    loaded = load_project(options.root_of(folder), environment)
+    loaded = load_project(options.root_of(folder), environment, given)
     state, backend = places.open_state(loaded), places.backend(loaded, os.environ)
     if watch:
         from studio.cli.watching import until_nothing_runs
@@ -41,7 +42,7 @@ def command(folder: Path, environment: str, as_json: bool, watch: bool) -> int:
     if as_json:
         options.echo_json(standings.to_json(found))
     else:
-        here = options.here(folder, environment)
+        here = options.here(folder, environment, given)
         last = state.operations(1)
         click.echo(standings.to_text(found, next(iter(last), None), here, inspection.at_work(state, last)))
     return Exit.OK

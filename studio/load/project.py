@@ -24,7 +24,7 @@ from studio.load.problems import Fault, Problem
 from studio.load.readings import Parsed, Reading, Readings, yaml_problem
 from studio.load.settings import Environment, Project
 from studio.load.unread import Unread
-from studio.load.variables import MARK, Variables, set_by_hand, substituted, variables
+from studio.load.variables import MARK, Variables, mentioned, set_by_hand, substituted, variables
 from studio.load.witness import note
 from studio.resources import KINDS
 from studio.resources.base import API_VERSION, Metadata
@@ -252,6 +252,7 @@ def _load_file(loaded: Loaded, name: str, reading: Reading, patches: list[Placed
         source, document = Source(name, index), written
         if patches:
             document, loaded.origins[source] = apply_patches(written, patches)
+            loaded.variables.used.update(mentioned(written) if MARK in reading.text else ())  # a patch may replace it
         if patched or MARK in reading.text:
             _add_with_variables(loaded, document, source)
         else:

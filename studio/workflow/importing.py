@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +19,7 @@ from studio.desired import Desired
 from studio.load import adapters, commit, files
 from studio.load.artifacts import is_present
 from studio.load.observation import Unusable
-from studio.load.project import Loaded
+from studio.load.project import NOTHING, Loaded
 from studio.load.tracked import tracking
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts, AdapterSpec, AdapterType
@@ -58,12 +58,12 @@ class Made:
     key: str = ""
 
 
-def bring_in(root: Path, environment: str, ref: Ref, id: str) -> Summary | Checked:
+def bring_in(root: Path, environment: str, ref: Ref, id: str, given: Mapping[str, str] = NOTHING) -> Summary | Checked:
     """Record the thing ``id`` as what ``ref`` stands for; an empty summary when it was so already.
 
     Raises UsageError for what cannot be, and gives back the checked project alone when that has errors.
     """
-    planned = planning.plan(root, environment)
+    planned = planning.plan(root, environment, given=given)
     if isinstance(planned, Checked):
         return planned
     wanted = Import(planned, _declared(planned, ref), id)

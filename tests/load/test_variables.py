@@ -273,3 +273,31 @@ def test_a_saved_plan_remembers_what_the_command_line_set(tmp_path: Path) -> Non
     (root / "studio.yaml").write_text(SETTINGS.replace("    rate: {default: 0.001, description: Peak rate}\n", ""))
     answer = ask(root, "apply", str(saved))
     assert answer.code == 4 and "the plan is stale: --var rate" in answer.err
+
+
+def test_a_variable_whose_value_a_patch_replaces_is_used_all_the_same(tmp_path: Path) -> None:
+    patched = SETTINGS + (
+        "    own:\n      patches:\n        - target: {kind: FineTuningJob}\n          patch: {spec: {num_epochs: 2}}\n"
+    )
+    root = project(tmp_path, patched, learning_rate="${var.rate}", num_epochs="${var.seed}")
+    unused = [each for each in found(root, "own") if each.startswith("PJ-014")]
+    assert not [each for each in unused if "'seed'" in each]
+
+
+def test_every_command_that_reads_manifests_in_an_environment_takes_values(tmp_path: Path) -> None:
+    """``base`` has no value elsewhere, so without one the reference leads nowhere."""
+    settings = SETTINGS.replace("    seed: {}\n", "    seed: {}\n    base: {}\n")
+    root = project(tmp_path, settings, base_model="${var.base}")
+    given = ("--var", "base=tiny")
+    fed = ask(root, "graph", "Model/tiny", "--downstream")
+    assert "FineTuningJob" not in fed.out and "The graph may lack something" in fed.err
+    answer = ask(root, "graph", "Model/tiny", "--downstream", *given)
+    assert "FineTuningJob" in answer.out and not answer.err
+    assert "--var base=tiny" in ask(root, "status", *given).out
+    assert ask(root, "show", "Nothing", *given).code == 64
+    imported = ("import", "Model", "tiny", "0123")
+    assert ask(root, *imported).code == 1
+    assert ask(root, *imported, *given).code == 0
+    for command in (("graph",), ("show", "tiny"), ("status",), imported):
+        answer = ask(root, *command, "--var", "bas=tiny")
+        assert answer.code == 64 and "did you mean 'base'?" in answer.err, command
