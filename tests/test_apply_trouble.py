@@ -15,7 +15,7 @@ from studio.core.errors import BackendError, LeaseLostError, RefusedError
 from studio.core.references import Ref
 from studio.plan.actions import Verb
 from studio.state import lease
-from studio.state.base import RecordStatus, RunStatus
+from studio.state.base import RecordStatus, Run, RunStatus
 from studio.state.sql import open_engine
 from studio.workflow import applying, places
 from tests.fakes.backend import CountingBackend, failed
@@ -365,6 +365,40 @@ def test_a_job_that_runs_while_its_resource_is_renamed_is_attached_to(
     assert [key.split("-")[0] for key, _ in project.backend.submissions].count("finetuningjob") == 1
     record = project.plan().state.records()[Ref("FineTuningJob", "sorter")]
     assert "finetuningjob-router" in record.outcome["run_dir"]
+
+
+def test_a_job_that_was_lost_sight_of_is_attached_to_under_another_name_too(
+    project: Project, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two resources with the same work: the second is not started beside the first, which may still run."""
+    project.add_job("first")
+    project.add_job("second")
+    silent(monkeypatch, project.backend, "poll", lambda handle: clock.now < 1000 + DEADLINE_SECONDS + 30)
+    outcomes = project.apply()
+    assert outcomes[Ref("FineTuningJob", "first")].ending is Ending.LOST
+    assert outcomes[Ref("FineTuningJob", "second")].attached
+    assert [key for key, _ in project.backend.submissions if "-second-" in key] == []
+
+
+def test_state_is_asked_once_for_what_is_open_however_many_jobs_there_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from studio.state.sql import SqlState
+
+    for number in range(8):
+        project.add_job(f"other-{number}", learning_rate=0.001 * (number + 1))
+    asked, real = [], SqlState.active
+
+    def active(state: SqlState) -> list[Run]:
+        asked.append(1)
+        return real(state)
+
+    planned = project.plan()
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlState, "active", active)
+        applying.apply(planned, Notes(), 4)
+    few = len(asked)
+    assert len(project.backend.submissions) == 11 and few <= 4, few
 
 
 def test_a_run_of_another_backend_is_left_alone_and_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,11 @@ class Submitted:
     handle: Handle
 
 
-@dataclass(frozen=True, slots=True)
+Work = tuple[str, str, str, str]
+"""Kind, fingerprint, backend and purpose of a run: equal for runs of the same work, whatever they are called."""
+
+
+@dataclass(slots=True)
 class Submitter:
     """Starts jobs, and finds those that an earlier apply started. Every method may raise BackendError."""
 
@@ -42,6 +46,9 @@ class Submitter:
     state: StateStore
     backend: Backend
     now: Callable[[], str]
+    open: dict[Work, list[str]] | None = None
+    """Keys of runs that were open when somebody first asked, and of those that were started here since. Nobody else
+    starts any while the lease is held, so state is asked for all of them once."""
 
     def attach(self, errand: Errand) -> Submitted | None:
         """The job that an earlier apply left: still running, or ended with a result that nobody recorded.
@@ -75,6 +82,7 @@ class Submitter:
             spec.key, spec.attempt, self.environment, Ref(spec.kind, spec.name), spec.fingerprint, self.backend.name,
             RunStatus.INTENT, submitted_at=self.now(), filing=filing(spec),
         )  # fmt: skip
+        self._open_keys().setdefault(_work(run), []).append(run.key)
         self.state.save_run(run)
         handle = self._submitted(run, spec)
         run = replace(run, status=RunStatus.SUBMITTED, handle=handle.details)
@@ -114,8 +122,17 @@ class Submitter:
 
     def _same_work(self, errand: Errand) -> Run | None:
         """A run of the same work under another name: the resource was renamed while its job ran."""
-        same = (errand.ref.kind, errand.fingerprint, self.backend.name, purpose(errand.key))
-        alike = (
-            run for run in self.state.active() if (run.ref.kind, run.fingerprint, run.backend, purpose(run.key)) == same
-        )
-        return next(alike, None)
+        work = (errand.ref.kind, errand.fingerprint, self.backend.name, purpose(errand.key))
+        found = (self._left_open(key) for key in self._open_keys().get(work, ()))
+        return next((run for run in found if run and run.environment == self.environment), None)
+
+    def _open_keys(self) -> dict[Work, list[str]]:
+        if self.open is None:
+            self.open = {}
+            for run in self.state.active():
+                self.open.setdefault(_work(run), []).append(run.key)
+        return self.open
+
+
+def _work(run: Run) -> Work:
+    return run.ref.kind, run.fingerprint, run.backend, purpose(run.key)
