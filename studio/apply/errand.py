@@ -10,10 +10,15 @@ from studio.compile import Target, compile_job
 from studio.core.endpoint import DeploymentOutput
 from studio.core.job_keys import job_key
 from studio.core.jobresult import JobResult
-from studio.core.jobspec import JobSpec, Resources
+from studio.core.jobspec import RUNS_FOLDER, JobSpec, Resources
+from studio.core.jobspec import Work as JobWork
 from studio.core.references import Ref
 from studio.desired import Desire, Desired
+from studio.load.tracked import tracking
 from studio.state.base import Run, StateReader
+
+SMALL = Resources(cpu=1, memory=1)
+"""What a chore asks for: it talks to a server, or copies an adapter."""
 
 
 class Errand(Protocol):
@@ -42,16 +47,10 @@ class Errand(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """To do what a manifest says."""
+class ForItem:
+    """What is done for a resource that a manifest declares."""
 
     item: Desired
-    resources: Resources
-    desire: Desire
-    target: Target
-    state: StateReader
-    recorder: Recorder
-    fresh: bool = False
 
     @property
     def ref(self) -> Ref:
@@ -60,6 +59,18 @@ class Work:
     @property
     def fingerprint(self) -> str:
         return self.item.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Work(ForItem):
+    """To do what a manifest says."""
+
+    resources: Resources
+    desire: Desire
+    target: Target
+    state: StateReader
+    recorder: Recorder
+    fresh: bool = False
 
     @property
     def key(self) -> str:
@@ -76,3 +87,20 @@ class Work:
 
     def failed(self, message: str) -> None:
         self.recorder.fail(self.item, message)
+
+
+def chore(errand: Errand, work: JobWork, target: Target, attempt: int) -> JobSpec:
+    """The spec of a small job beside the resource's own."""
+    return JobSpec(
+        key=errand.key,
+        attempt=attempt,
+        kind=errand.ref.kind,
+        name=errand.ref.name,
+        fingerprint=errand.fingerprint,
+        environment=target.environment,
+        project_dir=str(target.root),
+        run_dir=f"{RUNS_FOLDER}/{errand.key}",
+        work=work,
+        resources=errand.resources,
+        tracking=tracking(target.settings),
+    )

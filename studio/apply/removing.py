@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from studio.apply.errand import Errand
+from studio.apply.errand import SMALL, Errand, chore
 from studio.apply.recording import Recorder
 from studio.backends.base import Backend, JobState
 from studio.compile import Target
@@ -24,7 +24,6 @@ from studio.core.jobspec import RUNS_FOLDER, JobSpec, RemovalWork, Resources
 from studio.core.references import Ref
 from studio.core.registered import Registered, Unregistering
 from studio.desired import REGISTRY
-from studio.load.tracked import tracking
 from studio.plan.actions import Action, Verb
 from studio.resources import KINDS
 from studio.resources.model_export import ExportType
@@ -166,27 +165,14 @@ class Removal:
 
     @property
     def resources(self) -> Resources:
-        return Resources(cpu=1, memory=1)
+        return SMALL
 
     @property
     def key(self) -> str:
         return removal_key(self.record.ref, self.record.fingerprint)
 
     def spec(self, attempt: int) -> JobSpec:
-        target, ref = self.remover.target, self.record.ref
-        return JobSpec(
-            key=self.key,
-            attempt=attempt,
-            kind=ref.kind,
-            name=ref.name,
-            fingerprint=self.record.fingerprint,
-            environment=target.environment,
-            project_dir=str(target.root),
-            run_dir=f"{RUNS_FOLDER}/{self.key}",
-            work=self.work,
-            resources=self.resources,
-            tracking=tracking(target.settings),
-        )
+        return chore(self, self.work, self.remover.target, attempt)
 
     def succeeded(self, run: Run, result: JobResult) -> None:
         self.remover.finish(self.record)

@@ -9,41 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from studio.apply.errand import SMALL, ForItem, chore
 from studio.apply.recording import Recorder
 from studio.compile import Target
 from studio.core.endpoint import AdjustmentOutput, AdjustmentWork
 from studio.core.fingerprints import digest
 from studio.core.job_keys import revision_key
 from studio.core.jobresult import JobResult
-from studio.core.jobspec import RUNS_FOLDER, JobSpec, Resources, RevisionWork
-from studio.core.references import Ref
+from studio.core.jobspec import JobSpec, Resources, RevisionWork
 from studio.desired import Desired
-from studio.load.tracked import tracking
 from studio.resources import KINDS
 from studio.resources.scope import Made
 from studio.state.base import Artifact, Run, StateStore
 
-SMALL = Resources(cpu=1, memory=1)
-
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(ForItem):
     """An errand: to make an artifact say of itself what its manifest says of it."""
 
-    item: Desired
     artifact: Artifact
     work: RevisionWork | AdjustmentWork
     target: Target
     state: StateStore
     recorder: Recorder
-
-    @property
-    def ref(self) -> Ref:
-        return self.item.ref
-
-    @property
-    def fingerprint(self) -> str:
-        return self.item.fingerprint
 
     @property
     def resources(self) -> Resources:
@@ -55,19 +43,7 @@ class Revision:
         return revision_key(self.ref, said)
 
     def spec(self, attempt: int) -> JobSpec:
-        return JobSpec(
-            key=self.key,
-            attempt=attempt,
-            kind=self.ref.kind,
-            name=self.ref.name,
-            fingerprint=self.fingerprint,
-            environment=self.target.environment,
-            project_dir=str(self.target.root),
-            run_dir=f"{RUNS_FOLDER}/{self.key}",
-            work=self.work,
-            resources=SMALL,
-            tracking=tracking(self.target.settings),
-        )
+        return chore(self, self.work, self.target, attempt)
 
     def succeeded(self, run: Run, result: JobResult) -> None:
         """The artifact says what was carried out, and the record takes it over."""
