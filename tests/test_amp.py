@@ -140,7 +140,7 @@ def test_a_new_project_gets_them_too(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert metadata(folder)["name"] == "Support: desk" and checked(metadata(folder)) == []
     assert (folder / "studio.yaml").is_file()
-    for name in ("install", "run_job", "app"):
+    for name in ("install", "run_job", "app", "predict"):
         ast.parse((folder / "cml" / f"{name}.py").read_text())
     assert f'VERSION = "{__version__}"' in (folder / "cml/install.py").read_text()
 
@@ -151,7 +151,7 @@ def test_a_project_that_is_there_gets_only_them(tmp_path: Path) -> None:
     assert done.exit_code == 0 and "studio.yaml" not in done.output
     assert (tmp_path / "studio.yaml").read_text() == "kind: Project\n" and not (tmp_path / "manifests").exists()
     again = written(tmp_path, "--cml")
-    assert again.exit_code == 0 and again.output.count("kept") == 4
+    assert again.exit_code == 0 and again.output.count("kept") == 5
 
 
 def test_what_somebody_changed_is_named_and_nothing_is_written(tmp_path: Path) -> None:

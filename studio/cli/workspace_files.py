@@ -10,7 +10,7 @@ from studio import __version__
 from studio.core.errors import UsageError
 
 METADATA, INSTALL = ".project-metadata.yaml", "cml/install.py"
-NAMES = (METADATA, INSTALL, "cml/run_job.py", "cml/app.py")
+NAMES = (METADATA, INSTALL, "cml/run_job.py", "cml/app.py", "cml/predict.py")
 
 
 def files(name: str) -> dict[str, str]:

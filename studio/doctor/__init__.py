@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.doctor import libraries, machine, project, services
+from studio.doctor import libraries, machine, project, services, workspace
 from studio.doctor.checkup import Check
 
 CHECKS: dict[str, Check] = {
@@ -19,4 +19,9 @@ CHECKS: dict[str, Check] = {
     "hub token": services.token,
     "hub": services.hub,
     "CML": services.workspace,
+    "CML engine": workspace.engine,
+    "CML project": workspace.project,
+    "CML templates": workspace.templates,
+    "CML accelerators": workspace.accelerators,
+    "CML registry": workspace.models,
 }

@@ -20,9 +20,11 @@ from studio.doctor.checkup import Checkup, Surroundings, Verdict, run
 from studio.load import rest
 from studio.state.lease import held
 from studio.state.sql import open_engine
-from tests.fakes.cml_server import KEY, workspace
+from tests.backends.workspace.places import add_template
+from tests.fakes.cml_server import KEY, Workspace, workspace
 from tests.fakes.http import Answer, serving
 from tests.fakes.hub import serving as hub_serving
+from tests.fakes.workspace.traffic import asked_again_after_a_refusal
 from tests.projects import ROOT, SETTINGS, manifest, snapshot, write
 
 from . import front_door
@@ -69,7 +71,7 @@ def test_a_good_machine_has_everything_and_nothing_is_written(desk: Path) -> Non
     assert answer.code == 0 and answer.err == ""
     assert "Everything that the project needs is here" in answer.out
     found = diagnosis(desk)
-    assert list(found) == [name for name in CHECKS if name != "CML"]
+    assert list(found) == [name for name in CHECKS if not name.startswith("CML")]
     assert found["state"]["found"].endswith("none yet, the first apply creates it")
     assert "transformers 5." in found["train libraries"]["found"]
     assert snapshot(desk) == before
@@ -302,3 +304,83 @@ def test_a_check_that_hangs_or_breaks_stops_no_other(tmp_path: Path) -> None:
     assert found["a"].found == found["d"].found == "gave no answer within 0.3 s"
     assert found["b"] == Checkup(Verdict.WARNING, "could not be checked: RuntimeError: boom", found["b"].cure)
     assert found["c"] == Checkup(Verdict.MISSING, "no", "do this")
+
+
+TEMPLATES = ("Accel_Finetuning_Base_Job", "Mlflow_Evaluation_Base_Job", "Finetuning_Base_Job")
+
+
+@pytest.fixture
+def there(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A workspace that the project's jobs go to, with all that they need; studio runs outside."""
+    with workspace(desk, limit=0) as cml:
+        settings(desk, environments={"cml": {"backend": {"type": "cml", "url": cml.url, "project_id": cml.project_id}}})
+        (desk / "cml").mkdir()
+        (desk / "cml" / "run_job.py").touch()
+        for name in TEMPLATES:
+            add_template(cml, name)
+        monkeypatch.setenv("STUDIO_CML_URL", cml.url)
+        monkeypatch.setenv("CDSW_APIV2_KEY", cml.key)
+        cml.calls.clear()
+        yield cml
+
+
+def of_workspace(desk: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
+    found = diagnosis(desk, "--env", "cml", *arguments, code=code)
+    return {name: each for name, each in found.items() if name.startswith("CML")}
+
+
+def test_all_that_jobs_need_in_a_workspace_is_asked_for_online_only(desk: Path, there: Workspace) -> None:
+    assert set(of_workspace(desk)) == {"CML", "CML project"} and there.calls == []
+    found = of_workspace(desk, "--online")
+    assert set(found) == {"CML", "CML project", "CML templates", "CML accelerators", "CML registry"}
+    assert {each["verdict"] for each in found.values()} == {"ok"}, found
+    assert "ml-runtime-cuda:1" in found["CML templates"]["found"]
+    assert there.count("create_job") == 0 and KEY not in json.dumps(found)
+
+
+def test_a_template_that_is_missing_or_has_no_script_is_named(desk: Path, there: Workspace) -> None:
+    (job,) = [each for each in there.client.list_jobs(there.project_id).jobs if each.name == TEMPLATES[1]]
+    there.client.delete_job(there.project_id, job.id)
+    (desk / "cml" / "run_job.py").unlink()
+    found = of_workspace(desk, "--online", code=1)["CML templates"]
+    assert (
+        f"no job named {TEMPLATES[1]}" in found["found"] and "cml/run_job.py, is not in the project" in found["found"]
+    )
+    assert "studio init --cml" in found["cure"]
+
+
+def test_a_label_that_the_workspace_does_not_have_is_missing(desk: Path, there: Workspace) -> None:
+    labelled = manifest("FineTuningJob", "labelled", {"num_gpu": 1, "gpu_label_id": 4711})
+    (desk / "manifests" / "labelled.yaml").write_text(json.dumps(labelled))
+    found = of_workspace(desk, "--online", code=1)["CML accelerators"]
+    assert "no label 4711" in found["found"] and found["cure"] == "correct gpu_label_id"
+
+
+def test_a_key_that_is_refused_is_told_and_not_shown(
+    desk: Path, there: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDSW_APIV2_KEY", "a-key-that-was-revoked")
+    found = of_workspace(desk, "--online", code=1)
+    assert found["CML project"]["verdict"] == "missing" and "a-key-that-was-revoked" not in json.dumps(found)
+    assert asked_again_after_a_refusal(there.calls) == []
+
+
+def test_an_engine_of_another_project_is_told(desk: Path, there: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CDSW_ENGINE_ID", "CDSW_PROJECT_ID", "CDSW_DOMAIN"):
+        monkeypatch.setenv(name, "other")
+    found = of_workspace(desk)
+    assert f"jobs go to the project {there.project_id}" in found["CML project"]["found"]
+    assert "project_id: other" in found["CML project"]["cure"]
+
+
+def test_an_engine_says_what_it_lacks(data_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDSW_PROJECT_ID", "p")
+    found = diagnosis(data_only)["CML engine"]
+    assert found["verdict"] == "warning" and "CDSW_ENGINE_ID" in found["found"] and found["cure"]
+    for name in ("CDSW_ENGINE_ID", "CDSW_DOMAIN", "CDSW_APIV2_KEY"):
+        monkeypatch.setenv(name, "x")
+    with monkeypatch.context() as patched:
+        patched.setattr("studio.doctor.workspace.PACKAGE", "no-such-package-of-anybody")
+        assert "install.py" in diagnosis(data_only, code=1)["CML engine"]["cure"]
+        patched.setattr("studio.doctor.workspace._is_writable", lambda _: False)
+        assert "cannot be written to" in diagnosis(data_only, code=1)["CML engine"]["found"]
