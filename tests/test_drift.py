@@ -60,6 +60,10 @@ RUN = Run("train-key", 2, "default", TRAIN, "f" * 64, "local", RunStatus.SUBMITT
 KEYS = frozenset({"train", "compare", "release"})
 PAST = Past({each.ref: each for each in RECORDS}, (RUN,), KEYS, "", True)
 MANAGED = frozenset(PAST.records)
+PLACE = "cml:ml.example/p"
+TRAINED_THERE = replace(PAST.records[TRAIN], outcome=outcome("train", {**TRAINED, "place": PLACE}))
+AFAR = replace(PAST, records={**PAST.records, TRAIN: TRAINED_THERE}, elsewhere=True, place=PLACE)
+"""Jobs run in a workspace whose disk is not this one."""
 EXPECTED = expectations(PAST)
 AS_RECORDED = {each.subject: each.recorded for each in EXPECTED}
 
@@ -72,7 +76,7 @@ def drifted(**found: Any) -> list[tuple[str, str, Remedy]]:
 
 def test_every_fact_is_expected_of_something_so_that_none_is_dead_data() -> None:
     unknown = {ref: replace(PAST.records[ref], facts={}) for ref in (HUB_DATA, LOGGED)}
-    facts = {each.fact for each in [*EXPECTED, *expectations(replace(PAST, records=unknown))]}
+    facts = {each.fact for each in [*EXPECTED, *expectations(replace(PAST, records=unknown)), *expectations(AFAR)]}
     assert facts == set(FACTS)
     assert all(fact.remedy is Remedy.NOTHING for fact in FACTS.values() if fact.ignored)
     assert set(IGNORED) < set(FACTS)
@@ -175,3 +179,16 @@ def test_every_sort_of_subject_is_looked_at_by_somebody() -> None:
     from studio.workflow.refreshing import _LOOKING, ALIKE
 
     assert {ALIKE.get(sort, sort) for sort in Sort} == set(_LOOKING)
+
+
+def test_of_what_a_workspace_made_only_its_own_adapters_are_looked_for_and_nothing_on_this_disk() -> None:
+    local = {Sort.FOLDER, Sort.COPY, Sort.FILE}
+    afar = expectations(AFAR)
+    assert not local & {each.subject.sort for each in afar}
+    [stored] = [each for each in afar if each.subject.sort is Sort.STORED]
+    (gone,) = compare([stored], {stored.subject: None}, MANAGED)
+    assert gone.remedy is Remedy.REPLACE and gone.path == "adapter"
+    assert gone.reason == "the files of the adapter .studio/runs/train/adapter are gone from the workspace"
+    assert compare([stored], {stored.subject: "there"}, MANAGED) == () == compare([stored], {}, MANAGED)
+    elsewhere = expectations(replace(AFAR, place="cml:ml.example/q"))
+    assert not {Sort.STORED, *local} & {each.subject.sort for each in elsewhere}

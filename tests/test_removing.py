@@ -18,7 +18,7 @@ from studio.core.references import Ref
 from studio.plan.actions import Verb
 from studio.plan.selection import WHOLE, Selection, Unmanaged
 from studio.state import lease
-from studio.state.base import Artifact, Record, RecordStatus, RunStatus
+from studio.state.base import Artifact, Record, RecordStatus, Run, RunStatus
 from studio.state.sql import open_engine
 from studio.workflow import applying, destroying, editing, places, planning
 from tests.fakes.backend import CountingBackend, failed
@@ -224,6 +224,48 @@ def test_destroy_takes_everything_of_one_environment_and_a_second_one_finds_noth
     assert destroyed(desk) == {} and destroyed(desk, "prod") == {}
     assert sorted((desk.root / "data").iterdir()) == data
     assert sorted(each.command for each in desk.plan().state.operations()) == ["apply", "destroy"]
+
+
+def retrained(desk: Desk, polls: int) -> Run:
+    """The job of a later version of the training, which a detached apply left running."""
+    desk.apply()
+    router = desk.root / "manifests" / "router.yaml"
+    router.write_text(router.read_text().replace("num_epochs: ", "num_epochs: 1"))
+    desk.backend.polls = polls
+    applying.apply(desk.plan(), Notes(), 4, manner=Manner(detach=True, force=True))
+    [run] = desk.plan().state.active()
+    assert run.ref == ROUTER and run.fingerprint != desk.records()[ROUTER].fingerprint
+    return run
+
+
+def test_a_destroy_is_refused_whole_while_a_job_runs_of_what_would_go(desk: Desk) -> None:
+    run = retrained(desk, polls=1_000_000)
+    before = desk.records()
+    planned = destroying.plan(desk.root, "default", WHOLE)
+    for refuse in (lambda: destroying.demand_idle(planned), lambda: destroyed(desk)):
+        with pytest.raises(StudioError, match="a job is still running") as caught:
+            refuse()
+        assert run.key in caught.value.message and "nothing was deleted" in caught.value.message
+        assert "studio cancel FineTuningJob/router" in caught.value.hint
+    assert desk.records() == before and desk.backend.discarded == []
+
+
+def test_a_destroy_takes_along_what_a_later_job_of_the_same_resource_made(desk: Desk) -> None:
+    run = retrained(desk, polls=3)
+    desk.backend.polls = 0
+    assert desk.artifact(ROUTER, run.fingerprint) is None
+    assert {each.ending for each in destroyed(desk).values()} == {Ending.DELETED}
+    assert desk.artifact(ROUTER, run.fingerprint) is None and desk.plan().state.active() == []
+    assert f".studio/runs/{run.key}" in desk.backend.discarded
+    assert not list((desk.root / ".studio" / "runs").glob("finetuningjob-*"))
+
+
+def test_what_was_made_in_another_place_is_not_looked_for_in_this_one(desk: Desk) -> None:
+    desk.apply()
+    desk.backend.name = "cml:ml.example/p"
+    desk.drop(*JOBS)
+    assert desk.apply()[ROUTER].ending is Ending.DELETED
+    assert desk.backend.discarded == [] and ROUTER not in desk.records()
 
 
 def test_destroy_leaves_what_a_manifest_protects_even_before_that_was_applied(desk: Desk) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.core.jobresult import JobResult
+from studio.backends.base import WORKSPACE
+from studio.core.jobresult import JobResult, TrainingOutput
 from studio.core.jobspec import RUNS_FOLDER, JobSpec
 from studio.plan.workload import measures, promised
 from studio.state.base import Artifact, Run
@@ -25,7 +26,7 @@ def artifact(run: Run, result: JobResult, now: str) -> Artifact:
     return Artifact(
         kind=run.ref.kind,
         fingerprint=run.fingerprint,
-        output=result.output.model_dump(mode="json") if result.output else {},
+        output=_output(run, result),
         run_key=run.key,
         run_dir=run.filing.get("run_dir", f"{RUNS_FOLDER}/{run.key}"),
         mlflow_run_id=result.mlflow_run_id,
@@ -35,3 +36,11 @@ def artifact(run: Run, result: JobResult, now: str) -> Artifact:
         created_at=now,
         measures=measures(run.filing.get("workload", {}), result.measures),
     )
+
+
+def _output(run: Run, result: JobResult) -> dict[str, Any]:
+    """What the job made, and in which workspace its files are; where a job ran is not known to the job."""
+    made = result.output
+    if isinstance(made, TrainingOutput) and run.backend.startswith(WORKSPACE):
+        made = made.model_copy(update={"place": run.backend})
+    return made.model_dump(mode="json") if made else {}

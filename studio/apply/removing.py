@@ -6,8 +6,7 @@ fault. MLflow's runs are history and stay.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -27,8 +26,11 @@ from studio.desired import REGISTRY
 from studio.plan.actions import Action, Verb
 from studio.resources import KINDS
 from studio.resources.model_export import ExportType
-from studio.state.base import ACTIVE, Record, Run, RunStatus, StateStore
+from studio.state.base import ACTIVE, Record, Run, RunStatus, StateReader, StateStore
 from studio.state.endpoints import endpoint, is_same
+
+NAMED = 3
+"""Running jobs that a refusal names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,29 @@ class Remover:
     def finish(self, record: Record, *, keep: bool = False) -> None:
         """Drop the artifact and its run folder, unless they are to be kept or another record uses them; then forget."""
         kind = KINDS.get(record.ref.kind)
-        if not keep and kind and kind.compile and self.state.discard_artifact(record):
-            self._remove_folder(record)
+        if not keep and kind and kind.compile:
+            for each in (record, *self._newer(record)):
+                if self.state.discard_artifact(each):
+                    self._remove_folder(each)
         self.recorder.forget(record.ref)
+
+    def _newer(self, record: Record) -> list[Record]:
+        """The same for jobs of later versions of the resource, which ended before anybody recorded what they made."""
+        later = [run for run in self.state.runs(record.ref) if run.submitted_at > record.updated_at]
+        made = {
+            run.fingerprint: run for run in later if not is_removal(run.key) and run.fingerprint != record.fingerprint
+        }
+        return [
+            replace(record, fingerprint=fingerprint, outcome={"run_dir": run.filing.get("run_dir", "")})
+            for fingerprint, run in sorted(made.items())
+        ]
 
     def _demand_idle(self, record: Record) -> None:
         """Refuse while the resource's job runs: nobody should lose hours of training by a side effect."""
         for run in self.state.runs(record.ref):
             if run.status not in ACTIVE or is_removal(run.key):
                 continue
-            handle = self.backend.find(run.key, run.attempt)
-            if handle and self.backend.poll(handle).state is JobState.RUNNING:
+            if _is_running(run, self.backend):
                 hint = f"wait for it, or stop it with 'studio cancel {record.ref}'; then try again"
                 raise StudioError(f"its job {run.key} is still running", hint)
             ended = replace(run, status=RunStatus.CANCELLED, finished_at=self.now(), error="its resource was removed")
@@ -133,18 +147,40 @@ class Remover:
         return any(each.fingerprint == record.fingerprint or is_same(endpoint(each), mine) for each in others)
 
     def _remove_folder(self, record: Record) -> None:
-        """The run's folder, unless weights in it are what something else was given."""
+        """The run's folder where the run wrote it, unless weights in it are what something else was given. What was
+        made in another place than this environment's stays there."""
         for location in sorted({f"{RUNS_FOLDER}/{_key(record)}", str(record.outcome.get("run_dir") or "")}):
             inside = PurePosixPath(location).parent == PurePosixPath(RUNS_FOLDER) and ".." not in location
-            folder = self.target.root / location
-            if inside and folder.is_dir() and not folder.is_symlink() and not self._is_named(location):
-                shutil.rmtree(folder)
+            made = next((run.backend for run in self.state.attempts(PurePosixPath(location).name)), self.backend.name)
+            if inside and made == self.backend.name and not self._is_named(location):
+                self.backend.discard(location)
 
     def _is_named(self, location: str) -> bool:
         """Whether an artifact, or an Adapter of any environment, lies below a folder."""
         trained = (output.get("adapter") for output in self.state.outputs("FineTuningJob").values())
         declared = (record.spec.get("location") for _, record in self.state.everywhere("Adapter"))
         return any(_below(place, location) for place in (*trained, *declared))
+
+
+def demand_idle(refs: Collection[Ref], state: StateReader, backend: Backend) -> None:
+    """Refuse a destroy while jobs run of what it would take, all named: half a destroy helps nobody.
+
+    Raises StudioError, and BackendError when nobody knows whether they run.
+    """
+    asked = (run for run in state.active() if run.ref in refs and not is_removal(run.key))
+    running = sorted({(str(run.ref), run.key) for run in asked if _is_running(run, backend)})
+    if running:
+        named = ", ".join(f"{ref} ({key})" for ref, key in running[:NAMED])
+        more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
+        one = len(running) == 1
+        words = f"{'a job is' if one else f'{len(running)} jobs are'} still running: {named}{more}; nothing was deleted"
+        stop = f"studio cancel {running[0][0]}" if one else "studio cancel --all"
+        raise StudioError(words, f"wait for {'it' if one else 'them'}, or stop {'it' if one else 'them'} with '{stop}'")
+
+
+def _is_running(run: Run, backend: Backend) -> bool:
+    handle = backend.find(run.key, run.attempt)
+    return handle is not None and backend.poll(handle).state is JobState.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,13 @@ class EndpointHost(Protocol):
         """The endpoint; None when it is gone. Raises BackendError."""
 
 
+WORKSPACE = "cml:"
+"""How the names of backends begin whose jobs run in a workspace."""
+
+
 def place(url: str, project_id: str) -> str:
     """The name of the backend that runs jobs in a project of a workspace."""
-    return f"cml:{url.partition('://')[2]}/{project_id}"
+    return f"{WORKSPACE}{url.partition('://')[2]}/{project_id}"
 
 
 class Log(Protocol):
@@ -136,6 +140,12 @@ class Backend(Protocol):
 
     def log(self, handle: Handle) -> Log:
         """The job's log; opening it reads nothing."""
+
+    def holds(self, location: str) -> bool:
+        """Whether a file lies where jobs find it; relative to the project."""
+
+    def discard(self, folder: str) -> None:
+        """Delete a folder where jobs wrote it, relative to the project; it may be gone already."""
 
     def capacity(self) -> Capacity:
         """What is free now."""

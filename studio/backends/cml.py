@@ -101,6 +101,12 @@ class CmlBackend:
     def log(self, handle: Handle) -> Log:
         return self._doing(handle).log(handle)
 
+    def holds(self, location: str) -> bool:
+        return self.runs.holds(location)
+
+    def discard(self, folder: str) -> None:
+        self.runs.discard(folder)
+
     def capacity(self) -> Capacity:
         return BOUNDLESS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,20 @@ class LocalBackend:
 
     def log(self, handle: Handle) -> LogFile:
         return LogFile(_folder(handle) / run_folder.LOG)
+
+    @_legible()
+    def holds(self, location: str) -> bool:
+        return (self._project / location).is_file()
+
+    @_legible()
+    def discard(self, folder: str) -> None:
+        found = self._project / folder
+        if found.is_dir() and not found.is_symlink():
+            shutil.rmtree(found)
+
+    @property
+    def _project(self) -> Path:
+        return self.runs.parents[1]
 
     def total(self) -> Capacity:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -38,6 +38,7 @@ def command(
     click.echo(plans.to_text(planned.plan, planned.desire, color=options.colored()))
     if not planned.plan.pending:
         return Exit.OK
+    destroying.demand_idle(planned)
     count = len(planned.plan.pending)
     if not options.agreed(yes, f"\nDelete {count:,} of {planned.plan.recorded:,} recorded resources?"):
         click.echo("Nothing was deleted.")

@@ -26,6 +26,8 @@ class TrainingOutput(Record):
     copies: tuple[str, ...] = ()
     model_family: str = ""
     kept: Kept | None = None
+    place: str = ""
+    """In which workspace it was made, by the name of the backend; "" on a machine's own disk. No job knows that."""
 
 
 class CombinationOutput(Record):

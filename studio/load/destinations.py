@@ -37,6 +37,12 @@ def server(tracking: Tracking, root: Path, environ: Mapping[str, str]) -> str | 
     return found and (digest(found) if found.startswith("http://") else "")
 
 
+def is_on_a_disk(tracking: Tracking, root: Path, environ: Mapping[str, str]) -> bool:
+    """Whether what jobs log can be seen only by who has the disk of the machine that they ran on."""
+    found = registry(tracking, root, environ)
+    return found is not None and (found == "" or found.startswith(("sqlite:", "file:")))
+
+
 def _identity(uri: str, root: Path) -> str:
     """One text for all spellings of an address."""
     if uri.startswith(SQLITE):

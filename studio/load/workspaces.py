@@ -15,6 +15,8 @@ KEY_VARIABLE = "CDSW_APIV2_KEY"
 """Where a workspace puts the key of whoever runs there."""
 PROJECT_VARIABLE = "CDSW_PROJECT_ID"
 """Where a workspace says which project a process runs in."""
+ENGINE_VARIABLE = "CDSW_ENGINE_ID"
+"""Which of its engines a process runs in; people set the other variables elsewhere too, and have no use for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ def address(backend: Backend, environ: Mapping[str, str]) -> str:
 def project_id(backend: Backend, environ: Mapping[str, str]) -> str:
     """ "" when nobody says."""
     return backend.project_id or environ.get(PROJECT_VARIABLE, "")
+
+
+def is_inside(backend: Backend, environ: Mapping[str, str]) -> bool:
+    """Whether this process runs in the very project, so that its disk is this one."""
+    here = environ.get(PROJECT_VARIABLE, "")
+    return bool(here and environ.get(ENGINE_VARIABLE)) and here == project_id(backend, environ)
 
 
 def key_variable(backend: Backend) -> str:

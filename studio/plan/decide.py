@@ -24,7 +24,6 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.scope import Made
 from studio.state.base import Lineage, Record, RecordStatus
 
-LOST = "its adapter is neither on this disk nor kept on the MLflow server of this environment"
 _ELSEWHERE = frozenset({"manifests", "environments", "state", "variables"})
 """Settings that decide nothing about a plan's jobs by themselves."""
 WIDTH = 40
@@ -35,13 +34,13 @@ ONCE = "metadata.renamed_from"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What planning knows of the past. ``artifacts``: kind to fingerprints; ``gone``: their files
-    are not to be had here."""
+    """What planning knows of the past. ``artifacts``: kind to fingerprints; ``gone``: why their
+    files are not to be had."""
 
     lineage: Lineage
     records: Mapping[Ref, Record] = field(default_factory=dict)
     artifacts: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    gone: frozenset[Ref] = frozenset()
+    gone: Mapping[Ref, str] = field(default_factory=dict)
     under_way: frozenset[tuple[Ref, str]] = frozenset()
     """Resource and fingerprint of the jobs that an earlier apply left running."""
     protected: frozenset[Ref] = frozenset()
@@ -194,9 +193,10 @@ def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], rec
     if record is None:
         if at_hand:
             return Verb.REUSE, "the same work was done before"
-        return Verb.CREATE, f"the same work was done before, but {LOST}" if item.ref in recorded.gone else NEW
+        lost = recorded.gone.get(item.ref)
+        return Verb.CREATE, f"the same work was done before, but {lost}" if lost else NEW
     if item.ref in recorded.gone:
-        return Verb.REPLACE, LOST
+        return Verb.REPLACE, recorded.gone[item.ref]
     if item.fingerprint != record.fingerprint:
         if at_hand:
             return Verb.REUSE, "the same work was done before"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from studio.core.references import Ref
 from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
 from studio.desired import REGISTRY
+from studio.load.artifacts import is_of
 from studio.load.hub import is_commit
 from studio.load.registry import registered_id
 from studio.plan.diff import Change
@@ -38,6 +39,7 @@ class Sort(StrEnum):
     FOLDER = "folder"
     COPY = "copy"
     FILE = "file"
+    STORED = "stored"
     RUN = "run"
     VERSION = "version"
     COMMIT = "commit"
@@ -93,6 +95,10 @@ class Past:
     """Keys of the environment's own runs; what was reused from elsewhere may be logged elsewhere."""
     registry: str | None = ""
     online: bool = False
+    elsewhere: bool = False
+    """Jobs run in a workspace whose disk is not this one: of what they left nobody can look at the content."""
+    place: str = ""
+    """The name of that workspace's project as a backend."""
 
 
 class Unseen(NamedTuple):
@@ -202,21 +208,23 @@ def _data(record: Record, past: Past) -> Iterator[Expected]:
 def _training(record: Record, past: Past) -> Iterator[Expected]:
     ref, output = record.ref, _output(record)
     location, digest = output.get("adapter"), output.get("digest")
-    if location and digest:
+    if location and past.elsewhere and is_of(output, past.place):
+        yield Expected(ref, "adapter.stored", Subject(Sort.STORED, (location,)), "there", location, "adapter")
+    if location and digest and not past.elsewhere:
         yield Expected(ref, "adapter", Subject(Sort.FOLDER, (location,)), digest, location)
         if record.spec.get("out_dir"):
             copy = f"{record.spec['out_dir']}/{record.spec.get('adapter_name', '')}"
             yield Expected(ref, "copy", Subject(Sort.COPY, (location, copy)), digest, copy)
-    yield from _files(ref, "curve", "curve", output.get("curve"))
+    yield from _files(ref, past, "curve", "curve", output.get("curve"))
     yield from _logged(record, past)
 
 
 def _evaluation(record: Record, past: Past) -> Iterator[Expected]:
     ref, output = record.ref, _output(record)
-    yield from _files(ref, "chart", "chart", output.get("chart"))
+    yield from _files(ref, past, "chart", "chart", output.get("chart"))
     for number, each in enumerate(output.get("combinations", ())):
         path = f"combinations[{number}].predictions"
-        yield from _files(ref, "predictions", path, each.get("predictions"))
+        yield from _files(ref, past, "predictions", path, each.get("predictions"))
         yield from _run(record, past, each.get("mlflow_run_id"), f"combinations[{number}].mlflow_run")
     yield from _logged(record, past)
 
@@ -279,8 +287,8 @@ def _run(record: Record, past: Past, run: Any, path: str) -> Iterator[Expected]:
         yield Expected(record.ref, "mlflow_run", Subject(Sort.RUN, (run,)), "there", run, path)
 
 
-def _files(ref: Ref, fact: str, path: str, location: Any) -> Iterator[Expected]:
-    if location:
+def _files(ref: Ref, past: Past, fact: str, path: str, location: Any) -> Iterator[Expected]:
+    if location and not past.elsewhere:
         yield Expected(ref, fact, Subject(Sort.FILE, (location,)), "there", location, path)
 
 

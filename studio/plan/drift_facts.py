@@ -77,6 +77,7 @@ FACTS: dict[str, Fact] = {
     "adapter": Fact(
         "files in {where} are not those that training wrote", "the adapter {where} is gone", Remedy.REPLACE
     ),
+    "adapter.stored": Fact(NEVER, "the files of the adapter {where} are gone from the workspace", Remedy.REPLACE),
     "copy": Fact(
         "the copy {where} is not the adapter that was trained", "the copy {where} is gone", Remedy.UPDATE, revised=True
     ),

@@ -12,7 +12,7 @@ from studio.apply.manner import USUAL, Manner
 from studio.apply.orphans import Settled, left_behind, settle
 from studio.apply.outcome import FINE, Outcome, Watcher
 from studio.apply.recording import Recorder
-from studio.apply.removing import Remover
+from studio.apply.removing import Remover, demand_idle
 from studio.apply.revising import Reviser
 from studio.apply.tools import Tools
 from studio.compile import Target
@@ -72,21 +72,23 @@ def apply(
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
         demand_safe(current.plan, force=manner.force)
-        server = places.server(loaded, os.environ)
+        reach = places.reach(loaded, os.environ)
         target = Target(
-            loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ), server or "",
-            places.workspace(loaded, os.environ),
+            loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ),
+            reach.server or "", places.workspace(loaded, os.environ),
         )  # fmt: skip
         sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
         known = commits(planned.checked.online, planned.checked.graph.resources.values())
         past = dict(current.recorded.records)
         recorder = Recorder(state, sources, target.commit, places.now, places.new_id, past, known)
         backend = places.backend(loaded, os.environ)
+        if current.plan.selection.destroy:
+            demand_idle({action.ref for action in current.plan.pending}, state, backend)
         remover = Remover(target, state, backend, recorder, places.now, places.registry(loaded, os.environ))
         tools = Tools(
             current.desire, target, state, backend, recorder, remover, Reviser(target, state, recorder), watcher,
             places.now, places.clock, places.pause,
-            present=lambda artifact: is_present(artifact.output, loaded.root, server),
+            present=lambda artifact: is_present(artifact.output, reach),
             parallelism=parallelism, manner=manner,
         )  # fmt: skip
         loop = Loop(tools, current.plan)

@@ -218,8 +218,7 @@ def adopt(wanted: Import, made: Made, state: StateStore, to: Recorder) -> Summar
     if active:
         raise UsageError(f"the job of {item.ref} is not over: {active.key}", "wait for it, or cancel it first")
     there = state.artifact(item.ref.kind, item.fingerprint)
-    server = places.server(wanted.planned.checked.loaded, os.environ)
-    if there and is_present(there.output, wanted.root, server):
+    if there and is_present(there.output, places.reach(wanted.planned.checked.loaded, os.environ)):
         words = f"the same work was done already: there is an artifact of {there.origin}"
         raise UsageError(words, "'studio apply' takes it over, and runs nothing")
     artifact = Artifact(item.ref.kind, item.fingerprint, output, made.key, "", "", "", 0.0, {}, to.now())

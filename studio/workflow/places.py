@@ -16,6 +16,7 @@ from studio.core.errors import StudioError, UsageError
 from studio.core.fingerprints import digest
 from studio.core.suggest import did_you_mean
 from studio.load import commit, destinations, workspaces
+from studio.load.artifacts import Reach
 from studio.load.project import Loaded
 from studio.load.settings import SecretName
 from studio.state.base import StateReader, StateStore
@@ -107,6 +108,14 @@ def workspace(loaded: Loaded, environ: Mapping[str, str]) -> str:
     """What the workspace is called where jobs run; "" for this machine, and while it is not known here."""
     settings = loaded.settings.spec.backend
     return workspaces.name(settings, environ) if settings.type == CML else ""
+
+
+def reach(loaded: Loaded, environ: Mapping[str, str]) -> Reach:
+    """What the environment's jobs can get at. Asks nobody."""
+    settings = loaded.settings.spec.backend
+    elsewhere = settings.type == CML and not workspaces.is_inside(settings, environ)
+    place = workspace(loaded, environ) if elsewhere else ""
+    return Reach(loaded.root, server(loaded, environ), elsewhere, place)
 
 
 def registry(loaded: Loaded, environ: Mapping[str, str]) -> str | None:

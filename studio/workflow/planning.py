@@ -19,7 +19,7 @@ from studio.core.job_keys import purpose
 from studio.core.references import Ref
 from studio.desired import REGISTRY, WORKSPACE, Desire, desire
 from studio.load.answers import anew
-from studio.load.artifacts import is_present
+from studio.load.artifacts import absence, is_present
 from studio.load.observation import Observation
 from studio.load.online import logged
 from studio.load.project import NOTHING, Loaded, load_project
@@ -211,13 +211,13 @@ def _unknown_runs(made: Plan, wanted: Desire) -> Iterator[str]:
 
 def _recorded_state(wanted: Desire, state: StateReader, loaded: Loaded) -> Recorded:
     """Records, and the artifacts whose files can be had."""
-    root, server = loaded.root, places.server(loaded, os.environ)
+    reach = places.reach(loaded, os.environ)
     kinds = [kind for kind, declared in KINDS.items() if declared.compile]
     outputs = {kind: state.outputs(kind) for kind in kinds}
     done = [item for item in wanted.items.values() if item.fingerprint in outputs.get(item.ref.kind, ())]
-    lost = [item for item in done if not is_present(outputs[item.ref.kind][item.fingerprint], root, server)]
-    gone = frozenset(item.ref for item in lost)
-    missing = {item.fingerprint for item in lost}
+    found = {item.ref: outputs[item.ref.kind][item.fingerprint] for item in done}
+    gone = {ref: absence(output, reach) for ref, output in found.items() if not is_present(output, reach)}
+    missing = {item.fingerprint for item in done if item.ref in gone}
     artifacts = {kind: frozenset(outputs[kind]) - missing for kind in kinds}
     under_way = frozenset((run.ref, run.fingerprint) for run in state.active() if not purpose(run.key))
     return Recorded(state.lineage(), state.records(), artifacts, gone, under_way)

@@ -6,9 +6,8 @@ Reads only: files are hashed, MLflow is asked by a child process that can not wr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,19 +16,14 @@ from studio.checking import view
 from studio.core.errors import StudioError
 from studio.core.findings import EVERYTHING, OFFLINE
 from studio.core.fingerprints import digest, folder_digest, tree
-from studio.core.jobspec import VARIABLE
 from studio.core.references import Ref
-from studio.core.secrets import redact
-from studio.core.tracking_look import FilesLook, LookRequest, RunLook, VersionLook, VersionName
+from studio.load.adapters import ADAPTER_WEIGHTS
 from studio.load.answers import anew
 from studio.load.artifacts import is_present
 from studio.load.observation import Defect, Observation, Unusable
 from studio.load.project import Loaded, load_project
-from studio.load.tracked import tracking
-from studio.load.tracking import look as ask_mlflow
 from studio.observe import look_at
 from studio.plan.drift import (
-    OWN_TAGS,
     Comparison,
     Drift,
     Past,
@@ -45,7 +39,7 @@ from studio.resources.adapter import AdapterFacts
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 from studio.state.base import ACTIVE, StateReader
-from studio.workflow import elsewhere, places, served
+from studio.workflow import elsewhere, experiments, places, served
 from studio.workflow.sight import Looks, Sight
 
 ALIKE = {Sort.VERSION: Sort.RUN, Sort.LOGGED: Sort.COMMIT}
@@ -81,7 +75,9 @@ def past(loaded: Loaded, state: StateReader, *, online: bool) -> Past:
     runs = state.runs()
     under_way = tuple(run for run in runs if run.status in ACTIVE)
     here = places.registry(loaded, os.environ)
-    return Past(state.records(), under_way, frozenset(run.key for run in runs), here, online)
+    reach = places.reach(loaded, os.environ)
+    made_here = frozenset(run.key for run in runs)
+    return Past(state.records(), under_way, made_here, here, online, reach.elsewhere, reach.place)
 
 
 def look(sight: Sight, state: StateReader) -> Looks:
@@ -138,10 +134,19 @@ def _on_disk(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -
 def _kept_elsewhere(sight: Sight, known: Past, subject: Subject) -> bool:
     """Whether an adapter that was trained on another disk can be fetched."""
     outputs = (record.outcome.get("output", {}) for record in known.records.values())
-    server = places.server(sight.loaded, os.environ)
-    return any(
-        is_present(output, sight.loaded.root, server) for output in outputs if output.get("adapter") == subject.key[0]
-    )
+    reach = places.reach(sight.loaded, os.environ)
+    return any(is_present(output, reach) for output in outputs if output.get("adapter") == subject.key[0])
+
+
+def _stored(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
+    """Whether what jobs left in a workspace is still there."""
+    try:
+        backend = places.backend(sight.loaded, os.environ)
+        for subject in subjects:
+            there = backend.holds(f"{subject.key[0]}/{ADAPTER_WEIGHTS}")
+            looks.found[subject] = "there" if there else None
+    except StudioError as error:
+        looks.unseen.append(Unseen("adapters in the workspace", error.message, error.hint))
 
 
 def _folder(root: Path, location: str) -> str | None:
@@ -164,42 +169,9 @@ _DISK: dict[Sort, Callable[..., str | None]] = {Sort.FOLDER: _folder, Sort.COPY:
 
 
 def _mlflow(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
-    """Runs and versions, asked in one go."""
-    runs = [subject for subject in subjects if subject.sort is Sort.RUN]
-    versions = [subject for subject in subjects if subject.sort is Sort.VERSION]
-    names = tuple(dict.fromkeys(subject.key[:2] for subject in versions))
-    place = tracking(sight.loaded.settings)
-    request = LookRequest(
-        tracking=place,
-        project_dir=str(sight.loaded.root),
-        runs=tuple(subject.key[0] for subject in runs),
-        versions=tuple(VersionName(name=name, version=version) for name, version in names),
-    )
-    answer = ask_mlflow(request)
-    if answer.fault:
-        where = place.tracking_uri.replace(VARIABLE, "the address in ")
-        looks.unseen.append(Unseen(f"MLflow at {redact(where)}", answer.fault.message, answer.fault.hint))
-        return
-    for subject in runs:
-        stage = answer.runs[subject.key[0]]
-        looks.found[subject] = None if stage is RunLook.MISSING else stage.value
-    for name, version in zip(names, answer.versions, strict=True):
-        facts = {"version": None} if version is None else dict(_facts(version))
-        looks.found |= {Subject(Sort.VERSION, (*name, fact)): found for fact, found in facts.items()}
-
-
-def _facts(version: VersionLook) -> Iterator[tuple[str, Any]]:
-    """A version's facts; of files on another machine nothing is known."""
-    own = {name: value for name, value in version.tags.items() if name.startswith("studio.")}
-    yield "version", "there"
-    yield "version.description", version.description
-    yield "version.source", version.source
-    yield "version.stage", version.stage
-    yield "version.aliases", list(version.aliases)
-    yield "version.tags", {name: own[name] for name in OWN_TAGS if name in own}
-    yield "version.other_tags", {name: value for name, value in version.tags.items() if name not in own}
-    if version.files is not FilesLook.ELSEWHERE:
-        yield "version.files", None if version.files is FilesLook.GONE else version.files.value
+    found, unseen = experiments.look(sight.loaded, subjects, elsewhere=known.elsewhere)
+    looks.found |= found
+    looks.unseen += unseen
 
 
 def _jobs(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
@@ -229,6 +201,7 @@ _LOOKING: dict[Sort, Callable[[Sight, Past, list[Subject], Looks], None]] = {
     Sort.FOLDER: _on_disk,
     Sort.COPY: _on_disk,
     Sort.FILE: _on_disk,
+    Sort.STORED: _stored,
     Sort.RUN: _mlflow,
     Sort.COMMIT: elsewhere.sources,
     Sort.REGISTERED: elsewhere.registrations,

@@ -15,7 +15,7 @@ from studio.core.registered import Logged
 from studio.core.servingspec import RegisteredVersion, ServingSpec
 from studio.core.suggest import did_you_mean
 from studio.load import configs
-from studio.load.artifacts import is_present
+from studio.load.artifacts import Reach, is_present
 from studio.load.project import Loaded
 from studio.load.tracked import tracking
 from studio.resources.adapter import AdapterSpec
@@ -139,7 +139,7 @@ class Shelf:
         output = record.outcome.get("output") if record else None
         if record is None or not output:
             raise self._not_made(ref, record)
-        if not is_present(output, self.loaded.root, places.server(self.loaded, os.environ)):
+        if not is_present(output, Reach(self.loaded.root, places.server(self.loaded, os.environ))):
             raise _elsewhere(ref, output)
         kept = output.get("kept")
         adapter = AdapterInput(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ class CountingBackend:
     submissions: list[tuple[str, int]] = field(default_factory=list)
     specs: dict[str, JobSpec] = field(default_factory=dict)
     polled: dict[str, int] = field(default_factory=dict)
+    discarded: list[str] = field(default_factory=list)
     most_at_once: int = 0
     name: str = "counting"
 
@@ -71,6 +73,14 @@ class CountingBackend:
 
     def log(self, handle: Handle) -> LogFile:
         return LogFile(self.root / ".studio" / "runs" / handle.key / "log.txt")
+
+    def holds(self, location: str) -> bool:
+        return (self.root / location).is_file()
+
+    def discard(self, folder: str) -> None:
+        self.discarded.append(folder)
+        if (self.root / folder).is_dir():
+            shutil.rmtree(self.root / folder)
 
     def capacity(self) -> Capacity:
         running = [self.specs[key].resources for key in self._running()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -75,6 +76,14 @@ class Evidence:
             return JobSpec.model_validate_json(self.files.read(path, endings.LARGEST_BYTES))
         except ValidationError:
             return None
+
+    def discard(self, folder: str) -> None:
+        """Delete a run's folder, and the beacons of all its attempts."""
+        self.files.delete(folder)
+        for name in sorted(self.lit()):
+            beacon = beacons.parse(name)
+            if beacon and beacon.key == PurePosixPath(folder).name:
+                self.files.delete(beacon.path)
 
     def page(self, job_id: str) -> str:
         """The address of the page that lists the project's jobs; the workspace's own where that is not known.

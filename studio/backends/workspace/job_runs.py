@@ -39,3 +39,12 @@ class JobRuns:
 
     def log(self, handle: Handle) -> WorkspaceLog:
         return log.opened(self.watching.evidence.files, time.monotonic, folder(handle), len(handle.details["jobs"]))
+
+    def holds(self, location: str) -> bool:
+        found = self.watching.evidence.files.find(location)
+        return found is not None and not found.is_folder
+
+    def discard(self, folder: str) -> None:
+        """Delete a run's folder and the run's beacons."""
+        with self.jobs.calls.budget():
+            self.watching.evidence.discard(folder)
