@@ -62,7 +62,7 @@ PAST = Past({each.ref: each for each in RECORDS}, (RUN,), KEYS, "", True)
 MANAGED = frozenset(PAST.records)
 PLACE = "cml:ml.example/p"
 TRAINED_THERE = replace(PAST.records[TRAIN], outcome=outcome("train", {**TRAINED, "place": PLACE}))
-AFAR = replace(PAST, records={**PAST.records, TRAIN: TRAINED_THERE}, elsewhere=True, place=PLACE)
+AFAR = replace(PAST, records={**PAST.records, TRAIN: TRAINED_THERE}, away=PLACE)
 """Jobs run in a workspace whose disk is not this one."""
 EXPECTED = expectations(PAST)
 AS_RECORDED = {each.subject: each.recorded for each in EXPECTED}
@@ -190,5 +190,5 @@ def test_of_what_a_workspace_made_only_its_own_adapters_are_looked_for_and_nothi
     assert gone.remedy is Remedy.REPLACE and gone.path == "adapter"
     assert gone.reason == "the files of the adapter .studio/runs/train/adapter are gone from the workspace"
     assert compare([stored], {stored.subject: "there"}, MANAGED) == () == compare([stored], {}, MANAGED)
-    elsewhere = expectations(replace(AFAR, place="cml:ml.example/q"))
+    elsewhere = expectations(replace(AFAR, away="cml:ml.example/q"))
     assert not {Sort.STORED, *local} & {each.subject.sort for each in elsewhere}

@@ -95,10 +95,8 @@ class Past:
     """Keys of the environment's own runs; what was reused from elsewhere may be logged elsewhere."""
     registry: str | None = ""
     online: bool = False
-    elsewhere: bool = False
-    """Jobs run in a workspace whose disk is not this one: of what they left nobody can look at the content."""
-    place: str = ""
-    """The name of that workspace's project as a backend."""
+    away: str | None = None
+    """The workspace that jobs run in where its disk is not this one: what they left there can only be looked for."""
 
 
 class Unseen(NamedTuple):
@@ -186,8 +184,7 @@ def _drift(expected: Expected, found: Any, managed: bool) -> Drift:
 def _data(record: Record, past: Past) -> Iterator[Expected]:
     """Local content by its digest; what is on the hub by the commit that its revision pointed to, what is in a
     workspace's registry by the MLflow run that logged its first version."""
-    ref, spec = record.ref, record.spec
-    key = (ref.kind, ref.name)
+    ref, spec, key = record.ref, record.spec, (record.ref.kind, record.ref.name)
     if spec.get("type") == HUB:
         if past.online:
             where = spec.get("huggingface_name") or spec.get("huggingface_model_name") or ""
@@ -198,9 +195,8 @@ def _data(record: Record, past: Past) -> Iterator[Expected]:
     elif id := registered_id(spec):
         if past.online:
             run = record.facts.get("mlflow_run_id") or None
-            yield Expected(
-                ref, "logged" if run else "logged.unknown", Subject(Sort.LOGGED, key), run, id, "mlflow_run_id"
-            )
+            fact = "logged" if run else "logged.unknown"
+            yield Expected(ref, fact, Subject(Sort.LOGGED, key), run, id, "mlflow_run_id")
     elif "content" in record.inputs and spec.get("location"):
         yield Expected(ref, "content", Subject(Sort.CONTENT, key), record.inputs["content"], spec["location"])
 
@@ -208,9 +204,9 @@ def _data(record: Record, past: Past) -> Iterator[Expected]:
 def _training(record: Record, past: Past) -> Iterator[Expected]:
     ref, output = record.ref, _output(record)
     location, digest = output.get("adapter"), output.get("digest")
-    if location and past.elsewhere and is_of(output, past.place):
+    if location and past.away is not None and is_of(output, past.away):
         yield Expected(ref, "adapter.stored", Subject(Sort.STORED, (location,)), "there", location, "adapter")
-    if location and digest and not past.elsewhere:
+    if location and digest and past.away is None:
         yield Expected(ref, "adapter", Subject(Sort.FOLDER, (location,)), digest, location)
         if record.spec.get("out_dir"):
             copy = f"{record.spec['out_dir']}/{record.spec.get('adapter_name', '')}"
@@ -244,7 +240,8 @@ def _export(record: Record, past: Past) -> Iterator[Expected]:
             "version.other_tags": {},
         }
         if record.outcome.get("run_key"):  # a version that was imported has the tags that it came with
-            recorded["version.tags"] = _own_tags(record)
+            own = (str(record.outcome.get("run_key", "")), record.fingerprint)
+            recorded["version.tags"] = dict(zip(OWN_TAGS, own, strict=True))
         if output.get("source"):
             recorded["version.source"] = output["source"]
         for fact, value in recorded.items():
@@ -274,10 +271,6 @@ def went_elsewhere(past: Past) -> list[Ref]:
     return [ref for ref, each in exports if not _went_here(each, past)]
 
 
-def _own_tags(record: Record) -> dict[str, str]:
-    return dict(zip(OWN_TAGS, (str(record.outcome.get("run_key", "")), record.fingerprint), strict=True))
-
-
 def _logged(record: Record, past: Past) -> Iterator[Expected]:
     return _run(record, past, record.outcome.get("mlflow_run_id"), "mlflow_run")
 
@@ -288,7 +281,7 @@ def _run(record: Record, past: Past, run: Any, path: str) -> Iterator[Expected]:
 
 
 def _files(ref: Ref, past: Past, fact: str, path: str, location: Any) -> Iterator[Expected]:
-    if location and not past.elsewhere:
+    if location and past.away is None:
         yield Expected(ref, fact, Subject(Sort.FILE, (location,)), "there", location, path)
 
 

@@ -77,7 +77,7 @@ def past(loaded: Loaded, state: StateReader, *, online: bool) -> Past:
     here = places.registry(loaded, os.environ)
     reach = places.reach(loaded, os.environ)
     made_here = frozenset(run.key for run in runs)
-    return Past(state.records(), under_way, made_here, here, online, reach.elsewhere, reach.place)
+    return Past(state.records(), under_way, made_here, here, online, reach.place if reach.elsewhere else None)
 
 
 def look(sight: Sight, state: StateReader) -> Looks:
@@ -169,7 +169,7 @@ _DISK: dict[Sort, Callable[..., str | None]] = {Sort.FOLDER: _folder, Sort.COPY:
 
 
 def _mlflow(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
-    found, unseen = experiments.look(sight.loaded, subjects, elsewhere=known.elsewhere)
+    found, unseen = experiments.look(sight.loaded, subjects, elsewhere=known.away is not None)
     looks.found |= found
     looks.unseen += unseen
 
