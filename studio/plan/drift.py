@@ -240,8 +240,7 @@ def _export(record: Record, past: Past) -> Iterator[Expected]:
             "version.other_tags": {},
         }
         if record.outcome.get("run_key"):  # a version that was imported has the tags that it came with
-            own = (str(record.outcome.get("run_key", "")), record.fingerprint)
-            recorded["version.tags"] = dict(zip(OWN_TAGS, own, strict=True))
+            recorded["version.tags"] = dict(zip(OWN_TAGS, (record.outcome["run_key"], record.fingerprint), strict=True))
         if output.get("source"):
             recorded["version.source"] = output["source"]
         for fact, value in recorded.items():
