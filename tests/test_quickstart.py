@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +98,48 @@ def test_the_registered_model_is_loaded_back_and_answers(
     answers = next(line for line in asked.stdout.splitlines() if line.startswith("ANSWERS "))
     late, locked = json.loads(answers.removeprefix("ANSWERS "))
     assert "delivery-late" in late and "account-access" in locked, asked.stdout + asked.stderr
+
+
+@contextmanager
+def serving(root: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """``studio serve`` once it is ready: its address and its process."""
+    command = [sys.executable, "-m", "studio", "serve", *arguments, "--port", "0", "-C", str(root)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        found = re.search(r" at (http://\S+): loading", process.stdout.readline())
+        assert found, process.communicate()
+        while (line := process.stdout.readline()) and not line.startswith("ready"):
+            pass
+        assert line, process.communicate()
+        yield found[1], process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def post(url: str, body: Any) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("resource", ["ModelExport/router-release", "ticket-router"])
+def test_what_was_released_and_what_was_trained_answer_as_they_were_evaluated(
+    applied: tuple[Path, subprocess.CompletedProcess[str]], resource: str
+) -> None:
+    root = applied[0]
+    adapted = shown(root, "EvaluationJob/router-vs-base")["outcome"]["output"]["combinations"][1]
+    with (root / adapted["predictions"]).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))[:25]
+    with serving(root, resource, "--generation", "greedy") as (url, process):
+        guide = [post(f"{url}/predict", {"request": {"prompt": row["prompt"]}})["response"] for row in rows]
+        name = resource.rpartition("/")[2]
+        openai = [post(f"{url}/v1/completions", {"model": name, "prompt": row["prompt"]}) for row in rows]
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert guide == [each["choices"][0]["text"] for each in openai] == [row["prediction"] for row in rows]
+    assert process.returncode == 130 and out.endswith("ended; 50 answered\n")
 
 
 def test_a_new_description_changes_the_record_and_runs_nothing(
