@@ -165,6 +165,8 @@ class _Growing(BaseStreamer):
         if self.stops.found:
             return
         self.ids += value.reshape(-1).tolist()
+        if not self._is_watched:
+            return
         before = self._text(self.ids[self._window : self._complete])
         now = self._text(self.ids[self._window :])
         if len(now) > len(before) and not now.endswith(INCOMPLETE):
@@ -180,12 +182,17 @@ class _Growing(BaseStreamer):
         if self.stops.found:
             return
         whole = self._text(self.ids)
-        if self.say is None and not self.stops.texts:
+        if not self._is_watched:
             self.told = whole
         elif whole.startswith(self._decoded):
             self._tell(whole[len(self._decoded) :])
         if not self.stops.found:
             self._pass_on(self.stops.held)
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether the text matters before it is complete."""
+        return self.say is not None or bool(self.stops.texts)
 
     def reason(self, config: GenerationConfig) -> Reason:
         """A stop text, an end token or a stop string of the settings; else who halted it, or the limit."""

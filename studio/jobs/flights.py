@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from starlette.requests import Request
 
@@ -19,23 +21,49 @@ class Gone(Exception):
     """Whoever asked has hung up."""
 
 
+@dataclass(slots=True)
+class Crew:
+    """Threads that are kept for the next work: one that computes for the first time makes a team of its own, which
+    took a sixth of a short answer's processor time. They never keep the process from ending."""
+
+    _works: SimpleQueue[Callable[[], None]] = field(default_factory=SimpleQueue)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _idle: int = 0
+
+    def perform(self, work: Callable[[], None]) -> None:
+        """In another thread, at once."""
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            else:
+                threading.Thread(target=self._go_on, name="answer", daemon=True).start()
+        self._works.put(work)
+
+    def _go_on(self) -> None:
+        while True:
+            self._works.get()()
+            with self._lock:
+                self._idle += 1
+
+
 class Flight:
     """An answer that is being made. Its thread ends soon after ``halt`` is cancelled."""
 
-    def __init__(self, served: Served, ask: Ask, halt: Halt) -> None:
+    def __init__(self, served: Served, ask: Ask, halt: Halt, crew: Crew, *, in_pieces: bool) -> None:
         """Takes a place in the queue; raises Busy at once when there is none."""
         self.halt = halt
         self._loop = asyncio.get_running_loop()
         self._items: asyncio.Queue[Item] = asyncio.Queue()
         ticket = served.join()
+        say = self._put if in_pieces else None
 
         def perform() -> None:
             try:
-                self._put(served.answer(ask, ticket, halt, self._put))
+                self._put(served.answer(ask, ticket, halt, say))
             except BaseException as error:  # whatever it is, somebody waits for it
                 self._put(error)
 
-        threading.Thread(target=perform, name="answer", daemon=True).start()
+        crew.perform(perform)
 
     async def next(self, request: Request) -> str | Answer:
         """The next piece of text, or the whole answer as the last. Raises what the answer failed with, and Gone when

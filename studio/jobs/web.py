@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from studio.jobs import front, openai_form, refusals, requests
 from studio.jobs.answering import Answer, Halt
-from studio.jobs.flights import Flight, Gone
+from studio.jobs.flights import Crew, Flight, Gone
 from studio.jobs.front import BELOW, NOTES, Door, Front, Handler, Routes
 from studio.jobs.openai_form import Reply
 from studio.jobs.refusals import Refusal
@@ -42,6 +42,7 @@ class Desk:
     closing: bool = False
     under_way: set[Halt] = field(default_factory=set)
     answered: int = 0
+    crew: Crew = field(default_factory=Crew)
 
     def model(self) -> Served:
         """Raises Loading until it is there, Closing when it soon will not be."""
@@ -57,10 +58,10 @@ class Desk:
             hint = f"this server has {self.names[0]!r}"
             raise refusals.NotFound("there is no model of that name", hint, param="model", code="model_not_found")
 
-    def take_off(self, ask: Ask) -> Flight:
+    def take_off(self, ask: Ask, *, in_pieces: bool) -> Flight:
         """Begin to answer. Raises Busy when too many wait."""
         halt = Halt(self.clock() + self.seconds)
-        flight = Flight(self.model(), ask, halt)
+        flight = Flight(self.model(), ask, halt, self.crew, in_pieces=in_pieces)
         self.under_way.add(halt)
         return flight
 
@@ -157,7 +158,7 @@ def _openai(desk: Desk, form: Literal["chat", "completion"]) -> Handler:
 
 
 async def _whole(desk: Desk, request: Request, ask: Ask) -> Answer:
-    flight = desk.take_off(ask)
+    flight = desk.take_off(ask, in_pieces=False)
     try:
         answer = await flight.whole(request)
     finally:
@@ -168,7 +169,7 @@ async def _whole(desk: Desk, request: Request, ask: Ask) -> Answer:
 
 async def _streamed(desk: Desk, request: Request, ask: Ask, reply: Reply, usage: bool) -> Response:
     """Server-sent events. The first piece is waited for, so that what cannot be answered has a status of its own."""
-    flight = desk.take_off(ask)
+    flight = desk.take_off(ask, in_pieces=True)
     try:
         first = await flight.next(request)
     except BaseException:
