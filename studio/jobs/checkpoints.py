@@ -53,8 +53,11 @@ def _read(folder: Path) -> Checkpoint | None:
     number = folder.name.removeprefix(PREFIX)
     if not manifest.exists() or not number.isdigit():
         return None
-    content = json.loads(manifest.read_text(encoding="utf-8"))
-    if not content["files"].items() <= _sizes(folder).items():  # other ranks may add files after the manifest
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        if not content["files"].items() <= _sizes(folder).items():  # other ranks may add files after the manifest
+            return None
+    except FileNotFoundError:  # broken, and being removed by the first rank
         return None
     return Checkpoint(folder, int(number), float(content["seconds"]))
 
