@@ -12,6 +12,7 @@ from huggingface_hub import HfApi
 from studio.core.findings import Phase, Severity
 from studio.load import hub as hub_client
 from studio.load import rest
+from studio.load.answers import anew
 from studio.load.hub import Hub, HubFault, HubInfo, HubQuestion, is_commit
 from tests.fakes.cml_server import Workspace, workspace
 from tests.fakes.http import Answer, Request, serving
@@ -32,6 +33,11 @@ def model(name: str, revision: str = COMMIT) -> str:
     return f"kind: Model\nspec:\n{spec}"
 
 
+def adapter(name: str, model: str = "tiny-llama") -> str:
+    spec = f"  type: huggingface\n  huggingface_name: {name}\n  revision: {COMMIT}\n  model: {model}\n  location: ''"
+    return f"kind: Adapter\nspec:\n{spec}"
+
+
 @pytest.mark.parametrize(
     ("example", "id", "words"),
     [
@@ -47,6 +53,12 @@ def model(name: str, revision: str = COMMIT) -> str:
         (model("acme/gated"), "MD-002", "is gated: the hub wants a token"),
         (model("acme/small-llama", "0" * 40), "MD-002", "has no revision"),
         (model("acme/flaky"), "MD-013", "could not be reached"),
+        (adapter("acme/nothing"), "AD-016", "the hub has no adapter 'acme/nothing', or it is private"),
+        (adapter("acme/gated"), "AD-016", "is gated: the hub wants a token"),
+        (adapter("acme/flaky"), "AD-020", "could not be reached"),
+        (adapter("acme/small-llama"), "AD-017", "lacks adapter_config.json and adapter_model.safetensors on the hub"),
+        (adapter("acme/pickled-adapter"), "AD-017", "lacks adapter_model.safetensors on the hub"),
+        (adapter("acme/of-another-model"), "AD-018", "trained on 'acme/other-llama', not on Model/tiny-llama"),
     ],
 )
 def test_each_answer_of_the_hub_has_its_own_words(
@@ -58,8 +70,55 @@ def test_each_answer_of_the_hub_has_its_own_words(
     assert [f.rule for f in checked(example, Phase.ONLINE).findings] == [id]
 
 
-def registered(id: str) -> str:
-    return f"kind: Model\nspec:\n  type: model_registry\n  cml_registered_model_id: {id}"
+def registered(id: str, kind: str = "Model") -> str:
+    place = "\n  location: ''" if kind == "Adapter" else ""
+    return f"kind: {kind}\nspec:\n  type: model_registry\n  cml_registered_model_id: {id}{place}"
+
+
+HUB_CURES = ("correct the name", "accept its terms on the hub", "check the network and HF_ENDPOINT")
+REGISTRY_CURES = ("copy the id", "set the variable CDSW_APIV2_KEY", "check the network; apply --offline")
+
+
+@pytest.mark.parametrize(
+    ("ids", "examples", "cures"),
+    [
+        (
+            ("DS-002", "DS-002", "DS-014"),
+            [dataset(f"acme/{name}") for name in ("nothing", "gated", "flaky")],
+            HUB_CURES,
+        ),
+        (("MD-002", "MD-002", "MD-013"), [model(f"acme/{name}") for name in ("nothing", "gated", "flaky")], HUB_CURES),
+        (
+            ("AD-016", "AD-016", "AD-020"),
+            [adapter(f"acme/{name}") for name in ("nothing", "gated", "flaky")],
+            HUB_CURES,
+        ),
+        (("MD-003", "MD-003", "MD-013"), [registered("nothing")] * 3, REGISTRY_CURES),
+        (("AD-019", "AD-019", "AD-020"), [registered("nothing", "Adapter")] * 3, REGISTRY_CURES),
+    ],
+)
+def test_what_is_not_there_what_needs_a_token_and_who_does_not_answer_are_three_things(
+    ids: tuple[str, ...], examples: list[str], cures: tuple[str, ...], checked: Check, online: FakeHub, cml: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(rest, "AWAY_SECONDS", 0.3)
+    circumstances = ({}, {"CDSW_APIV2_KEY": "revoked"}, {"CDSW_API_URL": "http://127.0.0.1:9"})
+    told = []
+    for id, example, variables, cure in zip(ids, examples, circumstances, cures, strict=True):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with anew():
+            (found,) = checked(example, Phase.ONLINE).findings
+        assert found.rule == id and cure in found.hint
+        told.append((found.message, found.hint))
+    assert len({message for message, _ in told}) == len({hint for _, hint in told}) == 3
+
+
+@pytest.mark.parametrize("name", ["acme/ticket-router", "acme/nameless-adapter"])
+def test_an_adapter_of_the_hub_that_names_its_base_or_nothing_is_clean(
+    name: str, checked: Check, online: FakeHub
+) -> None:
+    assert checked(adapter(name), Phase.ONLINE).findings == []
 
 
 @pytest.mark.parametrize(
