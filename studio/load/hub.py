@@ -114,10 +114,13 @@ class Hub:
     def _timed(self, asked: HubQuestion) -> HubInfo | HubFault:
         """An answer within the deadline. That the network is not there need not be found out twice."""
         from httpx import HTTPError
+        from huggingface_hub import HfApi, constants  # importing takes seconds, which are not the hub's
 
-        began = time.monotonic()
+        # Its client would ask another question before each first one, to tell who is asking.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+        api, began = HfApi(endpoint=self.endpoint, token=self._token()), time.monotonic()
         try:
-            answer = within(ANSWER_SECONDS + 1, lambda: self._ask(asked))
+            answer = within(ANSWER_SECONDS + 1, lambda: self._ask(api, asked))
         except (HTTPError, OSError):  # OSError: also the offline mode, and a name server without an answer
             self._wasted = WASTED_SECONDS
             return HubFault.UNREACHABLE
@@ -125,8 +128,7 @@ class Hub:
             self._wasted += time.monotonic() - began
         return answer
 
-    def _ask(self, asked: HubQuestion) -> HubInfo | HubFault:
-        from huggingface_hub import HfApi
+    def _ask(self, api: HfApi, asked: HubQuestion) -> HubInfo | HubFault:
         from huggingface_hub.errors import (
             GatedRepoError,
             HfHubHTTPError,
@@ -135,7 +137,6 @@ class Hub:
             RevisionNotFoundError,
         )
 
-        api = HfApi(endpoint=self.endpoint, token=self._token())
         try:
             return _described(api, asked)
         except GatedRepoError:

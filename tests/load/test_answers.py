@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.load import answers, cache
+from studio.load import answers, cache, rest
 from studio.load.answers import ABSENT_SECONDS, MAX_ANSWERS, MAX_LETTERS, THERE_SECONDS, Answers, anew
 from studio.load.hub import Hub, HubFault, HubInfo, HubQuestion, _from_json
 from studio.load.online import Online, online
@@ -210,6 +210,7 @@ def test_fifty_names_are_asked_about_at_the_same_time(monkeypatch: pytest.Monkey
         return Answer(404, {"X-Error-Code": "RepoNotFound"}, b"{}")
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(rest, "AWAY_SECONDS", 20.0)  # importing the hub's client takes seconds
     with serving(answer) as url:
         monkeypatch.setenv("HF_ENDPOINT", url)
         found = Online(Hub("HF_TOKEN"), Registry(url, KEY))

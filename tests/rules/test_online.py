@@ -178,9 +178,9 @@ def test_a_hub_that_cannot_be_reached_is_one_warning_and_each_question_is_asked_
     asked: list[object] = []
     real = Hub._ask
 
-    def ask(self: Hub, question: HubQuestion) -> HubInfo | HubFault:
+    def ask(self: Hub, api: HfApi, question: HubQuestion) -> HubInfo | HubFault:
         asked.append(question)
-        return real(self, question)
+        return real(self, api, question)
 
     monkeypatch.setattr(Hub, "_ask", ask)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
