@@ -132,7 +132,12 @@ def _output(spec: JobSpec, metrics: Mapping[str, float]) -> Output:
     if isinstance(work, EvaluationWork):
         return EvaluationOutput(combinations=tuple(_combinations(work, metrics)), rows=10)
     if isinstance(work, RemovalWork):
-        return RemovalOutput(model_name=work.model_name, model_version=work.model_version, was_there=True)
+        return RemovalOutput(
+            model_name=work.model_name,
+            model_version=work.model_version,
+            was_there=True,
+            unregistering=work.unregistering,
+        )
     if isinstance(work, RevisionWork):
         return RevisionOutput()
     assert isinstance(work, ExportWork)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,13 +13,17 @@ import pytest
 
 from studio.core.errors import JobError
 from studio.core.fingerprints import folder_digest, tree
-from studio.core.jobresult import EvaluationOutput, TrainingOutput
 from studio.core.jobspec import AdapterInput, JobSpec, ModelInput
 from studio.core.registered import LOGGED_FOLDER, Logged
 from studio.jobs import locations, logged, tracking
+from tests import projects
+from tests.cli.front_door import ask
+from tests.fakes.cml_server import workspace as workspace_of
+from tests.fakes.workspace.registry import logged as logged_by
+from tests.fakes.workspace.registry import registered_model
 
-from .conftest import furnish, spec_in
-from .workbench import evaluation, perform, training
+from .conftest import spec_in
+from .workbench import LORA, TEMPLATES, environment, training
 
 PICKLE = b"\x80\x04N."
 
@@ -207,19 +212,49 @@ def test_a_model_is_no_adapter(project: Path, workspace: Server, base: Logged) -
 
 
 @pytest.mark.slow
-def test_a_training_and_an_evaluation_use_a_registered_model_and_adapter(
-    tmp_path: Path, workspace: Server, base: Logged, tuned: Logged, tiny_model: Path, tickets: list[dict[str, str]]
-) -> None:
-    project = furnish(tmp_path, tiny_model, tickets)
-    (project / "models" / "tiny").unlink()
-    registered = model(base).model_dump()
-    made = perform(spec_in(project, training(model=registered), "train")).output
-    assert isinstance(made, TrainingOutput) and made.model_family == "LlamaForCausalLM"
-    work = evaluation(
-        combinations=[{"model": registered}, {"model": registered, "adapter": adapter(tuned).model_dump()}],
-        metrics=["exact_match"],
-    )
-    output = perform(spec_in(project, work, "evaluate")).output
-    assert isinstance(output, EvaluationOutput)
-    without, with_adapter = (each.metrics["exact_match"] for each in output.combinations)
-    assert with_adapter > 0.9 > without
+def test_apply_trains_and_evaluates_a_model_and_an_adapter_of_the_registry(
+    tmp_path: Path, server: Server, base: Logged, tuned: Logged, tickets: list[dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    rows = "".join(f"{row['text']},{row['queue']}\n" for row in tickets)
+    root = projects.write(tmp_path / "desk", registered_desk())
+    (root / "data" / "tickets.csv").write_text(f"text,queue\n{rows}")
+    known = {id: registered_model(id, logged_by(run.experiment_id, run.run_id)) for id, run in
+             (("base-id", base), ("tuned-id", tuned))}  # fmt: skip
+    with workspace_of(None, *known.values()) as cml:
+        for name, value in {**environment(), **cml.environ(), tracking.ENVIRONMENT: server.uri}.items():
+            monkeypatch.setenv(name, value)
+        answer = ask(root, "apply", "--yes")
+        assert answer.code == 0, answer.out + answer.err
+        assert "Nothing to do" in ask(root, "plan", "--online").out
+    fetched = {path.name for path in (root / LOGGED_FOLDER).glob("*/*")}
+    assert fetched == {base.run_id, tuned.run_id}
+    outcome = json.loads(ask(root, "state", "show", "EvaluationJob/compare").out)["outcome"]["output"]
+    alone, theirs, own = (each["metrics"]["exact_match"] for each in outcome["combinations"])
+    assert theirs > 0.9 > alone and own >= 0
+
+
+def registered_desk() -> list[projects.Document]:
+    """A training and an evaluation of a model and an adapter that are in the registry only."""
+    size = {"num_cpu": 1, "num_gpu": 0, "num_memory": 2}
+    job = {
+        "base_model": "base", "dataset": "tickets", "prompt": "route", "adapter_name": "own", "num_epochs": 1,
+        "learning_rate": 0.01, "train_test_split": 0.8, "lora_config": LORA,
+        "training_arguments_config": {"per_device_train_batch_size": 4, "use_cpu": True, "bf16": False}, **size,
+    }  # fmt: skip
+    combinations = [{"base_model": "base", **more} for more in ({}, {"adapter": "theirs"}, {"adapter": "own"})]
+    compare = {
+        "dataset": "tickets", "prompt": "route", "model_adapter_combinations": combinations,
+        "metrics": ["exact_match"], "generation_config": {"max_new_tokens": 8, "do_sample": False}, **size,
+    }  # fmt: skip
+    names = {"prompt_template": "prompt", "input_template": "input", "completion_template": "completion"}
+    texts = {field: TEMPLATES[name] for field, name in names.items()}
+    at = {"type": "model_registry"}
+    return [
+        projects.manifest("Dataset", "tickets", {"type": "project_csv", "location": "data/tickets.csv"}),
+        projects.manifest("Model", "base", {**at, "cml_registered_model_id": "base-id"}),
+        projects.manifest("Adapter", "theirs", {**at, "cml_registered_model_id": "tuned-id", "model": "base"}),
+        projects.manifest("Prompt", "route", {"type": "in_place", "dataset": "tickets", **texts}),
+        projects.manifest("FineTuningJob", "train", job),
+        projects.manifest("EvaluationJob", "compare", compare),
+    ]
