@@ -6,6 +6,7 @@ once more. Where something was delivered twice all the same, everybody agrees wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from studio.core.jobspec import JobSpec
 
 UPDATED = ("cpu", "memory", "nvidia_gpu", "accelerator_label_id", "script", "runtime_identifier", "arguments")
 """What a job of an earlier attempt may have to take over from a changed manifest or template."""
+FRESH_SECONDS = 5.0
+"""For so long it is enough to have looked for a job in vain; when it was created, everybody looks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Jobs:
     _known: dict[tuple[str, int], Handle] = field(default_factory=dict)
     _cut: dict[tuple[str, int], str] = field(default_factory=dict)
     """Attempts of which only some parts were started, and in words how many."""
+    _absent: dict[str, float] = field(default_factory=dict)
+    """Names of jobs that were looked for and not found, and when."""
 
     def submit(self, spec: JobSpec) -> Handle:
         """Everything that can be refused without starting anything is found out first."""
@@ -118,18 +123,22 @@ class Jobs:
         told = Told(spec.key, spec.attempt, spec.part, parts.count(spec))
         return Wanted(name(spec.key, spec.part), told, job, {"environment": environment, "arguments": line})
 
-    def _started(self, wanted: Wanted) -> Attempt:
+    def _started(self, wanted: Wanted, again: bool = False) -> Attempt:
         """The run of an attempt, of which there is one when this returns."""
-        lost = self.calls.lost
-        there = named(self.calls, wanted.name)
+        there = self._there(wanted.name)
         attempts = self._of(there)
         counts, spare = runs.which_counts(attempts, wanted.told.attempt)
         if counts is None:
             _demand_over(wanted, attempts)
             job = self._updated(there[0], wanted) if there else self._created(wanted)
-            made = self._run(job, wanted)
-            # A call may be delivered twice although its answer arrived, and once more after nobody waited for it.
-            there = [job] if self.calls.lost == lost else named(self.calls, wanted.name)
+            try:
+                made = self._run(job, wanted)
+            except MissingError:  # somebody who does the same took the job for a spare one, before it had a run
+                if again:
+                    raise
+                return self._started(wanted, again=True)
+            # Calls may be delivered twice, or after nobody waits for them; and others may do the same at the same time.
+            there = named(self.calls, wanted.name)
             counts, spare = runs.which_counts(self._of(there), wanted.told.attempt)
             counts = counts or made
         for each in spare:
@@ -198,7 +207,15 @@ class Jobs:
         return next((found for each in names if (found := self._attempts(each))), [])
 
     def _attempts(self, name: str) -> list[Attempt]:
-        return self._of(named(self.calls, name))
+        there = named(self.calls, name)
+        if not there:
+            self._absent[name] = self.calls.clock()
+        return self._of(there)
+
+    def _there(self, name: str) -> list[Any]:
+        """The jobs of a name; what was just now looked for in vain is not looked for twice."""
+        looked = self._absent.pop(name, -math.inf)
+        return [] if self.calls.clock() - looked < FRESH_SECONDS else named(self.calls, name)
 
     def _of(self, jobs: list[Any]) -> list[Attempt]:
         return [each for job in jobs for each in runs.of_job(self.calls, job)]

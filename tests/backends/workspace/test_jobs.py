@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from studio.backends import cml
 from studio.backends.base import Handle
 from studio.backends.workspace import arguments
 from studio.backends.workspace.calls import MissingError
+from studio.backends.workspace.jobs import FRESH_SECONDS
 from studio.backends.workspace.templates import GENERAL, TRAINING
 from studio.core.envelope import SPEC_VARIABLE, unpack
 from studio.core.errors import BackendError, RefusedError, StudioError
@@ -79,7 +81,7 @@ def test_a_quiet_submission_is_five_calls(workspace: Workspace) -> None:
     workspace.calls.clear()
     assert used.attempts(KEY) == 0
     used.submit(training())
-    assert asked(workspace) == ["list_jobs", "list_jobs", "create_job", "create_job_run", "list_job_runs"]
+    assert asked(workspace) == ["list_jobs", "create_job", "create_job_run", "list_jobs", "list_job_runs"]
     workspace.calls.clear()
     used.submit(training())
     assert asked(workspace) == ["list_jobs", "list_job_runs"]
@@ -253,21 +255,64 @@ def test_a_crash_between_job_and_run_is_completed(workspace: Workspace) -> None:
     assert len(jobs(workspace)) == 1 and later.find(KEY, 1) == handle
 
 
-def test_a_job_that_arrives_twice_is_kept_once(workspace: Workspace) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_job_that_arrives_twice_is_kept_once(workspace: Workspace, lost: bool) -> None:
     used = backend(workspace)
-    broken(used, "create_job", twice=lambda _: True, after=lambda _: True)
-    used.submit(training())
-    assert len(jobs(workspace)) == len(runs(workspace)) == 1
+    broken(used, "create_job", twice=lambda _: True, after=lambda _: lost)
+    handle = used.submit(training())
+    assert [job["id"] for job in jobs(workspace)] == [handle.details["jobs"][0]["job_id"]]
+    assert len(runs(workspace)) == 1
 
 
 def test_a_job_that_arrived_twice_unnoticed_is_put_right_by_the_next_submission(workspace: Workspace) -> None:
-    used = backend(workspace)
-    broken(used, "create_job", twice=lambda _: True)
-    handle = used.submit(training())
-    assert len(jobs(workspace)) == 2
+    handle = backend(workspace).submit(training())
+    add_template(workspace, KEY)
     assert backend(workspace).find(KEY, 1) == handle
     assert backend(workspace).submit(training()) == handle
     assert [job["id"] for job in jobs(workspace)] == [handle.details["jobs"][0]["job_id"]]
+
+
+def test_what_was_not_there_a_while_ago_is_looked_for_again(workspace: Workspace) -> None:
+    used = backend(workspace)
+    assert used.attempts(KEY) == 0
+    other = backend(workspace).submit(training())
+    used.calls.sleep(FRESH_SECONDS)
+    assert used.submit(training()) == other
+    assert workspace.count("create_job") == 1
+
+
+def test_a_job_that_somebody_took_for_a_spare_one_is_made_again(workspace: Workspace) -> None:
+    used = backend(workspace)
+    real = used.calls.client.create_job
+
+    def taken(*arguments: Any, **named: Any) -> Any:
+        job = real(*arguments, **named)
+        if workspace.count("create_job") == 1:
+            other = backend(workspace).submit(training())  # of the same job, which is the older one
+            assert other.details["jobs"][0]["job_id"] == job.id
+            workspace.client.delete_job(workspace.project_id, job.id)
+        return job
+
+    setattr(used.calls.client, "create_job", taken)  # noqa: B010
+    handle = used.submit(training())
+    assert backend(workspace).find(KEY, 1) == handle
+    assert len(jobs(workspace)) == len(alive(workspace)) == 1
+
+
+def test_two_that_submit_the_same_at_the_same_moment_agree(tmp_path: Path) -> None:
+    """Two environments whose states know nothing of each other: no lease is between them."""
+    keys = [f"finetuningjob-x-{number:016}" for number in range(12)]
+    with prepared(tmp_path / "project") as workspace:
+        both = [backend(workspace) for _ in range(2)]
+        for each in both:
+            each.attempts(keys[0])
+        for key in keys:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda each, key=key: each.submit(training(key)), both))
+            counted = [backend(workspace).submit(training(key)) for _ in range(2)]
+            assert counted[0] == counted[1]
+        assert len(jobs(workspace, "finetuningjob")) >= len(keys)
+        assert len(alive(workspace)) == len(keys)
 
 
 @pytest.mark.parametrize("lost", [False, True])

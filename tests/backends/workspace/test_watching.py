@@ -310,7 +310,7 @@ def test_a_silent_workspace_is_asked_once_a_look_and_no_job_is_called_failed(wor
     world.cml.first.extend(as_json({"error": "away"}, 503) for _ in range(1000))
     world.counts()
     for handle in handles:
-        with pytest.raises(BackendError, match=r"the workspace (was asked|did not answer)"):
+        with pytest.raises(BackendError, match="the workspace did not answer"):
             world.poll(handle)
     first = world.counts()["list_project_files"]
     world.cml.first.clear()
