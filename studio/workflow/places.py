@@ -15,7 +15,7 @@ from studio.backends.base import Backend, Site
 from studio.core.errors import StudioError, UsageError
 from studio.core.fingerprints import digest
 from studio.core.suggest import did_you_mean
-from studio.load import commit, destinations, workspaces
+from studio.load import commit, destinations, state_address, workspaces
 from studio.load.artifacts import Reach
 from studio.load.project import Loaded
 from studio.load.settings import SecretName
@@ -75,9 +75,13 @@ def lease_seconds(environ: Mapping[str, str]) -> float:
 
 
 def state_url(loaded: Loaded) -> str:
-    """Where state lives; a secret URL comes from the variable that studio.yaml names."""
+    """Where state lives; a secret URL comes from the variable that studio.yaml names.
+
+    Raises StudioError for a host on the network that studio.yaml alone names.
+    """
     state = loaded.settings.spec.state
     if not isinstance(state, SecretName):
+        state_address.demand_known(state, loaded.root, os.environ)
         return state
     value = os.environ.get(state.env)
     if not value:
