@@ -68,6 +68,7 @@ def test_adapter_weights_are_registered_over_a_reference(make_spec: MakeSpec, ro
         assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
         folder, flavor = registered(spec)
         answer = predicted(spec, hub.url)
+        assert served(spec, hub.url) == " card"
     assert flavor["source_model_name"] == NAME and flavor["source_model_revision"] == COMMIT
     assert [path.name for path in folder.rglob("*.safetensors")] == ["adapter_model.safetensors"]
     assert answer == ["card"]
@@ -94,12 +95,40 @@ def predicted(spec: JobSpec, address: str) -> list[str]:
     return answer
 
 
+SERVE = """
+import sys
+from pathlib import Path
+from studio.core.jobspec import JobSpec
+from studio.core.servingspec import RegisteredVersion, ServingSpec
+from studio.jobs import serving
+from studio.jobs.answering import Halt
+from studio.jobs.requests import Ask
+job = JobSpec.model_validate_json(Path(sys.argv[1]).read_bytes())
+version = RegisteredVersion(model_name="ticket-router", model_version="1")
+spec = ServingSpec(name="r", title="r", version=version, project_dir=job.project_dir, tracking=job.tracking)
+with serving.opened(spec) as served:
+    print("ANSWER " + served.answer(Ask("### thanks for card\\n>"), served.join(), Halt()).text)
+"""
+
+
+def served(spec: JobSpec, address: str) -> str:
+    """What ``studio serve`` answers with the registered version."""
+    variables = {"HF_ENDPOINT": address, "HF_HOME": str(spec.path("hf-home")), "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE, str(spec.folder / "spec.json")],
+        env={**environment(), **variables}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return next(line for line in done.stdout.splitlines() if line.startswith("ANSWER ")).removeprefix("ANSWER ")
+
+
 def test_a_reference_stores_no_weights(make_spec: MakeSpec, repository: Path) -> None:
     spec = make_spec(export(None, model=BASE, weights="reference"))
     with serving({("models", NAME): Repo.of(repository)}) as hub:
         result = run(spec, hub.url)
-    assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
-    folder, flavor = registered(spec)
+        assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
+        folder, flavor = registered(spec)
+        assert served(spec, hub.url) != " card"  # which only the adapter knows
     assert flavor["source_model_name"] == NAME and flavor["source_model_revision"] == COMMIT
     assert not list(folder.rglob("*.safetensors"))
 
