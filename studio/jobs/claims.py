@@ -32,9 +32,7 @@ class Claim:
     lock: int | None
 
 
-def take(
-    folder: Path, attempt: int, engine: str, clock: Callable[[], float] = time.monotonic, wait: float = HANDOVER_SECONDS
-) -> Claim | None:
+def take(folder: Path, attempt: int, engine: str, clock: Callable[[], float] = time.monotonic) -> Claim | None:
     """Claim an attempt for this engine; None when another delivery has it, or a later attempt has begun.
 
     Raises JobError when an earlier attempt goes on and on.
@@ -42,7 +40,7 @@ def take(
     folder.mkdir(parents=True, exist_ok=True)
     if _passed(folder, attempt) or _other(folder, attempt, engine):
         return None
-    lock = _lock(folder, attempt, clock, wait)
+    lock = _lock(folder, attempt, clock)
     if lock == _HELD:
         return None
     if not _written(folder, attempt, engine):
@@ -61,8 +59,8 @@ _HELD = -1
 """In place of a descriptor: the lock is with a process that performs the same attempt."""
 
 
-def _lock(folder: Path, attempt: int, clock: Callable[[], float], wait: float) -> int | None:
-    deadline = clock() + wait
+def _lock(folder: Path, attempt: int, clock: Callable[[], float]) -> int | None:
+    deadline = clock() + HANDOVER_SECONDS
     while True:
         try:
             lock = run_folder.take_lock(folder)
@@ -75,7 +73,7 @@ def _lock(folder: Path, attempt: int, clock: Callable[[], float], wait: float) -
         if is_taken(folder, attempt) or _passed(folder, attempt):
             return _HELD
         if clock() > deadline:
-            message = f"an earlier attempt still runs in {folder}, {wait:.0f} s after this one began"
+            message = f"an earlier attempt still runs in {folder}, {HANDOVER_SECONDS:.0f} s after this one began"
             raise JobError(message, "stop its run in the workspace, then apply again")
         time.sleep(0.2)
 

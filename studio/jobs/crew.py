@@ -25,6 +25,7 @@ from studio.core.errors import JobError
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import JobSpec, Resources
 from studio.jobs import launching
+from studio.jobs.console import hiding
 from studio.jobs.delivery import ARGUMENTS_VARIABLE, say
 from studio.jobs.lifeline import Exchange
 from studio.jobs.result import of_rank, read_result
@@ -79,7 +80,7 @@ class Crew:
     def launch(self, environ: Mapping[str, str]) -> None:
         """Launch an engine for each rank. Raises JobError when the workspace does not."""
         self._began = self._looked = self.clock()
-        asked = _asked(self.spec.resources, self.engines)
+        asked, hide = _asked(self.spec.resources, self.engines), hiding(self.spec, environ)
         for rank in range(1, self.spec.resources.workers):
             say(f"launching worker {rank} of {len(self)}: {asked['cpu']} CPU, {asked['memory']} GB, "
                 f"{asked['nvidia_gpu']} GPU")  # fmt: skip
@@ -87,9 +88,9 @@ class Crew:
             try:
                 (launched,) = self.engines.launch_workers(n=1, code=CODE, env=env, **asked)
             except Exception as error:  # whatever the workspace's own module raises
-                raise self._not_launched(rank, str(error)) from error
+                raise self._not_launched(rank, hide(f"{type(error).__name__}: {error}")) from error
             if not launched.get("id"):
-                raise self._not_launched(rank, str(launched.get("message") or "no engine was created"))
+                raise self._not_launched(rank, hide(str(launched.get("message") or "no engine was created")))
             self.ids[rank] = str(launched["id"])
 
     def __len__(self) -> int:
@@ -99,26 +100,28 @@ class Crew:
     def trouble(self) -> str:
         self.exchange.hear()
         for rank in self.ids:
-            if self.exchange.ended.get(rank, 0) or rank in self.exchange.lost:
+            if self._is_dead(rank):
                 return self._blamed(rank)
         return self._absence()
 
-    def settle(self, code: int) -> str:
+    def settle(self, code: int, stopped: bool) -> str:
         deadline = self.clock() + SETTLE_SECONDS
         while self._running() and self.clock() < deadline:
             time.sleep(0.1)
             self.exchange.hear()
-        if code == 0:
-            return ""
         first = self._result(0)
-        if first and first.failure and not first.failure.bug:
-            return ""
+        if code == 0 or (first is None and not stopped) or (first and first.failure and not first.failure.bug):
+            return ""  # it ended well, was killed by itself, or says why in words that somebody can act on
         for rank in self.ids:
             told = self._result(rank)
-            alone = told and told.failure and (not told.failure.bug or _earlier(told, first))
-            if alone or (told is None and rank in self.exchange.lost):
+            by_itself = told and told.failure and (not told.failure.bug or _earlier(told, first))
+            if by_itself or (told is None and self._is_dead(rank)):
                 return self._blamed(rank)
         return ""
+
+    def _is_dead(self, rank: int) -> bool:
+        """Whether a rank that has called in ended, and not well."""
+        return rank in self.exchange.lost or self.exchange.ended.get(rank, 0) != 0
 
     def dismiss(self) -> None:
         running = [id for rank, id in self.ids.items() if rank not in self.exchange.ended]

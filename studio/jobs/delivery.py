@@ -40,18 +40,18 @@ def received(environ: Mapping[str, str], folder: Path) -> JobSpec:
         started_by_hand = envelope.SPEC_VARIABLE not in environ
         raise UnreadableError(error, None if started_by_hand else _beacon(given)) from error
     _demand_same(spec, given)
-    return spec.model_copy(update={"project_dir": str(root(folder))})
-
-
-def root(folder: Path) -> Path:
-    """The project that ``folder`` is in. Raises JobError when it is in none."""
-    found = next((each for each in (folder, *folder.parents) if (each / SETTINGS).is_file()), None)
-    if found is None:
+    root = project(folder)
+    if root is None:
         raise JobError(
             f"there is no {SETTINGS} in {folder} or above it: this is not the project that the job belongs to",
             "clone the project's repository into the workspace's project",
         )
-    return found
+    return spec.model_copy(update={"project_dir": str(root)})
+
+
+def project(folder: Path) -> Path | None:
+    """The project that a folder is in; None when it is in none."""
+    return next((each for each in (folder, *folder.parents) if (each / SETTINGS).is_file()), None)
 
 
 def shown(arguments: list[str]) -> str:

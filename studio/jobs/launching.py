@@ -37,8 +37,8 @@ def tied() -> Callable[[], None]:
     """For ``preexec_fn``: a process that ends when the one that started it does, even by SIGKILL. Linux only."""
     if not sys.platform.startswith("linux"):
         return lambda: None
-    library = ctypes.CDLL(None)
-    return lambda: library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:

@@ -25,8 +25,9 @@ class Team(Protocol):
     def trouble(self) -> str:
         """Why the others cannot go on, in words; "" as long as they can. Asked all the while."""
 
-    def settle(self, code: int) -> str:
-        """Wait for the others after the first process has ended; who made it fail, in words, "" when it was itself."""
+    def settle(self, code: int, stopped: bool) -> str:
+        """Wait for the others after the first process has ended, by itself or because it was ``stopped``; who made it
+        fail, in words, "" when nobody did."""
 
     def dismiss(self) -> None:
         """End what still runs. Called last, in any case, and more than once."""
@@ -42,7 +43,7 @@ class Here:
     def trouble(self) -> str:
         return ""
 
-    def settle(self, code: int) -> str:
+    def settle(self, code: int, stopped: bool) -> str:
         return ""
 
     def dismiss(self) -> None:

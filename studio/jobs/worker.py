@@ -48,8 +48,10 @@ def run() -> None:
 
 def perform(environ: Mapping[str, str], folder: Path, stop: Stop) -> int:
     """The job's exit code, or minus the signal that killed it; REFUSED where it was never begun."""
+    beacon = None
     try:
         spec = delivery.received(environ, folder)
+        beacon = beacons.of(spec)
         claim = claims.take(spec.folder, spec.attempt, environ.get(ENGINE_VARIABLE) or socket.gethostname())
         if claim is None:
             delivery.say(f"attempt {spec.attempt} of {spec.key} was delivered before: there is nothing to do")
@@ -58,22 +60,25 @@ def perform(environ: Mapping[str, str], folder: Path, stop: Stop) -> int:
     except (StudioError, OSError) as error:
         words = f"refused: {error}\n{getattr(error, 'hint', '')}".rstrip()
         delivery.say(words)
-        if isinstance(error, UnreadableError) and error.beacon:
-            _leave_words(folder, error.beacon, words)
+        beacon = error.beacon if isinstance(error, UnreadableError) else beacon
+        if beacon and (root := delivery.project(folder)):
+            _leave_words(root, beacon, words)
         return REFUSED
 
 
-def _leave_words(folder: Path, beacon: Beacon, words: str) -> None:
-    """For whoever waits for a job that could not even be read; not where another engine performs it."""
-    root = delivery.root(folder)
+def _leave_words(root: Path, beacon: Beacon, words: str) -> None:
+    """For whoever waits for a job that was never begun; not where another engine performs it."""
     own = root / RUNS_FOLDER / beacon.key / (f"part-{beacon.part}" if beacon.part else "")
     if claims.is_taken(own, beacon.attempt):
         return
-    own.mkdir(parents=True, exist_ok=True)
-    with (own / LOG_FILE).open("a") as log:
-        log.write(f"{words}\n")
-    (root / beacons.FOLDER).mkdir(parents=True, exist_ok=True)
-    write_atomically(root / beacon.end.path, beacons.told_end(beacons.Ended(code=REFUSED)))
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        with (own / LOG_FILE).open("a") as log:
+            log.write(f"{words}\n")
+        (root / beacons.FOLDER).mkdir(parents=True, exist_ok=True)
+        write_atomically(root / beacon.end.path, beacons.told_end(beacons.Ended(code=REFUSED)))
+    except OSError as error:
+        delivery.say(f"these words could not be left in {own}: {error}")
 
 
 @dataclass(slots=True)
@@ -132,12 +137,12 @@ class _Run:
         self._tell_progress(at_once=True)
         if self.stop.asked:
             return code
-        trouble = trouble or team.settle(code)
+        blamed = team.settle(code, stopped=ending.asked)
         result = self._result()
         if result and not result.failure:
             return OK
-        if trouble:
-            self._fail(trouble)
+        if blamed or (trouble and result is None):
+            self._fail(blamed or trouble)
         return code or FAILED
 
     def _fail(self, message: str, hint: str = "apply again to resume it") -> None:

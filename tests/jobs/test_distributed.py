@@ -17,10 +17,11 @@ import pytest
 
 from studio.backends.workspace import arguments
 from studio.core import beacons, envelope
-from studio.core.jobresult import JobResult, TrainingOutput
+from studio.core.jobresult import Failure, JobResult, TrainingOutput
 from studio.core.jobspec import JobSpec
 from studio.jobs import lifeline
-from studio.jobs.result import read_result
+from studio.jobs.crew import Crew
+from studio.jobs.result import of_rank, read_result, write_result
 
 from . import workbench
 from .workbench import ROOT, MakeSpec, events, training
@@ -203,6 +204,51 @@ def test_gpus_on_some_workers_only_are_refused(project: Path, make_spec: MakeSpe
     spec = make_spec(training(), resources={**TWO, "gpu": 1, "dist_gpu": 0})
     assert ended(start(spec, project / "stub"))[0] == 1
     assert failure(spec) == "num_gpu is 1 and dist_gpu is 0: all workers compute on GPUs, or none does"
+
+
+class Told:
+    """What the first process's end of the lines has heard."""
+
+    def __init__(self, ended: dict[int, int], lost: set[int]) -> None:
+        self.ended, self.lost, self.joined = ended, lost, {*ended, *lost}
+
+    def hear(self) -> None: ...
+
+
+CONNECTION, MEMORY = "RuntimeError: Connection closed by peer", "out of memory; the job asked for 2 GB"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lost", "stopped", "blamed"),
+    [
+        pytest.param(("diverged", False, 1), (CONNECTION, True, 2), set(), False, "", id="the first says why"),
+        pytest.param(None, (CONNECTION, True, 2), set(), False, "", id="the first was killed"),
+        pytest.param((CONNECTION, True, 2), (MEMORY, False, 1), set(), False, MEMORY, id="the other says why"),
+        pytest.param((CONNECTION, True, 2), None, {1}, False, "was killed", id="the other was killed"),
+        pytest.param(("KeyError", True, 1), (CONNECTION, True, 2), set(), False, "", id="a fault in the first"),
+        pytest.param((CONNECTION, True, 2), ("KeyError", True, 1), set(), False, "KeyError", id="a fault in the other"),
+        pytest.param(None, None, set(), True, "exit code 1", id="the other ended, and the first was stopped for it"),
+    ],
+)
+def test_who_is_to_blame(
+    first: tuple[str, bool, int] | None, second: tuple[str, bool, int] | None, lost: set[int], stopped: bool,
+    blamed: str, make_spec: MakeSpec,
+) -> None:  # fmt: skip
+    spec = make_spec(training(), resources=TWO)
+    spec.folder.mkdir(parents=True)
+    for name, told in (("result.json", first), (of_rank(1), second)):
+        if told:
+            message, bug, second_of_minute = told
+            at = f"2026-01-01T00:00:0{second_of_minute}+00:00"
+            result = JobResult(
+                key=spec.key, attempt=1, fingerprint=spec.fingerprint, failure=Failure(message=message, bug=bug),
+                started_at=at, finished_at=at, seconds=1.0,
+            )  # fmt: skip
+            write_result(spec.folder, result, name)
+    exchange: Any = Told({} if lost else {1: 1}, lost)
+    crew = Crew(spec, [], {}, Any, exchange, ids={1: "e"})
+    words = crew.settle(1 if first else -9, stopped)
+    assert blamed in words and bool(blamed) == bool(words)
 
 
 def test_whoever_does_not_know_the_token_is_no_member() -> None:

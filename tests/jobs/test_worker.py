@@ -277,7 +277,20 @@ def test_an_unreadable_delivery_says_nothing_of_a_job_that_another_engine_perfor
     os.close(claim.lock)
 
 
+def test_an_attempt_whose_predecessor_does_not_end_is_refused_in_words(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = claims.take(project / sent().run_dir, 1, "engine-1")
+    assert before and before.lock is not None
+    monkeypatch.setattr(claims, "HANDOVER_SECONDS", 0.0)
+    assert worker.perform(environment(sent(attempt=2), "engine-2"), project, worker.Stop()) == worker.REFUSED
+    assert end_of(project, sent(attempt=2)) == beacons.Ended(code=64) and end_of(project, sent()) is None
+    assert "earlier attempt still runs" in (project / sent().run_dir / "log.txt").read_text()
+    os.close(before.lock)
+
+
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert worker.perform({**environment(sent()), "STUDIO_JOB_SPEC": "%"}, tmp_path, worker.Stop()) == worker.REFUSED
     assert worker.perform(environment(sent()), tmp_path, worker.Stop()) == worker.REFUSED
     assert "no studio.yaml" in capsys.readouterr().out
 
@@ -317,11 +330,14 @@ def test_an_attempt_that_comes_after_a_later_one_does_nothing(tmp_path: Path) ->
     assert claims.take(tmp_path, 1, "b") is None
 
 
-def test_a_later_attempt_waits_for_the_one_before_it_and_says_when_that_does_not_end(tmp_path: Path) -> None:
+def test_a_later_attempt_waits_for_the_one_before_it_and_says_when_that_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "HANDOVER_SECONDS", 0.0)
     before = claims.take(tmp_path, 1, "a")
     assert before
     with pytest.raises(claims.JobError, match="earlier attempt still runs"):
-        claims.take(tmp_path, 2, "b", wait=0.0)
+        claims.take(tmp_path, 2, "b")
 
 
 def test_on_a_disk_without_locks_the_file_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
