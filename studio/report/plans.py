@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
+from typing import Any
 
 import click
 
@@ -16,8 +18,9 @@ from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
+from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts
-from studio.resources.base import Effect
+from studio.resources.base import Effect, meanings
 from studio.resources.dataset import DatasetFacts
 from studio.resources.model import ModelFacts
 
@@ -71,10 +74,17 @@ def _action(action: Action, desire: Desire) -> list[str]:
     if action.moved_from and not _is_told(action):
         lines.append(f"      it was {plain(action.moved_from)}; its record moves along")
     told = leading(action.changes)[:NAMED] if action.verb in (Verb.UPDATE, Verb.REPLACE) else []
-    lines += [_change(change) for change in action.changes if change not in told]
+    lines += [_change(change) for change in action.changes if change not in told or change.reason in _warnings()]
     if saved := costs.saving(action):
         lines.append(f"      {saved}")
     return lines
+
+
+@cache
+def _warnings() -> frozenset[str]:
+    """What fields declare of their changes beyond the effect: never left out."""
+    specs: list[Any] = [kind.model.model_fields["spec"].annotation for kind in KINDS.values()]
+    return frozenset(words for spec in specs for words in meanings(spec).values())
 
 
 def word(action: Action) -> str:

@@ -50,7 +50,9 @@ def create_model(state: State, asked: Asked) -> Record:
         "id": id, "name": body["name"], "creator": USER, "created_at": now, "updated_at": now, "crn": f"crn:model:{id}",
         "access_key": f"m{state.new_id()}{state.new_id()}".replace("-", ""),
         "auth_enabled": not body.get("disable_authentication"),
-        "project": record("ShortProject", public_identifier=project["id"], name=project["name"]),
+        "project": record(
+            "ShortProject", public_identifier=project["id"], name=project["name"], slug=f"tests/{project['name']}"
+        ),
         **{name: body[name] for name in names if body.get(name)},
     }  # fmt: skip
     state.models[id] = model
