@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,11 +50,15 @@ class Desk:
     """A project on this machine, and its clone in the workspace. Time passes only while somebody waits."""
 
     root: Path
+    clone: Path
     cml: Workspace
     now: float = 1_800_000_000.0
+    seconds: float = 0.0
+    """What a pause takes in earnest: for jobs that really run."""
 
     def pause(self, seconds: float) -> None:
         self.now += seconds
+        time.sleep(self.seconds)
 
     def write(self, *found: Document) -> None:
         settings = SETTINGS.format(url=self.cml.url, project=self.cml.project_id)
@@ -107,9 +112,9 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> 
         (folder / "cml").mkdir()
         shutil.copy(projects.ROOT / "cml" / "predict.py", folder / "cml")
     with prepared(clone, **settings) as workspace:
-        made = Desk(root, workspace)
-        time = cml.Time(lambda: made.now, made.pause, lambda: made.now, lambda: 0.0)
-        monkeypatch.setitem(BACKENDS, "cml", lambda site: cml.backend(site, time))
+        made = Desk(root, clone, workspace)
+        clock = cml.Time(lambda: made.now, made.pause, lambda: made.now, lambda: 0.0)
+        monkeypatch.setitem(BACKENDS, "cml", lambda site: cml.backend(site, clock))
         monkeypatch.setattr(places, "pause", made.pause)
         monkeypatch.setattr(places, "clock", lambda: made.now)
         for name, value in workspace.environ().items():
