@@ -62,7 +62,8 @@ class Desk:
 
     def write(self, *found: Document) -> None:
         settings = SETTINGS.format(url=self.cml.url, project=self.cml.project_id)
-        projects.write(self.root, found or documents(), settings)
+        for folder in (self.root, self.clone):
+            projects.write(folder, found or documents(), settings)
 
     def apply(self, *options: str, code: int = 0) -> str:
         answer = self.ask("apply", "--yes", "--offline", *options)
