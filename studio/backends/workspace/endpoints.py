@@ -72,7 +72,7 @@ class Endpoints:
         with self._calls.budget():
             match work:
                 case DeploymentWork():
-                    self._note(watched, self.deploying.prepare(watched.flight, spec, work))
+                    self.deploying.prepare(watched.flight, spec, work)
                 case AdjustmentWork():
                     self.deploying.adjust(watched.flight, work)
                 case WithdrawalWork():
