@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.endpoint import PREDICT_SCRIPT
 from studio.core.findings import Severity
+from studio.load.files import Place, look
 from studio.resources.model_export import ModelExport
 from studio.rules.base import Breach, View, rule
 
@@ -185,3 +187,41 @@ def name_unfit_for_endpoint(export: ModelExport, view: View) -> Iterator[Breach]
     elif len(name) > LONGEST:
         message = f"model_name has {len(name)} letters; an endpoint's name may have {LONGEST}"
         yield Breach("spec.model_name", message, "write a shorter one")
+
+
+@rule("EX-019", ModelExport)
+def endpoint_without_predict_script(export: ModelExport, view: View) -> Iterator[Breach]:
+    """The project has no script that answers the endpoint's requests.
+
+    A workspace builds an endpoint from the project's files, with cml/predict.py at its root.
+
+    Bad:
+        kind: Adapter
+        metadata:
+          name: local-router
+        spec:
+          type: project
+          location: adapters/of-another-model
+          model: hub-llama
+        ---
+        kind: Project
+        spec:
+          backend:
+            type: cml
+            url: https://ml.example.com
+            project_id: abcd-1234
+        ---
+        kind: ModelExport
+        spec:
+          type: cml_model  # <-
+          base_model: hub-llama
+          adapter: local-router
+          requires: []
+    Good:
+        kind: ModelExport
+        spec:
+          type: model_registry
+    """
+    there = view.settings.spec.backend.type == "local" or look(view.root, PREDICT_SCRIPT) is Place.FILE
+    if export.is_endpoint and not there:
+        yield Breach("spec.type", f"there is no {PREDICT_SCRIPT} in the project", "'studio init --cml' writes it")

@@ -161,7 +161,8 @@ def test_an_adapter_in_a_hidden_folder_is_copied_to_where_builds_find_it(
             projects.write_adapter(folder / hidden, "acme/tiny")
         model, _, export = documents()
         desk.write(model, manifest("Adapter", "router", adapter), export)
-        assert "a job copies the adapter to cml/adapters/" in desk.apply()
+        desk.apply()
+        assert any(job["name"].startswith("serve-modelexport-serve-") for job in desk.cml.state.jobs.values())
         place = desk.clone / desk.variables()["ADAPTER_LOCATION"]
         assert place.parent == desk.clone / "cml" / "adapters"
         assert (place / "adapter_model.safetensors").read_bytes() == (
