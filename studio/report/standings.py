@@ -79,6 +79,8 @@ def _recorded(record: Record) -> str:
             return _evaluation(record.outcome)
         case "export":
             return f"{output['model_name']} version {output['model_version']}"
+        case "deployment":
+            return f"{output['model_name']} at {output['url']}"
     return _facts(record.facts)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from studio.backends.base import Capacity, Handle, JobState, JobStatus
 from studio.backends.log_file import LogFile
+from studio.core.endpoint import DeploymentOutput, DeploymentWork, WithdrawalOutput, WithdrawalWork
 from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import (
     CombinationOutput,
@@ -140,6 +141,14 @@ def _output(spec: JobSpec, metrics: Mapping[str, float]) -> Output:
         )
     if isinstance(work, RevisionWork):
         return RevisionOutput()
+    if isinstance(work, WithdrawalWork):
+        return WithdrawalOutput(model_name=work.model_name, was_there=True)
+    if isinstance(work, DeploymentWork):
+        return DeploymentOutput(
+            model_name=work.model_name, model_id=f"id-of-{work.model_name}", build_id="b", deployment_id="d",
+            url="https://modelservice.example.com/model", page="", access_key="", authentication=work.authentication,
+            description=work.description, size=work.size, place="counting",
+        )  # fmt: skip
     assert isinstance(work, ExportWork)
     uri = f"models:/{work.model_name}/1"
     return ExportOutput(model_name=work.model_name, model_version="1", uri=uri, description=work.description)

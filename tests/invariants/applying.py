@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,5 +20,7 @@ OURS = shutil.ignore_patterns(".studio", "__pycache__", ".ruff_cache", "command"
 def counting(root: Path) -> Iterator[CountingBackend]:
     """Jobs run nowhere and are counted; what they measure is so good that no gate is missed."""
     backend = CountingBackend(root, metrics={"exact_match": 1.0, "rouge1": 1.0, "perplexity": -1000.0})
-    with mock.patch.dict(BACKENDS, {"local": lambda *_: backend}), mock.patch.object(places, "pause", lambda _: None):
+    table = dict.fromkeys(("local", "cml"), lambda *_: backend)
+    trusted = mock.patch.dict(os.environ, {"STUDIO_CML_URL": "https://ml.example.com", "CDSW_APIV2_KEY": "of-tests"})
+    with trusted, mock.patch.dict(BACKENDS, table), mock.patch.object(places, "pause", lambda _: None):
         yield backend
