@@ -33,6 +33,8 @@ OPEN = frozenset({"/health", "/ready"})
 """What is answered without a token: nothing but whether there is a server."""
 GUIDE = frozenset({"/predict", "/model"})
 """Paths whose errors are in the form of a CML model, not of OpenAI."""
+UNREAD = frozenset({401, 403, 404, 405, 408, 413, 415})
+"""Refusals that come before a body was read: the connection ends with them, or the rest of it could come for ever."""
 BELOW = "/*"
 """Ends a route that stands for every path below it."""
 Handler = Callable[[Request], Awaitable[Response]]
@@ -129,6 +131,8 @@ class Front:
 def refused(path: str, refusal: Refusal) -> JSONResponse:
     """An error, in the form that the path's clients know."""
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
+    if refusal.status in UNREAD:
+        headers["Connection"] = "close"
     if refusal.status in (429, 503):
         headers["Retry-After"] = "1"
     if isinstance(refusal, refusals.WrongMethod):

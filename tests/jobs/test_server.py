@@ -204,6 +204,17 @@ def test_a_body_in_chunks_is_counted_as_it_comes(host: Running) -> None:
     assert b" 413 " in host.raw(head + chunk * 17 + b"0\r\n\r\n").split(b"\r\n")[0]
 
 
+@pytest.mark.parametrize(("path", "kind", "status"), [("/predict", "text/plain", 415), ("/nowhere", "", 404)])
+def test_the_rest_of_a_body_that_is_not_read_is_not_waited_for(
+    host: Running, path: str, kind: str, status: int
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 1000\r\n\r\n"
+    began = time.monotonic()
+    answer = host.raw(head.encode() + b"a")  # returns when the server closes
+    assert f" {status} ".encode() in answer.split(b"\r\n")[0] and b"connection: close" in answer
+    assert time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize(
     "path",
     ["/", "/docs", "/openapi.json", "/redoc", "//predict", "/predict/", "/x/../predict", "/%2e%2e/predict",
