@@ -35,6 +35,8 @@ class Site:
     key: str = field(default="", repr=False)
     key_variable: str = ""
     """Where the key was found, for words about it."""
+    patience: float | None = None
+    """Seconds to wait for a workspace in all before saying that it does not answer; None for what jobs are worth."""
 
 
 @dataclass(frozen=True, slots=True)

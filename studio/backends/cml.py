@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from studio.backends.base import Capacity, EndpointLook, Handle, JobStatus, Log, Site, place
 from studio.backends.workspace.bringing import Bringing
-from studio.backends.workspace.calls import Calls, Connection, Fault
+from studio.backends.workspace.calls import DEADLINE_SECONDS, Calls, Connection, Fault
 from studio.backends.workspace.deploying import Deploying
 from studio.backends.workspace.endpoints import ENDPOINT, Endpoints
 from studio.backends.workspace.evidence import Evidence
@@ -134,6 +134,7 @@ def backend(site: Site, time: Time = REAL) -> CmlBackend:
     calls = Calls(
         site.url, site.project_id, site.key_variable, lambda: connected(site), {site.key},
         time.clock, time.sleep, time.jitter,
+        DEADLINE_SECONDS if site.patience is None else site.patience,
     )  # fmt: skip
     templates, files = Templates(calls), Files(calls)
     jobs = Jobs(calls, templates, Labels(calls.apart()), site.environ)

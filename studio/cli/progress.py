@@ -14,6 +14,7 @@ from studio.apply.outcome import Ending, Outcome
 from studio.core.jobspec import Event
 from studio.plan.actions import Action
 from studio.report import outcomes
+from studio.report.plain import plain
 from studio.report.sparkline import sparkline
 
 FEW = 3
@@ -83,7 +84,7 @@ class Display:
         if event.phase != phase or now - last >= QUIET_SECONDS:
             self._shown[name] = (now, event.phase)
             steps = f" {event.step}/{event.total}" if event.step is not None and event.total else ""
-            self._print(f"  {name}: {event.phase}{steps} {_words(event)}".rstrip())
+            self._print(f"  {name}: {plain(event.phase)}{steps} {_words(event)}".rstrip())
 
     def finished(self, outcome: Outcome) -> None:
         name = str(outcome.action.ref)
@@ -103,7 +104,7 @@ class Display:
 
 
 def _words(event: Event) -> str:
-    parts = [event.message] if event.message else []
+    parts = [plain(event.message)] if event.message else []
     if event.loss is not None:
         parts.append(f"loss {event.loss:.3f}")
     if event.tokens_per_second is not None:
@@ -123,6 +124,6 @@ def _bars() -> Any:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[status]}"),
+        TextColumn("{task.fields[status]}", markup=False),
         transient=True,
     )

@@ -28,7 +28,7 @@ def command(folder: Path, environment: str, given: dict[str, str], as_json: bool
     if watch and as_json:
         raise UsageError("--watch and --json exclude each other", "run the command once for each")
     loaded = load_project(options.root_of(folder), environment, given)
-    state, backend = places.open_state(loaded), places.backend(loaded, os.environ)
+    state, backend = places.open_state(loaded), places.backend(loaded, os.environ, places.GLANCE_SECONDS)
     if watch:
         from studio.cli.watching import until_nothing_runs
 

@@ -37,7 +37,7 @@ def line(outcome: Outcome) -> str:
     color = _COLORS[outcome.ending]
     mark = "✓" if outcome.ending in FINE else "✗"
     text = f"{click.style(mark, fg=color)} {outcome.action.ref}: {click.style(outcome.ending.value, fg=color)}"
-    return f"{text} — {plain(outcome.message)}" if outcome.message else text
+    return f"{text} — {plain(outcome.message.splitlines()[0])}" if outcome.message else text
 
 
 def summary(outcomes: Iterable[Outcome], here: Here) -> str:
@@ -68,7 +68,8 @@ def _counts(ended: Sequence[Outcome]) -> str:
 
 def _cause(outcome: Outcome, here: Here) -> list[str]:
     ref = str(outcome.action.ref)
-    lines = [f"  {ref}: {outcome.ending.value}: {plain(outcome.message)}"]
+    first, *more = outcome.message.splitlines() or [""]
+    lines = [f"  {ref}: {outcome.ending.value}: {plain(first)}", *(f"      | {plain(line)}" for line in more)]
     if outcome.hint:
         lines.append(f"      {plain(outcome.hint)}")
     if outcome.ending is Ending.LOST:

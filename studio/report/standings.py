@@ -100,7 +100,7 @@ def _facts(facts: dict[str, Any]) -> str:
 
 def progress(event: Event) -> str:
     """A running job's latest event in words."""
-    parts = [event.phase]
+    parts = [plain(event.phase)]
     if event.step is not None and event.total:
         parts.append(f"{event.step}/{event.total}")
     if event.loss is not None:
@@ -142,14 +142,21 @@ def detail(standing: Standing) -> str:
             ("uid", record.uid),
             ("fingerprint", record.fingerprint),
             ("updated", record.updated_at),
-            ("error", record.error),
+            *_lines("error", record.error),
         )
         lines += _pairs(*((key, _flat(value)) for key, value in record.facts.items()))
         lines += _outcome(record.outcome)
     if run:
         lines += ["", f"  latest run: {run.key}, attempt {run.attempt}, {run.status.value}"]
-        lines += _pairs(("submitted", run.submitted_at), ("finished", run.finished_at), ("error", run.error))
+        lines += _pairs(("submitted", run.submitted_at), ("finished", run.finished_at), *_lines("error", run.error))
     return "\n".join(lines)
+
+
+def _lines(name: str, text: str) -> list[tuple[str, str]]:
+    """A text of several lines, such as the end of a log. With a bar before each further one a CI runner takes none of
+    them for a command."""
+    first, *more = text.splitlines() or [""]
+    return [(name, first), *(("", f"| {line}") for line in more)]
 
 
 def _flat(value: Any) -> str:

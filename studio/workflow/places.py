@@ -27,6 +27,8 @@ pause = time.sleep
 """Between two looks at running jobs; seconds."""
 clock = time.time
 """Seconds since the epoch."""
+GLANCE_SECONDS = 10.0
+"""What a command that only shows things waits for a workspace."""
 
 
 def open_state(loaded: Loaded) -> StateReader:
@@ -96,12 +98,12 @@ def server(loaded: Loaded, environ: Mapping[str, str]) -> str | None:
     return destinations.server(loaded.settings.spec.mlflow, loaded.root, environ)
 
 
-def backend(loaded: Loaded, environ: Mapping[str, str]) -> Backend:
+def backend(loaded: Loaded, environ: Mapping[str, str], patience: float | None = None) -> Backend:
     """Where jobs run. Raises StudioError for whatever is missing to run them there."""
     settings = loaded.settings.spec.backend
     if settings.type not in BACKENDS:
         raise StudioError(f"the backend type {settings.type!r} is unknown", did_you_mean(settings.type, BACKENDS))
-    site = Site(loaded.root, environ)
+    site = Site(loaded.root, environ, patience=patience)
     if settings.type == CML:
         found = workspaces.access(settings, environ)
         site = replace(site, url=found.url, project_id=found.project_id, key=found.key, key_variable=found.key_variable)

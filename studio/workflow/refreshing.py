@@ -141,7 +141,7 @@ def _kept_elsewhere(sight: Sight, known: Past, subject: Subject) -> bool:
 def _stored(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
     """Whether what jobs left in a workspace is still there."""
     try:
-        backend = places.backend(sight.loaded, os.environ)
+        backend = places.backend(sight.loaded, os.environ, places.GLANCE_SECONDS)
         for subject in subjects:
             there = backend.holds(f"{subject.key[0]}/{ADAPTER_WEIGHTS}")
             looks.found[subject] = "there" if there else None
@@ -177,7 +177,7 @@ def _mlflow(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) ->
 def _jobs(sight: Sight, known: Past, subjects: list[Subject], looks: Looks) -> None:
     """What became of jobs that are recorded as under way."""
     try:
-        backend = places.backend(sight.loaded, os.environ)
+        backend = places.backend(sight.loaded, os.environ, places.GLANCE_SECONDS)
         for subject in subjects:
             handle: Handle | None = backend.find(subject.key[0], int(subject.key[1]))
             looks.found[subject] = backend.poll(handle).state.value if handle else None
@@ -191,7 +191,7 @@ def _endpoints(sight: Sight, known: Past, subjects: list[Subject], looks: Looks)
     for place in sorted({subject.key[0] for subject in subjects} - {here}):
         looks.unseen.append(Unseen(f"endpoints in {place}", "this environment's jobs run elsewhere"))
     try:
-        looks.found |= served.look(places.backend(sight.loaded, os.environ), own) if own else {}
+        looks.found |= served.look(places.backend(sight.loaded, os.environ, places.GLANCE_SECONDS), own) if own else {}
     except StudioError as error:
         looks.unseen.append(Unseen("endpoints", error.message, error.hint))
 

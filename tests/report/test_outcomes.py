@@ -31,7 +31,7 @@ def test_what_went_wrong_is_repeated_with_what_to_do() -> None:
     ended = [outcome(Ending.DONE), outcome(Ending.FAILED, "no memory\nleft", "ask for more", "b")]
     shown = click.unstyle(outcomes.summary(ended, Here()))
     assert "Apply failed: 1 done, 1 failed." in shown
-    assert "  FineTuningJob/b: failed: no memory\\nleft\n      ask for more" in shown
+    assert "  FineTuningJob/b: failed: no memory\n      | left\n      ask for more" in shown
 
 
 def test_nothing_done_says_so() -> None:

@@ -82,6 +82,7 @@ class Calls:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+    deadline: float = DEADLINE_SECONDS
     lost: int = 0
     """How many answers were lost, so that it is not known whether the call was carried out."""
     _connection: Connection | None = field(default=None, repr=False)
@@ -107,7 +108,7 @@ class Calls:
         if self._end is not None:
             yield
             return
-        self._end = self.clock() + DEADLINE_SECONDS
+        self._end = self.clock() + self.deadline
         try:
             yield
         finally:
