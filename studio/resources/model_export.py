@@ -118,7 +118,7 @@ def _deployment(export: ModelExport, scope: Scope) -> DeploymentWork:
     if not scope.workspace():
         raise StudioError("an endpoint cannot be deployed by the local backend", "write type: model_registry")
     model, adapter, known = scope.model(spec.base_model), scope.adapter(spec.adapter), before.get("model_id", "")
-    stays = before.get("model_name") == spec.model_name
+    stays, shared = before.get("model_name") == spec.model_name, bool(known) and scope.is_shared(before)
     return DeploymentWork(
         base_model=model.huggingface_name,
         revision=model.revision,
@@ -126,8 +126,8 @@ def _deployment(export: ModelExport, scope: Scope) -> DeploymentWork:
         digest=adapter.digest,
         kept=adapter.kept,
         model_name=spec.model_name,
-        model_id=known if stays else "",
-        supersedes="" if stays or not known or scope.is_shared(before) else known,
+        model_id=known if stays and not shared else "",  # what is shared is its first owner's to change
+        supersedes="" if stays or shared else known,
         owner=scope.owner(),
         description=spec.model_description,
         generation=scope.config("generation_config", spec.generation_config, spec.base_model),

@@ -95,13 +95,14 @@ def test_a_deployment_that_fails_says_where_its_logs_are(desk: Desk) -> None:
     assert "the deployment ended as 'failed'" in told and "read the replicas' logs in" in told
 
 
-def test_two_exports_never_share_an_endpoint_by_accident(desk: Desk) -> None:
+def test_two_environments_share_what_is_the_same_and_none_takes_it_from_the_other(desk: Desk) -> None:
     desk.apply()
-    told = desk.apply("--env", "prod", code=0)  # the same in the same place is the same endpoint
-    assert "reused" in told or "=" in told
+    assert "ModelExport/serve: reused" in desk.apply("--env", "prod") and len(desk.builds()) == 1
     desk.write(*documents(generation_config={"max_new_tokens": 7}))
-    refused = desk.apply("--env", "prod", code=0)
-    assert "done" in refused
+    assert "the model router serves ModelExport/serve in default" in desk.apply("--env", "prod", code=1)
+    assert desk.up()["build_id"] == desk.served()["build_id"]
+    assert desk.ask("destroy", "--yes", "--env", "prod").code == 0
+    assert desk.up()["build_id"] == desk.served()["build_id"], "the other environment still has it"
 
 
 def test_an_endpoint_of_another_resource_is_not_taken(desk: Desk) -> None:
