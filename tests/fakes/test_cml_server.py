@@ -182,7 +182,7 @@ def test_files_are_those_of_the_folder(cml: Workspace, folder: Path, tmp_path: P
     (folder / ".studio" / "beacons" / "a@1").write_bytes(b"\xff\x00")
     (listed,) = client.list_project_files(project, ".studio/beacons").files
     assert (listed.path, listed.is_dir, listed.file_size) == ("a@1", False, "2")
-    assert [each.path for each in client.list_project_files(project, ".").files] == [".studio"]
+    assert [each.path for each in client.list_project_files(project, ".").files] == [".studio", ".bashrc"]
     content = client.download_project_file(project, ".studio/beacons/a@1", _preload_content=False)
     assert content.data == b"\xff\x00"
     client.delete_project_file(project, ".studio/beacons/a@1")

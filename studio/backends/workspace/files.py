@@ -1,7 +1,8 @@
 """The project's files in the workspace, as its API gives them: names, sizes and whole contents.
 
 Nothing is asked for that may not be there: a folder is looked for in the one above it first, and a file is read only
-when a listing shows it. So no question gets a refusal for an answer, and none is repeated after one.
+when a listing shows it. So no question gets a refusal for an answer, and none is repeated after one. The exception is a
+workspace whose listings leave out names that begin with a dot: there, what is in such a folder is asked for, seldom.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, BinaryIO
 from studio.backends.workspace.calls import Calls, MissingError
 
 ROOT = "/"
+GUESS_SECONDS = 60.0
+"""Between two questions for a folder that listings do not show."""
 BLOCK_BYTES = 1 << 16
 
 
@@ -32,6 +35,7 @@ class Files:
     calls: Calls
     _there: set[str] = field(default_factory=lambda: {ROOT})
     """Folders that were there when somebody looked."""
+    _guessed_at: float = float("-inf")
 
     def within(self, folder: str) -> Mapping[str, Entry]:
         """What lies in a folder, by name; nothing where there is no such folder."""
@@ -82,10 +86,22 @@ class Files:
     def _is_there(self, folder: str) -> bool:
         for above, below in _steps(folder):
             if below not in self._there:
-                entry = self._listed(above).get(PurePosixPath(below).name)
-                if entry is None or not entry.is_folder:
+                listed = self._listed(above)
+                entry = listed.get(PurePosixPath(below).name)
+                if not (entry.is_folder if entry else self._may_be_hidden(below, listed)):
                     return False
                 self._there.add(below)
+        return True
+
+    def _may_be_hidden(self, folder: str, listed: Mapping[str, Entry]) -> bool:
+        """Whether to ask for a folder that a listing does not show. A home without a single dotfile is none."""
+        shown = any(name.startswith(".") for name in listed)
+        if shown or "/" in folder or not folder.startswith("."):
+            return False
+        now = self.calls.clock()
+        if now - self._guessed_at < GUESS_SECONDS:
+            return False
+        self._guessed_at = now
         return True
 
     def _listed(self, folder: str) -> dict[str, Entry]:

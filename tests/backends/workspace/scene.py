@@ -136,11 +136,11 @@ def run_dir(handle: Handle, part: int = 0) -> str:
 
 
 @contextmanager
-def scene(folder: Path, limit: int = 9) -> Iterator[Scene]:
+def scene(folder: Path, limit: int = 9, **settings: Any) -> Iterator[Scene]:
     folder.mkdir(parents=True, exist_ok=True)
     held: list[Scene] = []
     with workspace(
-        folder, stand_in=lambda run: held[0].perform(run), limit=limit,
+        folder, stand_in=lambda run: held[0].perform(run), limit=limit, **settings,
         clock=lambda: datetime.fromtimestamp(held[0].now if held else START, UTC),
     ) as cml:  # fmt: skip
         held.append(Scene(cml, folder))

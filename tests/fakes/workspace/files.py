@@ -16,6 +16,7 @@ from tests.fakes.http import Answer, Request
 from tests.fakes.workspace.facts import Record, record
 from tests.fakes.workspace.refusal import Refusal
 
+BASHRC = ".bashrc"
 HOME = "/home/cdsw"
 """The project's folder, as it is called in a workload."""
 
@@ -33,12 +34,15 @@ def inside(folder: Path, path: str) -> Path:
     return found
 
 
-def listing(folder: Path, path: str) -> Record:
-    """Names below a folder, with sizes in bytes."""
+def listing(folder: Path, path: str, *, hides_dots: bool = False) -> Record:
+    """Names below a folder, with sizes in bytes. The project's own folder is a home, and has a shell's settings."""
     found = inside(folder, path)
     if not found.is_dir():
         raise Refusal(404, f"{path}: no such directory")
-    return {"files": [info for each in sorted(found.iterdir()) if (info := _info(each)) is not None]}
+    infos = [info for each in sorted(found.iterdir()) if (info := _info(each)) is not None]
+    if found == folder and not any(info["path"] == BASHRC for info in infos):
+        infos.append(record("FileInfo", path=BASHRC, is_dir=False, file_size="0"))
+    return {"files": [info for info in infos if not (hides_dots and info["path"].startswith("."))]}
 
 
 def _info(path: Path) -> Record | None:

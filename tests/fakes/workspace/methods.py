@@ -16,7 +16,8 @@ Handler = Callable[[State, Asked], Record | Answer]
 
 
 def list_project_files(state: State, asked: Asked) -> Record:
-    return files.listing(state.project(asked.ids).folder, asked.ids["path"])
+    folder = state.project(asked.ids).folder
+    return files.listing(folder, asked.ids["path"], hides_dots=state.settings.hides_dots)
 
 
 def download_project_file(state: State, asked: Asked) -> Answer:

@@ -39,6 +39,7 @@ class Settings:
     ``substring`` makes ``search_filter`` match parts of a text, in either case; without it only the whole matches.
     ``second`` is how long one second of a job's timeout takes here. ``key_in_runs`` puts the API's key into every
     workload, as most workspaces do. ``variables`` are what the runtime's image sets.
+    ``hides_dots`` leaves names that begin with a dot out of listings of files.
     ``no_registry`` is the HTTP status with which a workspace without a registry of models refuses; 0 when it has one.
     ``endpoints`` starts a process for each deployment, which decides how it ends; else ``deployments`` is the status
     that deployments come to, as ``builds`` is that of builds.
@@ -50,6 +51,7 @@ class Settings:
     second: float = 1
     key_in_runs: bool = False
     no_registry: int = 0
+    hides_dots: bool = False
     endpoints: bool = False
     builds: str = "built"
     deployments: str = "deployed"
