@@ -45,8 +45,8 @@ test: $(TEST) here  ## every test, with coverage
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-fast: $(TEST) here  ## the tests that train nothing
-	$(BIN)/python -m pytest -n 2 -m 'not slow'
+fast: $(TEST) here  ## the tests that take less than two seconds each
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
 generated: $(TEST)  ## write the schemas, rule pages and reference anew
 	$(BIN)/python docs/generate.py

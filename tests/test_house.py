@@ -27,7 +27,9 @@ TOOLS = {
 }
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize(
+    "tool", [pytest.param(tool, marks=pytest.mark.slow if tool == "mypy" else ()) for tool in TOOLS]
+)
 def test_a_tool_has_nothing_to_complain_of(tool: str) -> None:
     command = TOOLS[tool]
     found = shutil.which(command[0], path=str(Path(sys.executable).parent)) or shutil.which(command[0])

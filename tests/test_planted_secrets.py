@@ -80,6 +80,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_tokens_in_every_text_of_every_manifest_come_out_of_no_command(root: Path) -> None:
     places: dict[str, str] = {}
     for path, found in list(documents(root)):
@@ -97,6 +98,7 @@ def test_a_token_in_a_comment_or_in_broken_text_comes_out_of_no_command(root: Pa
     assert leaks(answers(root, [command]), places) == []
 
 
+@pytest.mark.slow
 def test_tokens_in_names_of_files_and_on_the_command_line_come_out_of_no_command(root: Path) -> None:
     places = {token(name): name for name in ("file", "argument", "option")}
     (root / "manifests" / f"{token('file')}.yaml").write_text("kind: Nothing\n", "utf-8")

@@ -29,9 +29,12 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def test_production_releases_what_the_pull_request_trained_on_another_machine(tmp_path: Path) -> None:
+def test_production_releases_what_the_pull_request_trained_on_another_machine(
+    tmp_path: Path, empty_tracking: Path
+) -> None:
     branch, main = clone(tmp_path / "branch"), clone(tmp_path / "main")
     (tmp_path / "server").mkdir()
+    shutil.copyfile(empty_tracking, tmp_path / "server" / "mlflow.db")
     with tracking_server(tmp_path / "server") as address:
         variables = {
             "STUDIO_STATE_URL": f"sqlite:///{tmp_path}/state.db", "MLFLOW_TRACKING_URI": address, "NO_COLOR": "1",

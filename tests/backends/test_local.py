@@ -26,8 +26,10 @@ from studio.core.jobspec import (
     TrainingWork,
 )
 from studio.jobs import launching, run_folder
+from tests.projects import ROOT
 
 PATIENCE = 60.0
+FAKE = ROOT / "tests" / "fakes" / "job"
 
 LONG_JOB = """
 import signal, sys, time
@@ -57,6 +59,14 @@ def job(root: Path, key: str = "finetuningjob-x-0000", attempt: int = 1, **asked
 @pytest.fixture
 def backend(tmp_path: Path) -> LocalBackend:
     return LocalBackend(tmp_path / ".studio" / "runs", {**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> LocalBackend:
+    """A backend whose jobs do no work, so that they import nothing, and fail; everything around them is real."""
+    for name in ("release", "fail-x"):
+        (tmp_path / name).touch()
+    return LocalBackend(tmp_path / ".studio" / "runs", {**os.environ, "PYTHONPATH": f"{FAKE}:{ROOT}"})
 
 
 @pytest.fixture
@@ -100,6 +110,7 @@ def supervisor(handle: Handle) -> dict[str, int]:
     return run_folder.read(Path(handle.details["folder"]) / run_folder.SUPERVISOR)
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_go_on_says_why_in_its_result(tmp_path: Path, backend: LocalBackend) -> None:
     handle = backend.submit(job(tmp_path))
     status = ended(backend, handle)
@@ -109,27 +120,27 @@ def test_a_job_that_cannot_go_on_says_why_in_its_result(tmp_path: Path, backend:
     assert any("[start]" in line for line in backend.log(handle).lines())
 
 
-def test_submitting_the_same_attempt_twice_runs_it_once(tmp_path: Path, backend: LocalBackend) -> None:
+def test_submitting_the_same_attempt_twice_runs_it_once(tmp_path: Path, idle: LocalBackend) -> None:
     spec = job(tmp_path)
-    ended(backend, backend.submit(spec))
-    again = backend.submit(spec)
-    assert ended(backend, again).state is JobState.FAILED
-    assert sum("[start]" in line for line in backend.log(again).lines()) == 1
+    ended(idle, idle.submit(spec))
+    again = idle.submit(spec)
+    assert ended(idle, again).state is JobState.FAILED
+    assert sum("working" in line for line in idle.log(again).lines()) == 1
 
 
-def test_a_further_attempt_runs_again_in_the_same_folder(tmp_path: Path, backend: LocalBackend) -> None:
-    ended(backend, backend.submit(job(tmp_path)))
-    second = backend.submit(job(tmp_path, attempt=2))
-    result = ended(backend, second).result
+def test_a_further_attempt_runs_again_in_the_same_folder(tmp_path: Path, idle: LocalBackend) -> None:
+    ended(idle, idle.submit(job(tmp_path)))
+    second = idle.submit(job(tmp_path, attempt=2))
+    result = ended(idle, second).result
     assert result and result.attempt == 2
-    assert sum("[start]" in line for line in backend.log(second).lines()) == 2
+    assert sum("working" in line for line in idle.log(second).lines()) == 2
 
 
-def test_what_was_never_submitted_is_not_found(tmp_path: Path, backend: LocalBackend) -> None:
-    assert backend.find("finetuningjob-x-0000", 1) is None
-    backend.submit(job(tmp_path))
-    assert backend.find("finetuningjob-x-0000", 1)
-    assert backend.find("finetuningjob-x-0000", 2) is None
+def test_what_was_never_submitted_is_not_found(tmp_path: Path, idle: LocalBackend) -> None:
+    assert idle.find("finetuningjob-x-0000", 1) is None
+    idle.submit(job(tmp_path))
+    assert idle.find("finetuningjob-x-0000", 1)
+    assert idle.find("finetuningjob-x-0000", 2) is None
 
 
 def test_an_intent_whose_supervisor_never_started_is_not_found(tmp_path: Path, backend: LocalBackend) -> None:
@@ -223,6 +234,7 @@ def test_a_write_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
+@pytest.mark.slow
 def test_a_file_of_the_project_is_never_taken_for_a_library(tmp_path: Path, backend: LocalBackend) -> None:
     for name in ("pydantic", "datasets", "json"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the project')")

@@ -60,6 +60,7 @@ def test_the_last_line_counts_though_it_has_no_end(tmp_path: Path) -> None:
     assert list(log.lines()) == ["b\n", "c"]
 
 
+@pytest.mark.slow
 def test_a_huge_log_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.write_bytes(b"x" * 99 + b"\n" + b"0123456789 0123456789\n" * 1_000_000)

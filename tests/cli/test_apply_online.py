@@ -63,6 +63,7 @@ def test_without_a_network_apply_warns_once_and_goes_on(tmp_path: Path, endpoint
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_a_hostile_project_gets_no_secret_sent_anywhere(tmp_path: Path, hub: FakeHub) -> None:
     with workspace(None, registered_model(MODEL_ID, logged())) as evil:
         settings = {

@@ -52,6 +52,7 @@ def closed(root: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     (root / name).chmod(0o755)
 
 
+@pytest.mark.slow
 def test_a_closed_folder_is_an_error_and_nothing_in_it_is_pruned(root: Path, closed: str) -> None:
     words = f"the manifest folder {closed!r} cannot be read: Permission denied"
     for command in (("validate",), ("validate",), ("plan", "--prune"), ("apply", "--prune"), ("fmt", "--check")):

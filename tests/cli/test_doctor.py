@@ -83,6 +83,7 @@ def test_outside_a_project_the_machine_is_checked_all_the_same(tmp_path: Path) -
     assert found["python"]["verdict"] == "ok" and "state" not in found
 
 
+@pytest.mark.slow
 def test_studio_itself_never_imports_torch_to_ask_about_gpus(desk: Path) -> None:
     code = (
         "import sys; from studio.cli.main import studio\n"
@@ -133,6 +134,7 @@ def test_a_job_that_asks_for_more_gpus_than_there_are_is_missing_them(desk: Path
     assert found["verdict"] == "missing" and found["found"] == "no GPU; a job asks for 2"
 
 
+@pytest.mark.slow
 def test_libraries_that_do_not_suit_are_named_with_the_reason_and_the_command(desk: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for name, version in (("transformers", "5.23.0"), ("click", "7.0")):

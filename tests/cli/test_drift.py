@@ -25,6 +25,7 @@ from tests.fakes.backend import CountingBackend
 from tests.fakes.registering import RegisteringBackend
 from tests.projects import snapshot, support_desk, with_spec
 
+pytestmark = pytest.mark.slow  # a real MLflow
 SCHEMA = json.loads((projects.ROOT / "schemas" / "drift.schema.json").read_text("utf-8"))
 NO_SOCKETS = """
 import os, sys
@@ -74,10 +75,12 @@ def everything(root: Path) -> dict[str, tuple[int, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, empty_tracking: Path) -> Path:
     """A project that was applied once for all tests of this module, in a process of its own: none of its databases is
     open here."""
     root = projects.write(tmp_path_factory.mktemp("applied") / "desk", documents())
+    (root / ".studio").mkdir()
+    shutil.copyfile(empty_tracking, root / ".studio" / "mlflow.db")
     code = f"from pathlib import Path; from tests.fakes.registering import apply; apply(Path({str(root)!r}))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=projects.ROOT, env=environment())
     return root
@@ -134,7 +137,6 @@ def test_everything_that_is_edited_is_told_with_what_apply_would_do_about_it(des
     assert len(found[f"{TRAIN} adapter"]["found"]) == 64
 
 
-@pytest.mark.slow
 def test_what_is_gone_would_be_replaced_and_what_may_differ_counts_for_nothing(desk: Desk) -> None:
     desk.client.set_registered_model_alias("router", "champion", "1")
     desk.client.set_model_version_tag("router", "1", "reviewed", "yes")
@@ -165,7 +167,6 @@ def test_a_version_that_was_deleted_is_one_difference_and_without_a_manifest_it_
     assert found["remedy"] == "nothing" and "no manifest declares it" in found["reason"]
 
 
-@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_a_warning_and_nothing_is_gone(desk: Desk) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -177,7 +178,6 @@ def test_a_server_that_does_not_answer_is_a_warning_and_nothing_is_gone(desk: De
     assert "warning: ModelExport/release could not be looked at: exported to another registry" in answer.err
 
 
-@pytest.mark.slow
 def test_a_secret_address_is_not_repeated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk.root / "studio.yaml").write_text(f"{projects.SETTINGS}spec: {{mlflow: {{tracking_uri: {{env: ML_URI}}}}}}\n")
     monkeypatch.setenv("ML_URI", "http://ci:word-of-secrecy@127.0.0.1:9")
@@ -186,7 +186,6 @@ def test_a_secret_address_is_not_repeated(desk: Desk, monkeypatch: pytest.Monkey
     assert "word-of-secrecy" not in answer.err + answer.out and "127.0.0.1" not in answer.err + answer.out
 
 
-@pytest.mark.slow
 def test_a_database_of_another_version_of_mlflow_is_left_as_it_is(desk: Desk) -> None:
     with sqlite3.connect(desk.database) as opened:
         opened.execute("DROP TABLE model_versions")
@@ -197,7 +196,6 @@ def test_a_database_of_another_version_of_mlflow_is_left_as_it_is(desk: Desk) ->
     assert everything(desk.root) == before
 
 
-@pytest.mark.slow
 def test_a_database_that_is_gone_is_not_made_anew_and_its_versions_are_gone(desk: Desk) -> None:
     aside = desk.database.rename(desk.root.parent / "aside.db")
     found = desk.drifts()

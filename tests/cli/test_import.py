@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -194,9 +195,10 @@ for stored, tags in ((folder, {}), (folder, own), (folder.with_name("gone"), {})
 
 
 @pytest.fixture
-def registered(desk: Path) -> Path:
+def registered(desk: Path, empty_tracking: Path) -> Path:
     """A registry with three versions: one with its files, one that says what it was made of, one without files."""
     (desk / ".studio").mkdir()
+    shutil.copyfile(empty_tracking, desk / ".studio" / "mlflow.db")
     uri, folder = f"sqlite:///{desk}/.studio/mlflow.db", desk / "stored"
     command = [sys.executable, "-c", VERSIONS, uri, str(folder)]
     subprocess.run(command, check=True, env=environment(), capture_output=True, timeout=120)

@@ -22,7 +22,7 @@ from studio.cli import interrupts
 from tests import projects
 from tests.projects import ROOT
 
-from .front_door import Answer, environment
+from .front_door import Answer, ask, environment
 
 PATIENCE = 60.0
 FAKE = str(ROOT / "tests" / "fakes" / "job")
@@ -69,11 +69,15 @@ class Desk:
     def run(self, *arguments: str, **variables: str) -> Answer:
         return ended(self.start(*arguments, **variables))
 
+    def look(self, *arguments: str) -> Answer:
+        """A command that only looks; it needs no process of its own."""
+        return ask(self.root, *arguments)
+
     def release(self, name: str = "") -> None:
         (self.root / (f"release-{name}" if name else "release")).touch()
 
     def status(self) -> dict[str, str]:
-        return {each["resource"]: each["state"] for each in json.loads(self.run("status", "--json").out)}
+        return {each["resource"]: each["state"] for each in json.loads(self.look("status", "--json").out)}
 
     def logs(self) -> list[Path]:
         return [log for log in (self.root / ".studio" / "runs").glob("*/log.txt") if "working" in log.read_text()]
@@ -179,7 +183,7 @@ def test_what_runs_is_shown_in_the_words_of_the_command_that_was_typed(desk: Des
     assert f"Detached. Running: {JOB}." in answer.out
     assert f"to attach: studio apply -C {desk.root}/manifests --env prod" in answer.out
     assert "2 actions left for the next apply: EvaluationJob/compare, ModelExport/release" in answer.out
-    plan = desk.run("plan", "--env", "prod").out
+    plan = desk.look("plan", "--env", "prod").out
     assert "its job is under way; apply attaches" in plan
     assert "2 jobs will run" in plan and "1 job under way already; apply attaches." in plan
 
@@ -218,13 +222,13 @@ def test_cancel_reaches_the_job_of_an_earlier_version(desk: Desk) -> None:
     assert desk.run("apply", "--yes", "--detach").code == 0
     manifests = desk.root / "manifests" / "all.yaml"
     manifests.write_text(manifests.read_text().replace('"learning_rate": 0.002', '"learning_rate": 0.001'))
-    assert f"{JOB}: a job was started for an earlier version of it" in desk.run("plan").out
+    assert f"{JOB}: a job was started for an earlier version of it" in desk.look("plan").out
     applied = desk.run("apply", "--yes", "--detach")
     assert "still runs; to stop it: studio cancel FineTuningJob/train" in applied.out
-    listed = desk.run("status").out
+    listed = desk.look("status").out
     assert "running, earlier version" in listed and f"studio cancel {JOB} stops it" in listed
     assert desk.run("cancel", "train").out.count(f"{JOB}: cancelled") == 2
-    assert "running" not in desk.run("status").out
+    assert "running" not in desk.look("status").out
 
 
 def test_status_watches_until_nothing_runs(desk: Desk) -> None:
@@ -270,10 +274,10 @@ def test_a_held_back_export_says_why_wherever_one_looks(desk: Desk) -> None:
     answer = desk.run("apply", "--yes", FAKE_EXACT_MATCH="0.41")
     why = "EvaluationJob/compare misses a gate: exact_match of router: 0.41, not at least 0.5"
     assert answer.code == 1 and f"ModelExport/release: held back — {why}" in answer.out
-    assert f"ModelExport/release    not applied  held back: {why}" in desk.run("status").out
-    assert why in desk.run("show", "release").out
-    assert json.loads(desk.run("show", "release", "--json").out)["held_back"] == why
-    assert "1 resource declared, not applied: studio plan says what would happen." in desk.run("status").out
+    assert f"ModelExport/release    not applied  held back: {why}" in desk.look("status").out
+    assert why in desk.look("show", "release").out
+    assert json.loads(desk.look("show", "release", "--json").out)["held_back"] == why
+    assert "1 resource declared, not applied: studio plan says what would happen." in desk.look("status").out
 
 
 @pytest.mark.parametrize(
@@ -290,12 +294,12 @@ def test_a_held_back_export_says_why_wherever_one_looks(desk: Desk) -> None:
     ],
 )
 def test_a_wrong_form_is_answered_with_what_to_write(desk: Desk, arguments: list[str], words: str) -> None:
-    answer = desk.run(*arguments)
+    answer = desk.look(*arguments)
     assert answer.code == 64 and words in answer.err
 
 
 @pytest.mark.parametrize("arguments", [["cancel", "train"], ["cancel", "--all"]])
 def test_cancelling_what_does_not_run_is_no_error(desk: Desk, arguments: list[str]) -> None:
-    answer = desk.run(*arguments)
+    answer = desk.look(*arguments)
     assert (answer.code, answer.err) == (0, "") and "is running." in answer.out
     assert not (desk.root / ".studio").exists()

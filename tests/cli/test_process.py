@@ -78,6 +78,7 @@ def test_reading_commands_open_no_socket(desk: Path, arguments: list[str]) -> No
     assert "NETWORK" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["fresh", "recorded"])
 def test_reading_commands_write_nothing(data_only: Path, state: str) -> None:
     if state == "recorded":

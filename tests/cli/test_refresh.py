@@ -18,10 +18,14 @@ from tests.cli.front_door import Answer, ask
 from tests.cli.test_drift import COMPARE, RELEASE, TRAIN, Desk, documents, everything
 from tests.fakes.registering import RegisteringBackend
 
+pytestmark = pytest.mark.slow  # a real MLflow
+
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(tmp_path: Path, empty_tracking: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     root = projects.write(tmp_path / "desk", documents())
+    (root / ".studio").mkdir()
+    shutil.copyfile(empty_tracking, root / ".studio" / "mlflow.db")
     monkeypatch.setitem(BACKENDS, "local", lambda site: RegisteringBackend(site.root))
     monkeypatch.setattr(places, "pause", lambda _: None)
     answer = ask(root, "apply", "--yes")
@@ -55,7 +59,6 @@ def test_an_edited_description_is_planned_as_drift_and_said_again(desk: Desk) ->
     assert ask(desk.root, "plan", "--refresh", "--detailed-exitcode").code == 0
 
 
-@pytest.mark.slow
 def test_what_is_lost_is_made_again_and_a_saved_plan_looks_again(desk: Desk) -> None:
     desk.client.delete_model_version("router", "1")
     trained = desk.root / desk.outcome(TRAIN)["output"]["adapter"]
@@ -79,7 +82,6 @@ def test_what_is_lost_is_made_again_and_a_saved_plan_looks_again(desk: Desk) -> 
     assert stale.code == 4 and "stale" in stale.err
 
 
-@pytest.mark.slow
 def test_a_version_whose_files_are_gone_is_exported_as_a_new_one_though_the_old_one_bears_its_key(desk: Desk) -> None:
     shutil.rmtree(desk.root / ".studio" / "mlartifacts" / "models")
     assert ask(desk.root, "apply", "--refresh").code == 0
@@ -87,7 +89,6 @@ def test_a_version_whose_files_are_gone_is_exported_as_a_new_one_though_the_old_
     assert desk.client.get_model_version("router", "1").version and desk.drifts() == {}
 
 
-@pytest.mark.slow
 def test_a_project_that_was_moved_is_told_and_put_right_by_a_small_job(desk: Desk) -> None:
     moved = Desk(desk.root.rename(desk.root.parent / "moved"))
     [[name, found]] = moved.drifts().items()

@@ -30,6 +30,7 @@ def studio(root: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_after_twenty_kills_every_job_was_submitted_once_and_every_record_is_complete(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     done = subprocess.run(
@@ -43,6 +44,7 @@ def test_after_twenty_kills_every_job_was_submitted_once_and_every_record_is_com
     assert found["apply"]["kills"] >= 20 and found["apply"]["submissions"] == found["apply"]["lives"] * needed
 
 
+@pytest.mark.slow
 def test_a_process_is_killed_at_the_step_it_was_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
     root, trace = project.write(tmp_path / "project", project.resources()), tmp_path / "trace"
     killed = studio(root, "apply", "--yes", CRASH_KILL_AT="60", CRASH_TRACE=str(trace))

@@ -56,6 +56,7 @@ def test_a_first_run_comments_the_plan_and_writes_summary_and_outputs(job: Job, 
     assert json.loads((uploaded(job)[0] / "default.sarif").read_text())["version"] == "2.1.0"
 
 
+@pytest.mark.slow
 def test_the_saved_plan_is_the_one_that_apply_takes(job: Job) -> None:
     act(job)
     plan = Path(job.outputs["plans"]) / "default.plan.json"
@@ -90,6 +91,7 @@ def test_a_project_below_the_root_is_named_and_its_annotations_lead_to_its_files
     )
 
 
+@pytest.mark.slow
 def test_a_comment_is_updated_in_place_and_an_unchanged_one_is_not_written(job: Job, github: FakeGitHub) -> None:
     act(job)
     act(again(job, github))
@@ -100,6 +102,7 @@ def test_a_comment_is_updated_in_place_and_an_unchanged_one_is_not_written(job: 
     assert len(github.comments) == 1 and "tickts" in github.comments[0]["body"]
 
 
+@pytest.mark.slow
 def test_a_deleted_comment_is_made_once_more(job: Job, github: FakeGitHub) -> None:
     act(job)
     github.comments.clear()
@@ -108,6 +111,7 @@ def test_a_deleted_comment_is_made_once_more(job: Job, github: FakeGitHub) -> No
     assert len(github.comments) == 1 and github.writes == []
 
 
+@pytest.mark.slow
 def test_two_environments_have_a_comment_each_and_one_summary(job: Job, github: FakeGitHub) -> None:
     (job.workspace / "studio.yaml").write_text(SETTINGS)
     act(job, environments="dev\nprod dev")
@@ -121,6 +125,7 @@ def test_two_environments_have_a_comment_each_and_one_summary(job: Job, github: 
     assert job.summary.count("### Plan for") == 2
 
 
+@pytest.mark.slow
 def test_the_same_finding_in_two_environments_is_one_annotation(job: Job) -> None:
     (job.workspace / "studio.yaml").write_text(SETTINGS)
     misspell(job.workspace)
@@ -139,6 +144,7 @@ def test_a_fork_gets_everything_but_comment_and_upload(job: Job, github: FakeGit
     assert job.outputs["changes"] == "default"
 
 
+@pytest.mark.slow
 def test_a_fork_without_the_secret_of_the_state_is_still_validated(job: Job, github: FakeGitHub) -> None:
     (job.workspace / "studio.yaml").write_text(SECRET)
     github.may_write = False
@@ -157,6 +163,7 @@ def test_elsewhere_a_missing_secret_fails_the_job(job: Job, github: FakeGitHub) 
     assert not job.ok and "DESK_STATE is not set" in github.comments[0]["body"]
 
 
+@pytest.mark.slow
 def test_a_plan_too_long_for_a_comment_is_folded_and_says_so(job: Job, github: FakeGitHub) -> None:
     several = [projects.manifest("Config", f"config-{n:04}", {"type": "lora_config", "config": {"r": 8}})
                for n in range(1500)]  # fmt: skip

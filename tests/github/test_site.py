@@ -74,6 +74,7 @@ def targets(path: Path, links: list[str]) -> Iterator[tuple[str, Path, str]]:
         yield link, there / "index.html" if there.is_dir() else there, unquote(parts.fragment)
 
 
+@pytest.mark.slow
 def test_every_link_leads_to_a_page_and_a_place_on_it(site: Path, pages: dict[Path, Page]) -> None:
     broken = []
     for path, page in pages.items():

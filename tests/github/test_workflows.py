@@ -101,6 +101,7 @@ def run_job(job: Job, name: str, needs: dict[str, Any] | None = None) -> None:
     job.run_steps(kept, {"needs": needs or {}}, {}, {})
 
 
+@pytest.mark.slow
 def test_after_a_merge_the_saved_plan_is_applied_and_then_there_is_nothing_to_do(job: Job, github: FakeGitHub) -> None:
     run_job(job, "plan")
     assert job.ok and job.steps["plan"]["outputs"] == {"changes": "true"}, job.log

@@ -217,6 +217,7 @@ TOKEN_COUNTS = f"subprocess.Popen ['{sys.executable}', '-m', 'studio.load.token_
 """Counting tokens may run out of memory, so a child does it; it is watched as well."""
 
 
+@pytest.mark.slow
 def test_planning_writes_nothing_sends_nothing_and_starts_nothing(corpus: list[Path], tmp_path: Path) -> None:
     before = [snapshot(root) for root in corpus]
     for number, command in enumerate(
@@ -245,6 +246,7 @@ def test_children_of_a_watched_process_are_watched(tmp_path: Path) -> None:
     assert [deed.split()[0] for deed in deeds] == ["open", "socket.__new__"]
 
 
+@pytest.mark.slow
 def test_every_process_prints_the_same_plan_wherever_it_starts(corpus: list[Path], tmp_path: Path) -> None:
     twins = []
     for seed in ("1", "2"):

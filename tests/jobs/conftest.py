@@ -30,16 +30,6 @@ def tickets() -> list[dict[str, str]]:
     return [{"text": f"{text} {queue}", "queue": queue} for text in workbench.TEXTS for queue in workbench.QUEUES]
 
 
-@pytest.fixture(scope="session")
-def empty_tracking(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database without runs: creating one takes longer than a tiny training."""
-    from mlflow.tracking import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path, tickets: list[dict[str, str]], empty_tracking: Path) -> Path:
     """A project folder with the model, the rows as JSONL and CSV, and an MLflow database."""

@@ -65,6 +65,7 @@ def sft_config(values: dict[str, Any], folder: Path) -> Any:
     return quietly(lambda: training_arguments.build(work, folder, Device("cpu", torch.float32, 1), True))
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_training_arguments_that_are_clean_make_an_sft_config(tmp_path: Path, data: st.DataObject) -> None:
@@ -73,6 +74,7 @@ def test_training_arguments_that_are_clean_make_an_sft_config(tmp_path: Path, da
     assert sft_config(values, tmp_path).config.use_cpu
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(mappings(known("lora_config").root, frozenset()))
 def test_lora_settings_that_are_clean_make_a_lora_config(values: dict[str, Any]) -> None:
@@ -80,6 +82,7 @@ def test_lora_settings_that_are_clean_make_a_lora_config(values: dict[str, Any])
     assert quietly(lambda: lora.config(values)).peft_type == "LORA"
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(mappings(known("generation_config").root, frozenset()))
 def test_generation_settings_that_are_clean_make_a_generation_config(values: dict[str, Any]) -> None:
@@ -88,6 +91,7 @@ def test_generation_settings_that_are_clean_make_a_generation_config(values: dic
     assert set(values) <= generation.KNOWN
 
 
+@pytest.mark.slow
 @settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
 @given(mappings(known("bitsandbytes_config").root, frozenset()))
 def test_quantisation_that_is_clean_makes_a_bitsandbytes_config(values: dict[str, Any]) -> None:

@@ -178,6 +178,7 @@ def test_a_document_beyond_the_limits_is_refused_quickly(text: str) -> None:
 MANY = 1_100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -197,6 +198,7 @@ def test_a_file_of_many_megabytes_is_refused_within_seconds(text: str) -> None:
     assert time.perf_counter() - begun < 30
 
 
+@pytest.mark.slow
 def test_how_many_values_a_file_may_hold_does_not_depend_on_the_parser() -> None:
     plain = "[" + "1," * (MAX_PARTS - 2) + "1]"
     assert len(parse(plain)[0]) == MAX_PARTS - 1

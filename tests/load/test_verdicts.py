@@ -361,6 +361,7 @@ texts = st.sampled_from(["a: 1\n", "a,b\n1,2\n", projects.SETTINGS, "kind: Nothi
 edits = st.lists(st.tuples(names, st.one_of(st.none(), texts)), max_size=4)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits)
 def test_whatever_is_edited_the_answer_is_that_of_a_run_without_memory(

@@ -61,7 +61,8 @@ def test_missed_gates_kept_records_and_warnings_are_told(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("actions", "changes", "width"), [(3, 400, 200), (2000, 1, 10), (5000, 30, 250), (1, 100_000, 5), (40, 0, 0)]
+    ("actions", "changes", "width"),
+    [(3, 400, 200), (2000, 1, 10), pytest.param(5000, 30, 250, marks=pytest.mark.slow), (1, 100_000, 5), (40, 0, 0)],
 )
 def test_a_huge_plan_is_folded_and_says_what_is_left_out(actions: int, changes: int, width: int) -> None:
     text = plan_to_markdown(large(actions, changes, width))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
@@ -100,6 +101,7 @@ def test_more_results_than_github_takes_are_cut_where_they_weigh_least_and_count
     assert log["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].startswith("1 finding of")
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(hostile.many, st.sampled_from(["", "a/b/", "ü ?#/"]))
 def test_no_text_breaks_the_log(findings: list[Finding], prefix: str) -> None:

@@ -77,6 +77,7 @@ def guide_rows(text: str) -> dict[str, list[Row]]:
 # Our own states
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(snapshots)
 def test_a_state_comes_back_as_it_was_and_is_exported_to_the_same_bytes(tmp_path: Path, snapshot: Snapshot) -> None:

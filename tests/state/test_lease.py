@@ -242,6 +242,7 @@ def test_a_process_that_ended_and_was_not_waited_for_is_gone() -> None:
 # Real processes
 
 
+@pytest.mark.slow
 def test_of_eight_processes_that_race_for_the_lock_exactly_one_wins(state_url: str, tmp_path: Path) -> None:
     racers = [Player(RACER, state_url, tmp_path) for _ in range(8)]
     for _ in ("a new state", "an existing one"):

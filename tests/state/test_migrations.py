@@ -160,6 +160,7 @@ open_engine(sys.argv[1], Path(sys.argv[2])).dispose()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["new", *EARLIER])
 def test_of_six_processes_that_bring_a_state_forward_at_once_none_is_in_the_way(
     state_url: str, tmp_path: Path, start: str
