@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -61,10 +62,11 @@ class Display:
         if self._bars is not None:
             self._tasks[name] = self._bars.add_task(name, total=None, status="starting")
         else:
-            self._print(f"  {name}: {message}")
+            self._print(f"  {name}: {plain(message)}")
 
     def waiting(self, action: Action, message: str) -> None:
         """The same words about the first few only: a thousand jobs may wait for the same."""
+        message = plain(message)
         self._repeated[message] += 1
         if self._repeated[message] <= FEW:
             self._print(f"  {action.ref}: {message}")
@@ -73,7 +75,7 @@ class Display:
 
     def progressed(self, action: Action, event: Event) -> None:
         name = str(action.ref)
-        if event.loss is not None and event.phase == "train":
+        if event.loss is not None and math.isfinite(event.loss) and event.phase == "train":
             self._losses.setdefault(name, []).append(event.loss)
         if self._bars is not None:
             status = f"{sparkline(self._losses.get(name, ()))} {_words(event)}".strip()
@@ -104,12 +106,13 @@ class Display:
 
 
 def _words(event: Event) -> str:
+    """What a job tells of itself, made safe to print: others may write where a job in a workspace does."""
     parts = [plain(event.message)] if event.message else []
     if event.loss is not None:
         parts.append(f"loss {event.loss:.3f}")
     if event.tokens_per_second is not None:
         parts.append(f"{event.tokens_per_second:,.0f} tokens/s")
-    if event.eta_seconds is not None:
+    if event.eta_seconds is not None and math.isfinite(event.eta_seconds):
         minutes, seconds = divmod(int(event.eta_seconds), 60)
         parts.append(f"{minutes}:{seconds:02d} left")
     return ", ".join(parts)

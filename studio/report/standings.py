@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -105,7 +106,7 @@ def progress(event: Event) -> str:
         parts.append(f"{event.step}/{event.total}")
     if event.loss is not None:
         parts.append(f"loss {event.loss:.3f}")
-    if event.eta_seconds is not None:
+    if event.eta_seconds is not None and math.isfinite(event.eta_seconds):
         parts.append(f"{int(event.eta_seconds)} s left")
     return " ".join(parts)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from studio.cli.progress import FEW, Display
+from studio.core import beacons
 from studio.core.references import Ref
 from studio.plan.actions import Action, Verb
+from studio.report import standings
 
 ROOM = "waits for free CPU, memory or GPU"
 
@@ -24,3 +26,30 @@ def test_a_thousand_jobs_that_wait_for_the_same_are_not_a_thousand_lines(capsys:
         "  … and more: waits for free CPU, memory or GPU",
         "  FineTuningJob/x: waits for the backend: away",
     ]
+
+
+ODD = (
+    b'{"time": 1, "phase": "tr\\u001b[2Jain", "message": "a [/INST] b \\u001b]0;title\\u0007"}',
+    b'{"time": 1, "phase": "load", "message": "\\n::error::planted"}',
+    b'{"time": 1, "phase": "train", "loss": NaN, "eta_seconds": Infinity, "tokens_per_second": NaN}',
+    b'{"time": 1, "phase": "train", "loss": Infinity, "step": -5, "total": 0}',
+)
+"""Anybody who may write to a workspace's project may write what is heard; and the loss of a training may be no number."""
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("told", ODD)
+def test_whatever_a_job_tells_is_shown_and_commands_nothing(
+    live: bool, told: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event, action = beacons.heard(told), Action(Ref("FineTuningJob", "x"), Verb.CREATE, "f" * 64)
+    assert event is not None
+    with Display(live) as display:
+        display.started(action, "started")
+        for each in (event, event.model_copy(update={"loss": 0.5})):
+            display.progressed(action, each)
+        display.waiting(action, f"waits: {event.message}")
+    printed = capsys.readouterr().out + standings.progress(event)
+    shown = printed if not live else standings.progress(event)
+    assert "\x1b" not in shown and "\x07" not in printed
+    assert not any(line.startswith("::") for line in printed.splitlines())
