@@ -34,7 +34,7 @@ ODD = (
     b'{"time": 1, "phase": "train", "loss": NaN, "eta_seconds": Infinity, "tokens_per_second": NaN}',
     b'{"time": 1, "phase": "train", "loss": Infinity, "step": -5, "total": 0}',
 )
-"""Anybody who may write to a workspace's project may write what is heard; and the loss of a training may be no number."""
+"""Anybody who may write to a workspace's project may write what is heard; and a training's loss may be no number."""
 
 
 @pytest.mark.parametrize("live", [False, True])

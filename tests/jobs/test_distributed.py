@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -272,6 +273,24 @@ def test_whoever_does_not_know_the_token_is_no_member() -> None:
     until(told)
     exchange.close()
     assert lifeline.call(address, exchange.token, 1, patience=0.0) is None
+
+
+@pytest.mark.parametrize("said", [b"[" * 4000 + b"\n", b"\xff\x00\n", b'{"token": 1e999, "rank": []}\n', b"x" * 9000])
+def test_what_a_stranger_says_ends_nothing_but_his_call(said: bytes) -> None:
+    exchange = lifeline.Exchange("127.0.0.1")
+    host, _, port = exchange.variables[lifeline.ADDRESS_VARIABLE].rpartition(":")
+    with socket.create_connection((host, int(port))) as stranger:
+        stranger.sendall(said)
+        stranger.setblocking(False)
+        line = lifeline.Line(stranger)
+
+        def dropped() -> bool:
+            exchange.hear()
+            return line.is_broken()
+
+        until(dropped)
+    assert exchange.joined == set()
+    exchange.close()
 
 
 def curve(result: JobResult, spec: JobSpec) -> list[float]:

@@ -14,7 +14,7 @@ from studio.backends.workspace import log, standing
 from studio.backends.workspace.calls import Calls, MissingError
 from studio.backends.workspace.files import Files
 from studio.backends.workspace.standing import Standing
-from studio.core import beacons
+from studio.core import beacons, parts
 from studio.core.beacons import Beacon, Ended
 from studio.core.errors import BackendError
 from studio.core.jobspec import RESULT_FILE, RUNS_FOLDER, SPEC_FILE, Event, JobSpec
@@ -37,10 +37,17 @@ class Evidence:
         return frozenset(name for name, entry in self.files.within(beacons.FOLDER).items() if not entry.is_folder)
 
     def event(self, beacon: Beacon) -> Event | None:
-        return beacons.heard(self.files.read(beacon.path, beacons.LARGEST_BYTES + 1))
+        return beacons.heard(self._beacon(beacon))
 
     def end(self, beacon: Beacon) -> Ended | None:
-        return beacons.heard_end(self.files.read(beacon.end.path, beacons.LARGEST_BYTES + 1))
+        return beacons.heard_end(self._beacon(beacon.end))
+
+    def _beacon(self, beacon: Beacon) -> bytes:
+        """Nothing where it was taken away since it was seen: beacons are worth no more than that."""
+        try:
+            return self.files.read(beacon.path, beacons.LARGEST_BYTES + 1)
+        except MissingError:
+            return b""
 
     def standing(self, job_id: str, run_id: str, now: float) -> Standing:
         """What the engine says of a run."""
@@ -68,14 +75,16 @@ class Evidence:
         return last_lines(self.files.read(path, TAIL_BYTES))
 
     def spec(self, handle: Handle, part: int) -> JobSpec | None:
-        """What a job was asked to do, as its worker wrote it down; None where it did not come to that."""
+        """What a job was asked to do, as its worker wrote it down; None where it did not come to that, or where
+        something else is written there."""
         path = f"{folder(handle, part)}/{SPEC_FILE}"
         if self.files.find(path) is None:
             return None
         try:
-            return JobSpec.model_validate_json(self.files.read(path, endings.LARGEST_BYTES))
+            spec = JobSpec.model_validate_json(self.files.read(path, endings.LARGEST_BYTES))
         except ValidationError:
             return None
+        return spec if (spec.key, spec.part) == (handle.key, part) and parts.is_possible(spec) else None
 
     def discard(self, folder: str) -> None:
         """Delete a run's folder, and the beacons of all its attempts."""
@@ -92,10 +101,10 @@ class Evidence:
         """
         if not self._page:
             self._page = self.calls.url
-            project, client = self.calls.project_id, self.calls.client
+            calls, project, client = self.calls.apart(), self.calls.project_id, self.calls.client
             try:
-                owner = self.calls.ask("look at the project", client.get_project, project).owner
-                short = self.calls.ask(f"look at the job {job_id}", client.get_job, project, job_id).project
+                owner = calls.ask("look at the project", client.get_project, project).owner
+                short = calls.ask(f"look at the job {job_id}", client.get_job, project, job_id).project
             except BackendError:
                 return self._page
             slug = str(getattr(short, "slug", None) or "")

@@ -23,8 +23,11 @@ from studio.core import parts
 from studio.core.errors import BackendError, RefusedError
 from studio.core.jobspec import JobSpec
 
-UPDATED = ("cpu", "memory", "nvidia_gpu", "accelerator_label_id", "script", "runtime_identifier", "arguments")
-"""What a job of an earlier attempt may have to take over from a changed manifest or template."""
+UPDATED: Mapping[str, Any] = {
+    "cpu": 0.0, "memory": 0.0, "nvidia_gpu": 0, "accelerator_label_id": "", "arguments": "", "script": "", "kernel": "",
+    "runtime_identifier": "", "runtime_addon_identifiers": [], "timeout": 0, "kill_on_timeout": False,
+}  # fmt: skip
+"""What a job of an earlier attempt may have to take over from a changed manifest or template, and what none is."""
 FRESH_SECONDS = 5.0
 """For so long it is enough to have looked for a job in vain; when it was created, everybody looks again."""
 
@@ -58,12 +61,13 @@ class Jobs:
         started: list[Attempt] = []
         with self.calls.budget():
             wanted = [self._wanted(part) for part in parts.parts(spec)]
-            try:
-                for each in wanted:
+        try:
+            for each in wanted:
+                with self.calls.budget():  # of its own: an evaluation may have more parts than a minute has room for
                     started.append(self._started(each))
-            except BackendError as error:
-                self._interrupted(spec, started, len(wanted), error)
-                raise
+        except BackendError as error:
+            self._interrupted(spec, started, len(wanted), error)
+            raise
         self._cut.pop((spec.key, spec.attempt), None)
         return self._remembered(spec.key, spec.attempt, [each.name for each in wanted], started)
 
@@ -162,8 +166,9 @@ class Jobs:
 
     def _updated(self, job: Any, wanted: Wanted) -> Any:
         """The job of an earlier attempt, with what changed since."""
-        changed = {key: wanted.job.get(key, "") for key in UPDATED if getattr(job, key) != wanted.job.get(key)}
-        changed = {key: value for key, value in changed.items() if value or getattr(job, key)}
+        now = {key: wanted.job.get(key, none) for key, none in UPDATED.items()}
+        now["timeout"] = str(now["timeout"])  # which is a number only where a job is created
+        changed = {key: value for key, value in now.items() if _written(getattr(job, key)) != _written(value)}
         if changed:
             what = f"update the job {wanted.name}"
             self.calls.ask(what, self.calls.client.update_job, changed, self.calls.project_id, job.id)
@@ -231,6 +236,11 @@ class Jobs:
 def name(key: str, part: int) -> str:
     """What a job is called in the workspace; ``part`` is 0 for a job that does all of the key's work."""
     return f"{key}.part-{part}" if part else key
+
+
+def _written(value: object) -> str:
+    """A setting in one spelling: the API writes some numbers as text, and in several ways what is not set."""
+    return "" if value in (None, "", "0", 0, False, []) else str(value)
 
 
 def _demand_over(wanted: Wanted, attempts: list[Attempt]) -> None:

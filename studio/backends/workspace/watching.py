@@ -24,10 +24,14 @@ FASTEST_SECONDS, SLOWEST_SECONDS = 2.0, 15.0
 AGES = 60.0
 SILENT_SECONDS = 30.0
 """A job that has told nothing for so long is asked for."""
+CALLS_PER_SECOND = 10.0
+"""On average, about single runs: of very many each is looked at the more seldom."""
 SELDOM = 4
 """How much more seldom a run is asked for than the beacons are listed."""
 LATE_SECONDS = 60.0
 """How long files of a run that has ended may take to be seen; the project's disk is a network's."""
+CLOCKS_SECONDS = 600.0
+"""How far the workspace's clock may be from this one; what ended before that, by its clock, ended long ago by ours."""
 TOLD_SECONDS = 10.0
 """The same where the job's last beacon is seen, which it writes after its result."""
 
@@ -42,6 +46,9 @@ class Watching:
     _lit: frozenset[str] = frozenset()
     """Names of the beacons at the last listing."""
     _listed_at: float = float("-inf")
+    _list_due: float = float("-inf")
+    _crowd_seconds: float = 0.0
+    """How long it takes to look at each run once."""
     _silence: BackendError | None = None
     """Why the last listing failed; for as long as it would be good it is not tried again."""
 
@@ -61,6 +68,7 @@ class Watching:
         run = self._tracked(handle)
         run.since = self.clock()
         run.hurried = True
+        self._list_soon()
         for part in run.parts:
             part.next_heard = part.next_asked = 0.0
 
@@ -68,22 +76,27 @@ class Watching:
         key = (handle.key, handle.attempt)
         if key not in self._runs:
             self._runs[key] = Tracked.of(handle, self.clock())
+            self._list_soon()
         return self._runs[key]
 
     def _pace(self, run: Tracked) -> float:
         return min(max((self.clock() - run.since) / AGES, FASTEST_SECONDS), SLOWEST_SECONDS)
 
+    def _list_soon(self) -> None:
+        self._list_due = min(self._list_due, self._listed_at + FASTEST_SECONDS)
+
     def _list(self) -> None:
         """See which beacons there are, at the pace of the youngest run."""
-        now = self.clock()
-        pace = min((self._pace(run) for run in self._runs.values() if run.final is None), default=FASTEST_SECONDS)
-        if now - self._listed_at >= pace:
+        if self.clock() >= self._list_due:
             self._silence = None
             try:
                 self._lit = self.evidence.lit()
             except BackendError as error:
                 self._silence = error
             self._listed_at = self.clock()
+            under_way = [run for run in self._runs.values() if run.final is None]
+            self._list_due = self._listed_at + min(self._pace(run) for run in under_way)
+            self._crowd_seconds = sum(len(run.parts) for run in under_way) / CALLS_PER_SECOND
         if self._silence:
             raise self._silence
 
@@ -94,12 +107,13 @@ class Watching:
         if part.beacon.end.name in self._lit:
             part.end, part.is_told, part.over_at = self.evidence.end(part.beacon), True, now
             return
+        pace = self._pace(run) if run.hurried else max(self._pace(run), self._crowd_seconds)
         if part.beacon.name in self._lit and now >= part.next_heard:
             self._hear(part)
-            part.next_heard = now + self._pace(run)
-        silent = part.event is None or now - part.heard_at >= SILENT_SECONDS
+            part.next_heard = now + pace
+        silent = part.event is None or now - part.heard_at >= max(SILENT_SECONDS, 2 * self._crowd_seconds)
         if (silent or run.hurried) and now >= part.next_asked:
-            part.next_asked = now + self._pace(run) * (1 if run.hurried else SELDOM)
+            part.next_asked = now + pace * (1 if run.hurried else SELDOM)
             self._ask(part)
 
     def _hear(self, part: Part) -> None:
@@ -114,7 +128,7 @@ class Watching:
         if part.standing is None or found.engine is not part.standing.engine:
             part.standing = found
         if found.is_over:
-            part.over_at = found.since
+            part.over_at = now if now - found.since < CLOCKS_SECONDS else found.since
         elif found.engine is Engine.UNKNOWN:
             part.next_asked = now + FASTEST_SECONDS
             raise BackendError(f"the workspace does not know where the run {part.run_id} stands", "look at it there")

@@ -457,3 +457,44 @@ def test_without_the_client_the_command_that_installs_it_is_told(
     with pytest.raises(StudioError, match="cmlapi") as caught:
         backend(workspace)
     assert caught.value.hint == f"pip install {workspace.url}/api/v2/python.tar.gz"
+
+
+def test_what_the_template_says_by_now_is_brought_over(tmp_path: Path) -> None:
+    """A training that took longer than its template let it would end in the same way for ever."""
+    with prepared(tmp_path / "project") as workspace:
+        (template,) = (job for job in workspace.state.jobs.values() if job["name"] == TRAINING)
+        template |= {"timeout": "60"}
+        used = backend(workspace)
+        used.cancel(used.submit(training()))
+        workspace.client.update_job(
+            {"timeout": "7200", "kernel": "python3.11", "runtime_addon_identifiers": ["cuda"]}, workspace.project_id,
+            template["id"],
+        )  # fmt: skip
+        later = backend(workspace)
+        later.cancel(later.submit(training(attempt=2)))
+        (job,) = jobs(workspace)
+        assert (int(job["timeout"]), job["kill_on_timeout"]) == (7200, True)
+        assert (job["kernel"], job["runtime_addon_identifiers"]) == ("python3.11", ["cuda"])
+        template |= {"timeout": "0", "runtime_addon_identifiers": []}
+        backend(workspace).submit(training(attempt=3))
+        (job,) = jobs(workspace)
+        assert (int(job["timeout"]), job["kill_on_timeout"], job["runtime_addon_identifiers"]) == (0, False, [])
+
+
+def test_many_parts_of_a_slow_workspace_are_all_started(workspace: Workspace) -> None:
+    """The deadline is for what is asked of the workspace, not for how much work there is."""
+    used = backend(workspace)
+    clock, client = used.calls.clock, used.calls.client
+
+    def slow(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, _request_timeout: float, **named: Any) -> Any:
+            clock.now += min(2.0, _request_timeout)  # type: ignore[attr-defined]
+            if _request_timeout < 2:
+                raise ProtocolError("Read timed out")
+            return real(*arguments, **named)
+
+        return call
+
+    for method in ("list_jobs", "create_job", "create_job_run", "list_job_runs"):
+        setattr(client, method, slow(getattr(client, method)))
+    assert len(used.submit(evaluation(20)).details["jobs"]) == 20

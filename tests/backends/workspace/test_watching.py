@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from studio.backends.base import JobState
+from studio.backends.workspace import watching
 from studio.backends.workspace.files import GUESS_SECONDS
 from studio.backends.workspace.watching import LATE_SECONDS, SILENT_SECONDS, SLOWEST_SECONDS, TOLD_SECONDS
 from studio.core.errors import BackendError, RefusedError
 from studio.core.jobspec import RESULT_FILE
+from tests.backends.workspace.places import evaluation
 from tests.backends.workspace.scene import KEY, START, Scene, run_dir, scene
 from tests.fakes.http import as_json
+from tests.fakes.workspace import faults
 
 
 @pytest.fixture
@@ -358,3 +363,95 @@ def test_no_question_is_answered_with_a_refusal(world: Scene) -> None:
     while world.poll(handle, after=20).state is JobState.RUNNING:
         pass
     assert [(call.method, call.line) for call in world.cml.calls if call.status != 200] == []
+
+
+def test_a_workspace_whose_clock_goes_behind_has_as_much_time_for_its_files(world: Scene) -> None:
+    handle = world.start()
+    world.poll(handle)
+    world.end(handle)
+    engine = world.cml.run(handle.details["jobs"][0]["run_id"])
+    engine.record["finished_at"] = datetime.fromtimestamp(START - 2 * LATE_SECONDS, UTC).isoformat()
+    assert world.poll(handle, after=20).state is JobState.RUNNING
+    world.leave(handle)
+    assert world.poll(handle, after=20).state is JobState.SUCCEEDED
+
+
+def test_of_a_run_that_died_long_ago_no_file_is_awaited(world: Scene) -> None:
+    handle = world.start()
+    world.end(handle)
+    world.now += 3600
+    assert world.poll(handle).state is JobState.FAILED
+
+
+def test_a_beacon_that_was_taken_away_meanwhile_is_no_end(world: Scene) -> None:
+    handle = world.start()
+    world.tell(handle, "train")
+    world.cml.faults.plan("download_project_file", faults.NOT_FOUND)
+    assert world.poll(handle).state is JobState.RUNNING
+    world.leave(handle)
+    world.tell_end(handle)
+    world.cml.faults.plan("download_project_file", faults.NOT_FOUND)
+    assert world.poll(handle, after=3).state is JobState.SUCCEEDED
+
+
+def test_a_spec_that_is_of_other_work_names_no_part(world: Scene) -> None:
+    handle = world.start("evaluationjob-e-0", parts=2)
+    for part, failure in ((1, ""), (2, "out of memory")):
+        other = evaluation(1, "evaluationjob-e-0").model_dump_json().encode()
+        world.write(f"{run_dir(handle, part)}/spec.json", other)
+        world.leave(handle, part=part, failure=failure)
+        world.tell_end(handle, part=part)
+    world.poll(handle)
+    assert world.poll(handle, after=TOLD_SECONDS + 1).message == "part 2: out of memory"
+
+
+def test_who_may_not_look_at_the_project_may_still_watch_its_jobs(world: Scene) -> None:
+    failed, other = world.start("a-0"), world.start("b-0")
+    world.cml.faults.always("get_project", faults.FORBIDDEN)
+    world.leave(failed, failure="the model has no tokenizer")
+    world.tell_end(failed, code=1)
+    assert world.poll(failed).state is JobState.FAILED
+    assert world.poll(other, after=5).state is JobState.RUNNING
+
+
+def test_looking_at_many_jobs_takes_a_time_that_grows_with_their_number(world: Scene) -> None:
+    """Counted in questions for the time: a round asks for it a few times a job, however many jobs there are."""
+    asked = [0]
+
+    def clock() -> float:
+        asked[0] += 1
+        return world.now
+
+    looking, rounds = replace(world.watching, clock=clock), {}
+    handles = [world.start(f"job-{number}") for number in range(40)]
+    for number in (10, 40):
+        for handle in handles[:number]:
+            looking.poll(handle)
+        world.now += 0.5
+        asked[0] = 0
+        for handle in handles[:number]:
+            looking.poll(handle)
+        rounds[number] = asked[0]
+    assert rounds[40] <= 5 * rounds[10]
+
+
+def test_very_many_jobs_cost_no_more_calls_than_a_workspace_can_bear(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "CALLS_PER_SECOND", 0.5)  # 30 jobs are then as 600
+    handles = [world.start(f"job-{number}") for number in range(30)]
+    world.now += 3600
+    for handle in handles:
+        world.poll(handle)
+    world.counts()
+    for second in range(0, 600, 2):
+        world.now += 2
+        for handle in handles:
+            if second % 20 == 0:
+                world.tell(handle, "train", step=second)
+            world.poll(handle)
+    asked = world.counts()
+    assert asked["download_project_file"] + asked["get_job_run"] <= 0.5 * 600 * 1.2
+    world.leave(handles[7])
+    world.tell_end(handles[7])
+    assert world.poll(handles[7], after=16).state is JobState.SUCCEEDED, "ends are seen as soon as ever"
