@@ -6,6 +6,7 @@ tells how far it is.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -31,6 +32,8 @@ from studio.jobs.teams import Team
 OK, FAILED, REFUSED = 0, 1, 64
 BEACON_SECONDS = 2.0
 """Between two beacons of a job; each is a file that is written whole on a shared disk."""
+STALE_SECONDS = 30 * 24 * 3600.0
+"""Beacons so old are nobody's news: whoever still asks finds the result without them. A listing should stay short."""
 ENGINE_VARIABLE = "CDSW_ENGINE_ID"
 """Which engine this is; a restarted one keeps its id."""
 
@@ -99,6 +102,7 @@ class _Run:
         code = REFUSED
         try:
             if result is None:
+                self._sweep()
                 self._tell(Event(time=self.began.timestamp(), phase="start", message="the engine has started"))
                 code = self._perform()
             else:
@@ -178,6 +182,14 @@ class _Run:
     def _tell_end(self, code: int) -> None:
         ended = beacons.Ended(code=code, cancelled=self.stop.asked)
         self._leave(beacons.of(self.spec).end, beacons.told_end(ended))
+
+    def _sweep(self) -> None:
+        """Take away what jobs of long ago told."""
+        before = time.time() - STALE_SECONDS
+        for file in self.spec.path(beacons.FOLDER).glob("*@*"):
+            with contextlib.suppress(OSError):  # another job was faster
+                if beacons.parse(file.name) and file.stat().st_mtime < before:
+                    file.unlink()
 
     def _leave(self, beacon: Beacon, content: bytes) -> None:
         path = self.spec.path(beacon.path)

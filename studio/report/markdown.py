@@ -15,7 +15,7 @@ from studio.plan.wording import difference
 from studio.report import costs
 from studio.report.findings import plural
 from studio.report.plain import plain
-from studio.report.plans import LEFT, counted, describe, idle, word
+from studio.report.plans import LEFT, asks, counted, idle, word
 from studio.report.remarks import names, remarks
 
 MAX_CHARACTERS = 65_000
@@ -81,9 +81,7 @@ def _actions(plan: Plan, room: int) -> str:
 
 
 def _row(action: Action) -> str:
-    asked = action.resources if action.dispatches else None
-    asks = describe(asked, action.memory).removeprefix("job: ") if asked else ""
-    job = ", ".join(filter(None, (asks, costs.job(action), costs.saving(action))))
+    job = ", ".join(filter(None, (asks(action), costs.job(action), costs.saving(action))))
     job = "a small one, nothing is made again" if action.revises else job
     attached = " (under way)" if action.attaches else ""
     why = code(action.reason) + (f"<br>moved from {code(action.moved_from)}" if action.moved_from else "")

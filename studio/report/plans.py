@@ -114,20 +114,26 @@ def _detail(action: Action, desire: Desire) -> str:
         return plain(f"MLflow run {facts.mlflow_run_id}")
     if isinstance(facts, ModelFacts):
         return plain(facts.family)
+    asked = asks(action)
+    return ", ".join((f"job: {asked}", *filter(None, [costs.job(action)]))) if asked else ""
+
+
+def asks(action: Action) -> str:
+    """What an action's job, or endpoint, asks for; "" for one that runs nothing."""
     if not (action.resources and action.dispatches):
         return ""
-    return ", ".join(filter(None, (describe(action.resources, action.memory), costs.job(action))))
+    return describe(action.resources, action.memory, "replicas" if action.ref.kind == "ModelExport" else "workers")
 
 
-def describe(asked: Resources, memory: int | None = None) -> str:
+def describe(asked: Resources, memory: int | None = None, several: str = "workers") -> str:
     """``2 CPU, about 1.3 GB of 4 GB``, with GPUs and workers where there are any; ``memory`` is estimated, in bytes."""
     needed = f"about {memory / 1e9:.1f} GB of " if memory else ""
     parts = [f"{asked.cpu} CPU", f"{needed}{asked.memory} GB"]
     if asked.gpu:
         parts.append(f"{asked.gpu} GPU")
     if asked.workers > 1:
-        parts.append(f"{asked.workers} workers")
-    return "job: " + ", ".join(parts)
+        parts.append(f"{asked.workers} {several}")
+    return ", ".join(parts)
 
 
 def _change(change: Change) -> str:
@@ -153,7 +159,7 @@ def _totals(plan: Plan) -> list[str]:
     lines = ["", click.style("Plan: ", bold=True) + f"{counted(plan)}."]
     if jobs:
         most = Resources(cpu=max(j.cpu for j in jobs), gpu=max(j.gpu for j in jobs), memory=max(j.memory for j in jobs))
-        lines.append(f"{plural(number, 'job')} will run; the largest asks for {describe(most).removeprefix('job: ')}.")
+        lines.append(f"{plural(number, 'job')} will run; the largest asks for {describe(most)}.")
     if under_way:
         lines.append(f"{plural(len(under_way), 'job')} under way already; apply attaches.")
     return lines + costs.totals(plan)

@@ -38,6 +38,11 @@ def test_what_is_recorded_names_the_key_and_never_holds_it(desk: Desk) -> None:
     assert model["access_key"] not in everywhere and desk.cml.key not in everywhere
 
 
+def test_a_plan_tells_the_replicas(desk: Desk) -> None:
+    desk.write(*documents(replicas=2))
+    assert "2 replicas" in desk.plan() and "workers" not in desk.plan()
+
+
 def test_resources_are_changed_in_place(desk: Desk) -> None:
     desk.apply()
     before = desk.served()

@@ -125,6 +125,21 @@ def test_beacons_follow_the_job(project: Path, start: Start) -> None:
     assert end_of(project, spec) is None
 
 
+def test_beacons_of_long_ago_are_taken_away(project: Path, start: Start) -> None:
+    folder = project / beacons.FOLDER
+    folder.mkdir(parents=True)
+    for name in ("old@1", "old@1.ended", "recent@1.ended", "notes.txt"):
+        (folder / name).write_text("{}")
+    for name in ("old@1", "old@1.ended", "notes.txt"):
+        os.utime(folder / name, (0, 0))
+    (project / "release").touch()
+    assert ended(start(sent()))[0] == 0
+    left = {file.name for file in folder.iterdir()}
+    assert {"recent@1.ended", "notes.txt", beacons.of(sent()).name} <= left and not any(
+        n.startswith("old") for n in left
+    )
+
+
 def test_a_part_has_a_folder_and_beacons_of_its_own(project: Path, start: Start) -> None:
     spec = sent(part=2)
     (project / "release").touch()
