@@ -21,6 +21,7 @@ from studio.jobs import (
     hub,
     locations,
     merge,
+    merge_plan,
     model_card,
     registry,
     tokenizers,
@@ -66,8 +67,8 @@ def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, ev
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     _check_space(base, building)
-    _write_weights(base, adapter, building, events)
     _write_settings(base, work, tokenizer, building)
+    _write_weights(base, adapter, building, events)
     model_card.write(building, card.text, card.provenance)
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
@@ -79,8 +80,10 @@ def _write_weights(base: Path, adapter: Path | None, output: Path, events: Event
         merge.copy(base, output)
         events.write("merge", "no adapter: the base weights as they are")
         return
-    changed = merge.merge(base, adapter, output)
-    events.write("merge", f"{changed} tensors merged")
+    plan = merge.merge(base, adapter, output)
+    merge.settle(plan, output)
+    untied = "; the output weights are no longer the embedding's" if plan.unties else ""
+    events.write("merge", f"{plan.changed} tensors merged{untied}")
 
 
 def _write_settings(base: Path, work: ExportWork, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
@@ -184,7 +187,7 @@ def _tokenizer(folder: Path, work: ExportWork) -> PreTrainedTokenizerBase:
 
 def _check_space(base: Path, output: Path) -> None:
     """Fail before the copy rather than in its middle."""
-    needed = sum(shard.stat().st_size for shard in base.glob("*.safetensors"))
+    needed = sum(shard.stat().st_size for shard in merge_plan.shard_paths(base))
     free = shutil.disk_usage(output).free
     if free < needed:
         raise JobError(

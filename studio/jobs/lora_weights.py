@@ -1,6 +1,8 @@
-"""A saved LoRA adapter as pairs of matrices to add to a base model's weights.
+"""A saved LoRA adapter as changes to a base model's tensors.
 
-What is more than ``scale · B @ A`` on linear layers is refused here: merged wrongly it would load and answer nonsense.
+An adapter holds pairs of matrices for linear layers and embeddings, a magnitude with DoRA, and whole tensors in place
+of the base's (``modules_to_save``, trained biases). What is more than that is refused here: merged wrongly it would
+load and answer nonsense.
 """
 
 from __future__ import annotations
@@ -13,24 +15,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 
 from studio.core.errors import JobError
 from studio.jobs import safetensors_file
 from studio.jobs.locations import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json
+from studio.jobs.safetensors_file import Tensor
 
-_KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight\Z")
+_OWN = re.compile(
+    r"base_model\.model\.(?P<module>.+?)\.(?P<part>lora_(A|B|embedding_A|embedding_B|magnitude_vector))"
+    r"(\.default)?(\.(?P<end>weight|bias))?\Z"
+)
+_WHOLE = re.compile(r"base_model\.model\.(?P<name>.+)\Z")
+_WRAPPERS = re.compile(r"\.(base_layer|original_module|modules_to_save(\.default)?)(?=\.)")
+"""What PEFT puts between a module's name and its parameter's."""
 PLAIN_STARTS = (True, False, "gaussian", "orthogonal", "eva")
 """``init_lora_weights`` that leave the base weights alone; PiSSA, OLoRA, CorDA and LoftQ change them in training."""
 REFUSED = (
-    "use_dora",
-    "modules_to_save",
     "trainable_token_indices",
     "alora_invocation_tokens",
     "use_qalora",
     "layer_replication",
-    "lora_bias",
     "target_parameters",
     "use_bdlora",
     "arrow_config",
@@ -38,53 +43,55 @@ REFUSED = (
     "velora_config",
     "monteclora_config",
 )
-"""Settings of LoraConfig (peft 0.21) whose adapters are not ``scale · B @ A`` alone."""
+"""Settings of LoraConfig (peft 0.21) whose adapters are more than the changes below."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """The change of one module: ``scale · B @ A``, with A of shape (rank, in) and B of shape (out, rank).
 
-    ``transposed``: the base weight is stored as (in, out), as in Conv1D.
+    ``embedding``: the weight is stored as (in, out). ``magnitude``: with DoRA, the length of each output's weights.
     """
 
     module: str
-    key_a: str
-    key_b: str
+    a: Tensor
+    b: Tensor
     scale: float
-    transposed: bool
+    embedding: bool = False
+    magnitude: Tensor | None = None
+    bias: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Matrices:
-    """Both sides of a pair in float32."""
+class Changes:
+    """All that an adapter changes: pairs by module, whole tensors by the name of what they replace.
 
-    a: torch.Tensor
-    b: torch.Tensor
+    ``transposed``: what the adapter says of how the base stores its weights; PEFT keeps it for one layer of them all.
+    """
+
+    pairs: dict[str, Pair]
+    whole: dict[str, Tensor]
+    transposed: bool
 
 
-def pairs(folder: Path) -> dict[str, Pair]:
-    """The adapter's pairs by module name. Raises JobError for an adapter that is not plain LoRA."""
+def changes(folder: Path) -> Changes:
+    """Raises JobError for an adapter that holds more, or less, than its configuration says."""
     config = read_json(folder / ADAPTER_CONFIG)
     _refuse_other_kinds(config, folder)
-    sides: dict[str, dict[str, str]] = {}
-    stored = safetensors_file.tensors(folder / ADAPTER_WEIGHTS)
-    for key in sorted(stored):
-        match = _KEY.match(key)
-        if match is None:
-            raise _refusal(folder, f"it holds {key}, which is not the A or B of a linear layer")
-        sides.setdefault(match["module"], {})[match["side"]] = key
-    for module, found in sides.items():
-        if len(found) != 2:
-            raise _refusal(folder, f"{module} has only one of the matrices A and B")
-    if not sides:
+    parts: dict[str, dict[str, Tensor]] = {}
+    whole: dict[str, Tensor] = {}
+    for key, tensor in sorted(safetensors_file.tensors(folder / ADAPTER_WEIGHTS).items()):
+        if own := _OWN.match(key):
+            part = "bias" if own["end"] == "bias" else own["part"].removeprefix("lora_")
+            parts.setdefault(own["module"], {})[part] = tensor
+        elif (other := _WHOLE.match(key)) and "lora_" not in key:
+            whole[_WRAPPERS.sub("", other["name"])] = tensor
+        else:
+            raise _refusal(folder, f"it holds {key}, which is neither a LoRA matrix nor a tensor of the base model")
+    if not parts and not whole:
         raise _refusal(folder, "it holds no weights")
-    return {
-        module: Pair(
-            module, keys["A"], keys["B"], _scale(config, module, stored[keys["A"]].shape[0]), _transposed(config)
-        )
-        for module, keys in sides.items()
-    }
+    pairs = {module: _pair(module, found, config, folder) for module, found in parts.items()}
+    return Changes(pairs, whole, bool(config.get("fan_in_fan_out")))
 
 
 @contextmanager
@@ -94,9 +101,21 @@ def opened(folder: Path) -> Iterator[Any]:
         yield weights
 
 
-def read(weights: Any, pair: Pair) -> Matrices:
-    """Both matrices of a pair."""
-    return Matrices(weights.get_tensor(pair.key_a).float(), weights.get_tensor(pair.key_b).float())
+def _pair(module: str, found: dict[str, Tensor], config: dict[str, Any], folder: Path) -> Pair:
+    embedding = "embedding_A" in found or "embedding_B" in found
+    names = ("embedding_A", "embedding_B") if embedding else ("A", "B")
+    if not found.keys() >= set(names):
+        raise _refusal(folder, f"{module} has only one of the matrices A and B")
+    a, b = found[names[0]], found[names[1]]
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        raise _refusal(folder, f"{module} is neither a linear layer nor an embedding: A has shape {a.shape}")
+    if bool(config.get("use_dora")) is not ("magnitude_vector" in found):
+        has = "has no magnitude, but it was" if config.get("use_dora") else "has a magnitude, but it was not"
+        raise _refusal(folder, f"{module} {has} trained with use_dora")
+    if b.shape[1] != a.shape[0]:
+        raise _refusal(folder, f"the matrices of {module} have different ranks: {a.shape[0]} and {b.shape[1]}")
+    scale = _scale(config, module, a.shape[0])
+    return Pair(module, a, b, scale, embedding, found.get("magnitude_vector"), found.get("bias"))
 
 
 def _scale(config: dict[str, Any], module: str, rank: int) -> float:
@@ -114,18 +133,12 @@ def _pattern(patterns: dict[str, Any], module: str) -> str:
     return next((key for key in patterns if re.match(rf"(.*\.)?({key})$", module)), module)
 
 
-def _transposed(config: dict[str, Any]) -> bool:
-    return bool(config.get("fan_in_fan_out"))
-
-
 def _refuse_other_kinds(config: dict[str, Any], folder: Path) -> None:
     if config.get("peft_type") != "LORA":
         raise _refusal(folder, f"its peft_type is {config.get('peft_type')}, not LORA")
     for key in REFUSED:
         if config.get(key):
             raise _refusal(folder, f"it was trained with {key}")
-    if config.get("bias", "none") != "none":
-        raise _refusal(folder, f"it trains biases (bias: {config['bias']})")
     start = config.get("init_lora_weights", True)
     if start not in PLAIN_STARTS:
         raise _refusal(folder, f"init_lora_weights {start!r} changed the base weights in training")

@@ -1,152 +1,175 @@
-"""Merge LoRA weights into a base model, from safetensors to safetensors, without loading the model.
+"""Merge an adapter into a base model, from safetensors to safetensors, without loading the model.
 
-Each shard is streamed from its first byte to its last, one shard per core. Only the targeted tensors are computed, some
-rows at a time, so memory holds a block and an adapter pair per core, whatever the model's size. Each weight is
-``float32(W) + scale · (B @ A)``, rounded once to the tensor's own type. Against peft 0.21's merge_and_unload
-(safe_merge off) results are equal but for the last bit of single elements: a product over few rows may add up in
-another order than one over all rows.
+What is not changed is passed on inside the kernel; what is, is computed some rows at a time. Memory holds a block and
+an adapter pair per core, whatever the model's size; only transposed and embedding weights of a DoRA adapter, and
+float64 weights, are computed as a whole. The weights are those of peft 0.21's merge_and_unload, bit for bit, where that
+keeps the meaning: of tied weights of which only one is changed, PEFT changes both, and here they are untied.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BufferedWriter, FileIO
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from studio.core.errors import JobError
-from studio.jobs import lora_weights
+from studio.jobs import lora_sums, lora_weights, merge_plan, safetensors_file
 from studio.jobs.locations import CONFIG, read_json
-from studio.jobs.lora_weights import Matrices, Pair
-from studio.jobs.safetensors_file import FLOATS, Tensor, tensors
+from studio.jobs.merge_plan import INDEX, TIED, Piece, Plan
+from studio.jobs.safetensors_file import FLOATS, Tensor
 
-BLOCK_ELEMENTS = 1 << 17
-"""Weights computed at a time: 512 KiB in float32, which stays in the processor's cache (measured: 2^16 to 2^20)."""
-WEIGHTS = "*.safetensors"
+RUN_BYTES = 1 << 28
+"""Bytes that one core writes at a time; more cores than shards share a shard."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A tensor of the base model and the pair that changes it."""
+class Run:
+    """Neighbouring pieces of a shard, and where in the output the first one goes."""
 
-    tensor: Tensor
-    pair: Pair
+    shard: Path
+    output: Path
+    start: int
+    pieces: list[tuple[str, Piece]]
 
 
-def merge(base: Path, adapter: Path, output: Path) -> int:
-    """Write the merged shards of ``base`` to ``output``; return how many tensors were changed.
+def merge(base: Path, adapter: Path, output: Path) -> Plan:
+    """Write the merged shards of ``base`` to ``output``; return what was changed.
 
-    Raises JobError, before anything is written, when the adapter is not plain LoRA, when one of its matrices has no
-    place in the base model, or when the base weights are quantised.
+    Raises JobError, before anything is written, when the adapter is more than LoRA, when something of it has no place
+    in the base model, or when the base weights are quantised.
     """
-    shards = {path: tensors(path) for path in sorted(base.glob(WEIGHTS))}
-    plan = _plan(shards, lora_weights.pairs(adapter), base)
+    plan = merge_plan.make(base, lora_weights.changes(adapter))
+    runs = [run for shard in plan.shards for run in _runs(shard, plan, output / shard.name)]
     # Torch itself gets one thread each: more made the time erratic, and one setting gives one result (measured).
     with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = [pool.submit(_merge_shard, shard, output / shard.name, plan[shard], adapter) for shard in plan]
+        jobs = [pool.submit(_write, run, adapter) for run in runs]
         for job in jobs:
             job.result()
-    return sum(len(targets) for targets in plan.values())
+    return plan
 
 
 def copy(base: Path, output: Path) -> None:
     """Write the shards of ``base`` to ``output`` as they are; raises JobError for a broken one."""
-    for shard in sorted(base.glob(WEIGHTS)):
-        tensors(shard)
+    for shard in merge_plan.shard_paths(base):
+        safetensors_file.tensors(shard)
         shutil.copyfile(shard, output / shard.name)
 
 
-def _plan(shards: dict[Path, dict[str, Tensor]], pairs: dict[str, Pair], base: Path) -> dict[Path, list[Target]]:
-    """For every shard its targets, in file order."""
-    config = read_json(base / CONFIG)
-    if "quantization_config" in config:
-        raise JobError(f"{base} holds quantised weights: nothing can be merged into them", "use the original model")
-    names = {name: shard for shard, held in shards.items() for name in held}
-    plan: dict[Path, list[Target]] = {shard: [] for shard in shards}
-    for module, pair in sorted(pairs.items()):
-        name = _weight(module, names, config)
-        tensor = shards[names[name]][name]
-        _check(tensor, pair)
-        plan[names[name]].append(Target(tensor, pair))
-    for targets in plan.values():
-        targets.sort(key=lambda target: target.tensor.offset)
-    return plan
+def settle(plan: Plan, output: Path) -> None:
+    """Make the configuration and the index in ``output`` tell what was written."""
+    if plan.unties:
+        _edit(output / CONFIG, {TIED: False})
+    if plan.added and (output / INDEX).exists():
+        index = read_json(output / INDEX)
+        extra = sum(plan.shards[path][name].source.size for name, path in plan.added.items())
+        total = index.get("metadata", {}).get("total_size", 0) + extra
+        names = index["weight_map"] | {name: path.name for name, path in plan.added.items()}
+        metadata = index.get("metadata", {}) | {"total_size": total}
+        _edit(output / INDEX, {"metadata": metadata, "weight_map": dict(sorted(names.items()))})
 
 
-def _weight(module: str, names: dict[str, Path], config: dict[str, Any]) -> str:
-    """The base tensor of a module. Some checkpoints leave out the model's prefix: ``h.0.attn`` for
-    ``transformer.h.0.attn``."""
-    wanted = f"{module}.weight"
-    if config.get("tie_word_embeddings") and module.endswith("lm_head"):
-        raise JobError("lm_head shares its weights with the embeddings: the adapter cannot be merged into one alone")
-    candidates = [wanted] if wanted in names else [name for name in names if wanted.endswith(f".{name}")]
-    if len(candidates) != 1:
-        raise JobError(
-            f"the base model has no weight {wanted}: the adapter was made for another model",
-            "check the adapter's base model",
-        )
-    return candidates[0]
+def _edit(path: Path, changes: dict[str, Any]) -> None:
+    path.write_text(json.dumps(read_json(path) | changes, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _check(tensor: Tensor, pair: Pair) -> None:
-    if tensor.dtype not in FLOATS:
-        raise JobError(f"{tensor.name} is stored as {tensor.dtype}: nothing can be merged into quantised weights")
-    if len(tensor.shape) != 2:
-        raise JobError(f"{tensor.name} has {len(tensor.shape)} dimensions; only linear layers can be merged")
+def _runs(shard: Path, plan: Plan, output: Path) -> Iterator[Run]:
+    """Write the beginning of a shard; its pieces, in parts of about the same size."""
+    pieces = plan.shards[shard]
+    header, offsets = safetensors_file.layout(shard, {name: piece.source for name, piece in pieces.items()})
+    output.write_bytes(header)
+    part: list[tuple[str, Piece]] = []
+    size = 0
+    for name, piece in pieces.items():
+        part.append((name, piece))
+        size += piece.source.size
+        if size >= RUN_BYTES:
+            yield Run(shard, output, offsets[part[0][0]], part)
+            part, size = [], 0
+    if part:
+        yield Run(shard, output, offsets[part[0][0]], part)
 
 
-def _merge_shard(shard: Path, output: Path, targets: list[Target], adapter: Path) -> None:
-    """Write the shard from its first byte to its last: what is not targeted is passed on as it is."""
-    done = 0
+def _write(run: Run, adapter: Path) -> None:
     with (
         lora_weights.opened(adapter) as weights,
-        shard.open("rb", buffering=0) as source,
-        output.open("wb") as sink,
+        run.shard.open("rb", buffering=0) as source,
+        run.output.open("r+b", buffering=0) as sink,
     ):
-        for target in targets:
-            matrices = lora_weights.read(weights, target.pair)
-            _check_shape(target, matrices)
-            _pass_on(source, sink, done, target.tensor.offset)
-            done = _write_sum(source, sink, target, matrices)
-        _pass_on(source, sink, done, shard.stat().st_size)
+        sink.seek(run.start)
+        for name, piece in run.pieces:
+            if piece.is_changed:
+                _write_changed(name, piece, weights, source, sink)
+            else:
+                _pass_on(source, sink, piece.source)
 
 
-def _pass_on(source: FileIO, sink: BufferedWriter, start: int, end: int) -> None:
-    """Copy the bytes from ``start`` to ``end`` inside the kernel."""
-    sink.flush()
+def _pass_on(source: FileIO, sink: FileIO, tensor: Tensor) -> None:
+    """Copy the tensor's bytes inside the kernel."""
+    start, end = tensor.offset, tensor.offset + tensor.size
     while start < end:
-        start += os.sendfile(sink.fileno(), source.fileno(), start, end - start)
+        sent = os.sendfile(sink.fileno(), source.fileno(), start, end - start)
+        if not sent:
+            raise JobError(f"{source.name} became shorter while it was read")
+        start += sent
 
 
-def _check_shape(target: Target, matrices: Matrices) -> None:
-    shape = (matrices.b.shape[0], matrices.a.shape[1])
-    wanted = target.tensor.shape[::-1] if target.pair.transposed else target.tensor.shape
-    if shape != wanted:
-        raise JobError(
-            f"{target.tensor.name} has shape {wanted}, the adapter's change has {shape}: "
-            "the adapter was made for another model"
-        )
-
-
-def _write_sum(source: FileIO, sink: BufferedWriter, target: Target, matrices: Matrices) -> int:
-    """Write one tensor with its change, block by block of rows; return the position after it."""
-    tensor, scale = target.tensor, target.pair.scale
-    rows, columns = tensor.shape
-    dtype = FLOATS[tensor.dtype]
-    # Rows of the stored weight are outputs, or inputs where the weight is stored transposed.
-    left, right = (matrices.a.T, matrices.b.T) if target.pair.transposed else (matrices.b, matrices.a)
-    step = max(1, BLOCK_ELEMENTS // columns)
+def _write_changed(name: str, piece: Piece, weights: Any, source: FileIO, sink: FileIO) -> None:
+    """Write one tensor with its change, block by block of rows."""
+    tensor, dtype = piece.source, FLOATS[piece.source.dtype]
+    rows = tensor.shape[0] if tensor.shape else 1
+    bias = _bias(name, piece, weights)
+    pair = piece.pair if bias is None else None
+    change = lora_sums.read(weights, pair, dtype, piece.transposed) if pair else None
     source.seek(tensor.offset)
-    for start in range(0, rows, step):
-        part = left[start : start + step]
-        buffer = bytearray(len(part) * columns * dtype.itemsize)
-        source.readinto(buffer)
-        block = torch.frombuffer(buffer, dtype=dtype).view(len(part), columns)
-        block.copy_((part @ right).mul_(scale).add_(block))
-        sink.write(buffer)
-    return source.tell()
+    for start, end in lora_sums.blocks(rows, tensor.size // dtype.itemsize // max(1, rows), change):
+        buffer = bytearray(tensor.size // max(1, rows) * (end - start))
+        if not buffer:
+            continue
+        block = torch.frombuffer(buffer, dtype=dtype).view(end - start, *tensor.shape[1:])
+        if piece.whole:
+            block.copy_(_rows(weights, piece.whole, start, end).view_as(block))
+        else:
+            _fill(source, buffer)
+        if change is not None:
+            lora_sums.add(block, change, start)
+        if bias is not None:
+            block.add_(bias[start:end])
+        _drain(sink, buffer)
+
+
+def _bias(name: str, piece: Piece, weights: Any) -> torch.Tensor | None:
+    """What the pair adds to a bias; None for a weight."""
+    if piece.pair is None or piece.pair.bias is None or not name.endswith(".bias"):
+        return None
+    inner = torch.float64 if piece.source.dtype == "F64" else torch.float32
+    added: torch.Tensor = weights.get_tensor(piece.pair.bias.name).to(inner) * piece.pair.scale
+    return added
+
+
+def _rows(weights: Any, tensor: Tensor, start: int, end: int) -> torch.Tensor:
+    rows: torch.Tensor = weights.get_slice(tensor.name)[start:end] if tensor.shape else weights.get_tensor(tensor.name)
+    return rows
+
+
+def _fill(source: FileIO, buffer: bytearray) -> None:
+    """Read the whole buffer: one call reads at most 2 GiB."""
+    rest = memoryview(buffer)
+    while rest:
+        count = source.readinto(rest)
+        if not count:
+            raise JobError(f"{source.name} became shorter while it was read")
+        rest = rest[count:]
+
+
+def _drain(sink: FileIO, buffer: bytearray) -> None:
+    rest = memoryview(buffer)
+    while rest:
+        rest = rest[sink.write(rest) :]

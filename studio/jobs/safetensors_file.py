@@ -10,6 +10,7 @@ import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,34 +25,60 @@ FLOATS: dict[str, torch.dtype] = {
 """Types that weights may be added to; integers and 8-bit floats are quantised weights."""
 LONGEST_HEADER = 100_000_000
 """Bytes; the reference implementation refuses longer headers."""
+PREFIX = struct.Struct("<Q")
+ALIGNMENT = 8
+"""Bytes; the header is filled up with spaces, so that the data begins at a multiple."""
+METADATA = "__metadata__"
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor of a file: its type's name, its shape and the position of its first byte in the file."""
+    """One tensor of a file: its type's name, its shape, the position of its first byte in the file and its bytes."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     offset: int
+    size: int
 
 
 def tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor of a file by name; raises JobError when the file is not a whole safetensors file."""
-    with path.open("rb") as stream:
-        prefix = stream.read(8)
-        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else LONGEST_HEADER
-        text = stream.read(length) if length < LONGEST_HEADER else b""
-    try:
-        header = json.loads(text)
-    except ValueError as error:
-        raise JobError(f"{path} is not a safetensors file: {error}") from error
-    start = 8 + length
-    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    header, start = _header(path)
+    entries = {name: entry for name, entry in header.items() if name != METADATA}
     end = start + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     if path.stat().st_size != end:
         raise JobError(f"{path} is not whole: {path.stat().st_size} bytes instead of {end}")
-    return {
-        name: Tensor(name, entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0])
-        for name, entry in entries.items()
-    }
+    return {name: _tensor(name, entry, start) for name, entry in entries.items()}
+
+
+def layout(path: Path, names: dict[str, Tensor]) -> tuple[bytes, dict[str, int]]:
+    """The beginning of a file with the metadata of ``path`` and these tensors in this order; where each one goes."""
+    header, _ = _header(path)
+    entries: dict[str, Any] = {METADATA: header[METADATA]} if METADATA in header else {}
+    end, offsets = 0, {}
+    for name, like in names.items():
+        offsets[name] = end
+        end += like.size
+        entries[name] = {"dtype": like.dtype, "shape": list(like.shape), "data_offsets": [offsets[name], end]}
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    start = PREFIX.size + len(text)
+    return PREFIX.pack(len(text)) + text, {name: start + offset for name, offset in offsets.items()}
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header and the position of the first byte after it."""
+    with path.open("rb") as stream:
+        prefix = stream.read(PREFIX.size)
+        length = PREFIX.unpack(prefix)[0] if len(prefix) == PREFIX.size else LONGEST_HEADER
+        text = stream.read(length) if length < LONGEST_HEADER else b""
+    try:
+        return json.loads(text), PREFIX.size + length
+    except ValueError as error:
+        raise JobError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _tensor(name: str, entry: dict[str, Any], start: int) -> Tensor:
+    first, end = entry["data_offsets"]
+    return Tensor(name, entry["dtype"], tuple(entry["shape"]), start + first, end - first)
