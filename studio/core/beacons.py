@@ -62,6 +62,8 @@ class Ended(Record):
     code: int = Field(ge=-255, le=255)
     cancelled: bool = False
     """Whether it had been asked to stop."""
+    time: float | None = Field(None, allow_inf_nan=False)
+    """Seconds since the epoch, by the engine's clock."""
 
 
 def of(spec: JobSpec) -> Beacon:

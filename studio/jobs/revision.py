@@ -6,6 +6,8 @@ What is as it should be is left alone, so a revision may run any number of times
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from studio.core.errors import JobError
@@ -40,8 +42,26 @@ def _copied(spec: JobSpec, wanted: CopyRevision) -> bool:
     there = {name: target / name for name in files if (target / name).is_file()}
     if there.keys() == files.keys() and folder_digest(there) == wanted.digest:
         return False
-    shutil.copytree(source, target, dirs_exist_ok=True)
+    _place(files, target)
     return True
+
+
+def _place(files: Mapping[str, Path], target: Path) -> None:
+    """All files at once where nothing is yet, else one by one, each whole: a copy that is cut short is not found."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".copying-") as inside:
+        whole = Path(inside, target.name)
+        for name, path in files.items():
+            (whole / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, whole / name)
+        try:
+            whole.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            for name in files:
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                (whole / name).replace(target / name)
 
 
 def _source(spec: JobSpec, wanted: CopyRevision) -> Path:

@@ -79,7 +79,7 @@ def _leave_words(root: Path, beacon: Beacon, words: str) -> None:
         with (own / LOG_FILE).open("a") as log:
             log.write(f"{words}\n")
         (root / beacons.FOLDER).mkdir(parents=True, exist_ok=True)
-        write_atomically(root / beacon.end.path, beacons.told_end(beacons.Ended(code=REFUSED)))
+        write_atomically(root / beacon.end.path, beacons.told_end(beacons.Ended(code=REFUSED, time=time.time())))
     except OSError as error:
         delivery.say(f"these words could not be left in {own}: {error}")
 
@@ -180,7 +180,7 @@ class _Run:
         self._leave(beacons.of(self.spec), beacons.told(event))
 
     def _tell_end(self, code: int) -> None:
-        ended = beacons.Ended(code=code, cancelled=self.stop.asked)
+        ended = beacons.Ended(code=code, cancelled=self.stop.asked, time=time.time())
         self._leave(beacons.of(self.spec).end, beacons.told_end(ended))
 
     def _sweep(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,24 @@ def test_a_copy_is_made_once_and_made_whole_again_beside_what_others_put_there(h
     assert len(changes(spec)) == 1 and (target / "adapter_model.safetensors").read_bytes() == b"weights"
     (target / "adapter_config.json").unlink()
     assert len(changes(spec)) == 1 and (target / "notes.txt").read_text() == "mine"
+
+
+def test_a_copy_that_is_cut_short_is_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds weights in the copy takes them for the whole adapter."""
+    real, copied = shutil.copyfile, []
+
+    def full(source: Any, target: Any, **how: Any) -> Any:
+        copied.append(source)
+        if len(copied) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(source, target, **how)
+
+    spec = copy(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        failure(spec)
+    assert list((home / "copies").iterdir()) == []
+    assert changes(spec) == ("a copy of the adapter in copies/router",)
 
 
 def test_an_adapter_that_is_not_what_training_wrote_is_not_copied(home: Path) -> None:

@@ -30,7 +30,7 @@ SELDOM = 4
 """How much more seldom a run is asked for than the beacons are listed."""
 LATE_SECONDS = 60.0
 """How long files of a run that has ended may take to be seen; the project's disk is a network's."""
-CLOCKS_SECONDS = 600.0
+CLOCKS_SECONDS = 120.0
 """How far the workspace's clock may be from this one; what ended before that, by its clock, ended long ago by ours."""
 TOLD_SECONDS = 10.0
 """The same where the job's last beacon is seen, which it writes after its result."""
@@ -105,7 +105,8 @@ class Watching:
         if part.is_over:
             return
         if part.beacon.end.name in self._lit:
-            part.end, part.is_told, part.over_at = self.evidence.end(part.beacon), True, now
+            part.end, part.is_told = self.evidence.end(part.beacon), True
+            part.over_at = _since(part.end.time if part.end else None, now)
             return
         pace = self._pace(run) if run.hurried else max(self._pace(run), self._crowd_seconds)
         if part.beacon.name in self._lit and now >= part.next_heard:
@@ -128,7 +129,7 @@ class Watching:
         if part.standing is None or found.engine is not part.standing.engine:
             part.standing = found
         if found.is_over:
-            part.over_at = now if now - found.since < CLOCKS_SECONDS else found.since
+            part.over_at = _since(found.since, now)
         elif found.engine is Engine.UNKNOWN:
             part.next_asked = now + FASTEST_SECONDS
             raise BackendError(f"the workspace does not know where the run {part.run_id} stands", "look at it there")
@@ -147,3 +148,8 @@ class Watching:
         if now - run.over_at < (TOLD_SECONDS if told else LATE_SECONDS):
             return None
         return verdict.without_result(run, shown, self.evidence)
+
+
+def _since(told: float | None, now: float) -> float:
+    """Since when a job is over that was seen to be over just now, by this clock; ``told`` is by the workspace's."""
+    return now if told is None or now - told < CLOCKS_SECONDS else told

@@ -99,9 +99,9 @@ class Scene:
         event = Event(time=numbers.pop("time", self.now), phase=phase, **numbers)
         self.write(Beacon(handle.key, handle.attempt, part).path, beacons.told(event))
 
-    def tell_end(self, handle: Handle, code: int = 0, part: int = 0, cancelled: bool = False) -> None:
+    def tell_end(self, handle: Handle, code: int = 0, part: int = 0, **other: Any) -> None:
         path = Beacon(handle.key, handle.attempt, part, ended=True).path
-        self.write(path, beacons.told_end(Ended(code=code, cancelled=cancelled)))
+        self.write(path, beacons.told_end(Ended(**{"code": code, "time": self.now, **other})))
 
     def leave(self, handle: Handle, part: int = 0, failure: str = "", **other: Any) -> None:
         """A result of the whole, or of a part."""

@@ -370,7 +370,7 @@ def test_a_workspace_whose_clock_goes_behind_has_as_much_time_for_its_files(worl
     world.poll(handle)
     world.end(handle)
     engine = world.cml.run(handle.details["jobs"][0]["run_id"])
-    engine.record["finished_at"] = datetime.fromtimestamp(START - 2 * LATE_SECONDS, UTC).isoformat()
+    engine.record["finished_at"] = datetime.fromtimestamp(START - LATE_SECONDS, UTC).isoformat()
     assert world.poll(handle, after=20).state is JobState.RUNNING
     world.leave(handle)
     assert world.poll(handle, after=20).state is JobState.SUCCEEDED
@@ -380,6 +380,13 @@ def test_of_a_run_that_died_long_ago_no_file_is_awaited(world: Scene) -> None:
     handle = world.start()
     world.end(handle)
     world.now += 3600
+    assert world.poll(handle).state is JobState.FAILED
+
+
+def test_of_a_job_that_told_its_end_long_ago_no_file_is_awaited(world: Scene) -> None:
+    """A command that looks once must not say of it for ever that it runs."""
+    handle = world.start()
+    world.tell_end(handle, code=-9, time=START - 3600)
     assert world.poll(handle).state is JobState.FAILED
 
 
