@@ -11,7 +11,9 @@ import pytest
 from tests import projects
 from tests.endpoints.desk import SERVE, Desk, documents, opened
 from tests.fakes.cml_server import Workspace
-from tests.fakes.workspace import faults
+from tests.fakes.workspace import deployments, faults, models
+from tests.fakes.workspace.refusal import Refusal
+from tests.fakes.workspace.state import State
 from tests.fakes.workspace.traffic import asked_again_after_a_refusal
 from tests.projects import manifest
 
@@ -179,3 +181,21 @@ def test_on_this_machine_an_endpoint_is_refused(tmp_path: Path) -> None:
 
     answer = ask(root, "apply", "--yes", "--offline")
     assert answer.code == 1 and "an endpoint cannot be deployed by the local backend" in answer.out + answer.err
+
+
+def test_a_build_is_removed_only_when_nothing_of_it_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace that leaves the deployment before running, and does not delete a build that is still deployed."""
+    desk.apply()
+    before = deployments.of
+
+    def delete(state: State, build: dict[str, Any]) -> None:
+        if any(each.status not in ("stopped", "failed") for each in before(state, build)):
+            raise Refusal(409, "the build is deployed")
+        real(state, build)
+
+    real = models._delete
+    monkeypatch.setattr(models, "_delete", delete)
+    monkeypatch.setattr(deployments, "_stop_others", lambda *_: None)
+    desk.write(*documents(generation_config={"max_new_tokens": 7}))
+    desk.apply()
+    assert len(desk.builds()) == 1 and desk.up()["build_id"] == desk.served()["build_id"]

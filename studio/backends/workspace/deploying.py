@@ -133,14 +133,21 @@ class Deploying:
 
     def _alone(self, flight: Flight, deployment: Any) -> bool:
         """Take away what a deployment that is up takes the place of; whether all of it is gone."""
+        is_alone = True
         for build in self.models.builds(flight.model_id):
-            for each in self.models.deployments(flight.model_id, build.id):
-                if each.id != deployment.id:
-                    self.models.stop(flight.model_id, build.id, each)
-            if build.id != flight.build_id and marks.of_build(build):
+            others = self.models.deployments(flight.model_id, build.id)
+            others = [each for each in others if each.id != deployment.id]
+            for each in others:
+                self.models.stop(flight.model_id, build.id, each)
+            if build.id == flight.build_id or not marks.of_build(build):
+                continue
+            if all(map(models.is_over, others)):
                 self.models.delete_build(flight.model_id, build)
+            else:  # of what still stops nothing is deleted
+                is_alone = False
         superseded = self.models.get(marks.variables(deployment).get(SUPERSEDES, ""))
-        return superseded is None or superseded.id == flight.model_id or self.models.withdraw(superseded)
+        gone = superseded is None or superseded.id == flight.model_id or self.models.withdraw(superseded)
+        return gone and is_alone
 
     def adjust(self, flight: Flight, work: AdjustmentWork) -> None:
         """Say what is wanted; the deployment of it is begun, unless one that is up has it already."""
