@@ -30,12 +30,31 @@ class TrainingOutput(Record):
     """In which workspace it was made, by the name of the backend; "" on a machine's own disk. No job knows that."""
 
 
+FEW_ROWS = 30
+"""A slice with fewer rows is marked: chance moves its metrics by more than most changes do."""
+
+
+class SliceOutput(Record):
+    """What a combination made of the rows that have ``value`` in ``column``."""
+
+    column: str
+    value: str
+    rows: int
+    metrics: dict[str, float]
+
+    @property
+    def is_few(self) -> bool:
+        """Whether there are too few rows to say much."""
+        return self.rows < FEW_ROWS
+
+
 class CombinationOutput(Record):
     """One row of the comparison table."""
 
     model: str
     adapter: str = ""
     metrics: dict[str, float]
+    slices: tuple[SliceOutput, ...] = ()
     predictions: str = ""
     mlflow_run_id: str = ""
 

@@ -132,6 +132,8 @@ class EvaluationWork(Record):
     fraction: float = 1.0
     seen: tuple[SeenRows, ...] = ()
     selected_features: tuple[str, ...] = ()
+    slice_by: tuple[str, ...] = ()
+    """Columns, each by itself: metrics are computed of the rows with each of its values too."""
     generation: dict[str, Any] = Field(default_factory=dict)
     model_quantization: dict[str, Any] | None = None
     adapter_quantization: dict[str, Any] | None = None

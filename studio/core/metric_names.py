@@ -10,10 +10,14 @@ HIGHER_IS_BETTER: dict[str, bool] = {
     "rouge2": True,
     "rougeL": True,
     "rougeLsum": True,
-    "latency": False,
+    "bleu": True,
     "perplexity": False,
+    "token_count": False,
+    "ari_grade_level": False,
+    "latency": False,
 }
-"""Metric to direction. Scores are means in [0, 1]; latency is seconds per row; perplexity is per expected token."""
+"""Metric to direction. Scores are means in [0, 1]; perplexity is per expected token; latency is seconds per row. A
+shorter answer costs less, and one of a lower grade is easier to read."""
 
 RANGES: dict[str, tuple[float, float]] = {
     "exact_match": (0, 1),
@@ -21,11 +25,17 @@ RANGES: dict[str, tuple[float, float]] = {
     "rouge2": (0, 1),
     "rougeL": (0, 1),
     "rougeLsum": (0, 1),
-    "latency": (0, math.inf),
+    "bleu": (0, 1),
     "perplexity": (1, math.inf),
+    "token_count": (0, math.inf),
+    "ari_grade_level": (-16.22, math.inf),
+    "latency": (0, math.inf),
 }
 """Metric to the least and the greatest value it can have. Perplexity is the exponential of a mean that is never
-negative."""
+negative; the lowest grade is that of one word of one letter."""
+
+OF_BATCHES = frozenset({"latency"})
+"""Metrics that no single row has: rows are answered in batches, and share their time."""
 
 
 def gain(metric: str, value: float, baseline: float) -> float:
@@ -34,3 +44,5 @@ def gain(metric: str, value: float, baseline: float) -> float:
 
 
 EVALUATION_METRICS: tuple[str, ...] = tuple(HIGHER_IS_BETTER)
+OF_ROWS: tuple[str, ...] = tuple(name for name in EVALUATION_METRICS if name not in OF_BATCHES)
+"""Metrics that are known row by row, and so of any choice of rows."""

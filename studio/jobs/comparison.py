@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from studio.core import parts
-from studio.core.jobresult import CombinationOutput
+from studio.core.jobresult import CombinationOutput, SliceOutput
 from studio.core.jobspec import EvaluationWork, JobSpec
 from studio.core.metric_names import gain
 from studio.core.secrets import redact
@@ -36,20 +38,48 @@ def write_predictions(
 
 
 def write_table(folder: Path, combinations: Sequence[CombinationOutput]) -> Path:
-    """One line per combination: its metrics, and for each what it gains over the first, the baseline.
+    """One line per combination, then one for each of its slices: their metrics, and for each what it gains over the
+    first combination, the baseline, on the same rows.
 
-    A gain above 0 is an improvement, also for metrics that are better when lower.
+    A gain above 0 is an improvement, also for metrics that are better when lower. ``slice`` and ``value`` are empty
+    for all rows.
     """
-    names = list(combinations[0].metrics)
+    names, baseline = list(combinations[0].metrics), combinations[0]
     path = folder / TABLE
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["model", "adapter", *names, *(f"{name}_gain" for name in names)])
+        writer.writerow(["model", "adapter", "slice", "value", *names, *(f"{name}_gain" for name in names)])
         for row in combinations:
-            values = [row.metrics[name] for name in names]
-            gains = [gain(name, row.metrics[name], combinations[0].metrics[name]) for name in names]
-            writer.writerow([row.model, row.adapter, *values, *gains])
+            writer.writerow([row.model, row.adapter, "", "", *_cells(names, row.metrics, baseline.metrics)])
+        for row in combinations:
+            for each, base in zip(row.slices, baseline.slices, strict=True):
+                cells = _cells(names, each.metrics, base.metrics)
+                writer.writerow([row.model, row.adapter, each.column, each.value, *cells])
     return path
+
+
+def _cells(names: list[str], values: Mapping[str, float], baseline: Mapping[str, float]) -> list[float | None]:
+    """Metrics, then gains; none of what slices do not have."""
+    gains = [gain(name, values[name], baseline[name]) if name in values else None for name in names]
+    return [*(values.get(name) for name in names), *gains]
+
+
+def of_slices(slices: Sequence[SliceOutput]) -> dict[str, float]:
+    """Metrics of slices under names that MLflow takes: ``exact_match/category/billing``. Values whose names would be
+    the same are numbered."""
+    named: dict[str, float] = {}
+    taken: Counter[str] = Counter()
+    for each in slices:
+        path = f"{_name(each.column)}/{_name(each.value)}"
+        taken[path] += 1
+        number = f".{taken[path]}" if taken[path] > 1 else ""
+        named |= {f"{metric}/{path}{number}": value for metric, value in each.metrics.items()}
+    return named
+
+
+def _name(text: str) -> str:
+    """MLflow takes letters, digits and few signs, 250 in all (mlflow 3.17, utils/validation.py)."""
+    return re.sub(r"[^\w-]+", "_", text)[:80].strip("_") or "_"
 
 
 def draw(folder: Path, combinations: Sequence[CombinationOutput], title: str) -> Path:

@@ -29,12 +29,13 @@ from studio.jobs import (
     models,
     questions,
     scoring,
+    slices,
     tokenizers,
     tracking,
 )
 from studio.jobs.devices import Device
 from studio.jobs.events import EventLog
-from studio.jobs.metrics import Answers
+from studio.jobs.metrics import Answers, Scores
 from studio.jobs.models import Base
 from studio.jobs.questions import Questions
 from studio.jobs.result import Outcome
@@ -72,9 +73,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The answers of one combination, and their metrics."""
+    """The answers of one combination, the scores of its rows, and its metrics."""
 
     answers: Answers
+    scores: Scores
     metrics: dict[str, float]
 
 
@@ -200,14 +202,18 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
     if generated.cut:
         session.events.write("evaluate", f"{generated.cut} prompts lost their beginning: the model has no room")
 
-    def loss() -> float:
+    def losses() -> list[tuple[float, int]]:
         encoded = scoring.encode(tokenizer, asked.prompts, asked.expected, None)
-        return scoring.mean_loss(model, encoded, int(tokenizer.pad_token_id)).nats
+        return scoring.losses(model, encoded, int(tokenizer.pad_token_id))
 
-    answers = Answers(generated.texts, tuple(asked.expected), generated.seconds, loss)
-    computed = metrics.compute(session.work.metrics, answers)
+    def tokens() -> list[int]:
+        return [len(ids) for ids in tokenizer(list(generated.texts), add_special_tokens=False)["input_ids"]]
+
+    answers = Answers(generated.texts, tuple(asked.expected), generated.seconds, losses, tokens)
+    scores = metrics.score(session.work.metrics, answers)
+    computed = metrics.compute(session.work.metrics, answers, scores)
     session.working_seconds += time.perf_counter() - started
-    return Measured(answers, computed)
+    return Measured(answers, scores, computed)
 
 
 def _labels(session: Session, number: int) -> tuple[str, dict[str, str]]:
@@ -225,12 +231,14 @@ def _record(session: Session, number: int, measured: Measured, run: TrackedRun) 
     name = f"predictions-{number + 1}.csv"
     path = comparison.write_predictions(spec.folder / name, asked.prompts, measured.answers, asked.features)
     run.log_params({"base_model": model, "adapter": adapter, "baseline": number == 0})
-    run.log_metrics(measured.metrics)
+    sliced = slices.measured(asked.slices, measured.scores)
+    run.log_metrics(measured.metrics | comparison.of_slices(sliced))
     run.log_file(path)
     return CombinationOutput(
         model=model,
         adapter=adapter,
         metrics=measured.metrics,
+        slices=sliced,
         predictions=parts.location(spec, name),
         mlflow_run_id=run.run_id,
     )

@@ -8,8 +8,9 @@ from studio.core.errors import JobError
 from studio.core.fingerprints import digest
 from studio.core.jobspec import EvaluationWork, JobSpec
 from studio.core.suggest import did_you_mean
-from studio.jobs import rows, templating
+from studio.jobs import rows, slices, templating
 from studio.jobs.events import EventLog
+from studio.jobs.slices import Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Questions:
     prompts: list[str]
     expected: list[str]
     features: dict[str, list[object]]
+    slices: tuple[Slice, ...]
     digest: str
 
 
@@ -32,12 +34,16 @@ def ask(spec: JobSpec, work: EvaluationWork, events: EventLog) -> Questions:
         )
     chosen = rows.unseen(rows.load(work.dataset, spec), work.dataset.digest, work.seen, work.fraction)
     columns = chosen.rows.column_names
-    for name in work.selected_features:
-        if name not in columns:
-            raise JobError(f"selected_features: the dataset has no column {name!r}", did_you_mean(name, columns))
+    for field, names in (("selected_features", work.selected_features), ("slice_by", work.slice_by)):
+        for name in names:
+            if name not in columns:
+                raise JobError(f"{field}: the dataset has no column {name!r}", did_you_mean(name, columns))
+    cut = slices.cut({name: chosen.rows[name][:] for name in work.slice_by}, work)
     without = ", without those that training saw" if work.seen else ""
     events.write("data", f"{len(chosen.rows)} rows of the {chosen.split} split{without}")
     prompts = templating.rendered(chosen.rows, work.templates.input)
     expected = templating.rendered(chosen.rows, work.templates.completion)
     features = {name: chosen.rows[name][:] for name in work.selected_features}
-    return Questions(prompts, expected, features, digest([chosen.split, chosen.indices, prompts, expected]))
+    asked = [chosen.split, chosen.indices, prompts, expected]
+    sliced = [[[each.column, each.value, each.rows.tolist()] for each in cut]] if cut else []
+    return Questions(prompts, expected, features, cut, digest(asked + sliced))

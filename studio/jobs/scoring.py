@@ -33,6 +33,11 @@ class Scored:
     ids: list[int]
     ignored: int
 
+    @property
+    def counts(self) -> bool:
+        """Whether a counted token is left; the first of a text is never foretold."""
+        return max(self.ignored, 1) < len(self.ids)
+
 
 def encode(
     tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], completions: Sequence[str], longest: int | None
@@ -40,26 +45,35 @@ def encode(
     """Tokenise prompt + completion as one text, as trl does in training, cut at ``longest`` tokens.
 
     The completion begins where the tokens of prompt and of the whole text part, since tokens may merge across the
-    border. Rows with no counted token left are dropped.
+    border.
     """
     alone = tokenizer(list(prompts))["input_ids"] if any(prompts) else [[] for _ in prompts]
     whole = tokenizer([p + c for p, c in zip(prompts, completions, strict=True)])["input_ids"]
-    rows = [Scored(ids[:longest], _common(ids, prompt)) for ids, prompt in zip(whole, alone, strict=True)]
-    return [row for row in rows if max(row.ignored, 1) < len(row.ids)]
+    return [Scored(ids[:longest], _common(ids, prompt)) for ids, prompt in zip(whole, alone, strict=True)]
 
 
 def mean_loss(model: Any, rows: Sequence[Scored], pad: int) -> Loss:
     """The loss over all rows, each token weighing the same; 0 tokens give a loss of 0."""
-    total, tokens = 0.0, 0
+    found = losses(model, rows, pad)
+    tokens = sum(counted for _, counted in found)
+    return Loss(sum(nats for nats, _ in found) / max(tokens, 1), tokens)
+
+
+def losses(model: Any, rows: Sequence[Scored], pad: int) -> list[tuple[float, int]]:
+    """For each row the summed loss of its counted tokens, in nats, and their number."""
+    found = [(0.0, 0)] * len(rows)
+    counted = [number for number, row in enumerate(rows) if row.counts]
     fitting = LOGITS_PER_BATCH // model.config.get_text_config().vocab_size
     budget = min(MOST_TOKENS, max(FEWEST_TOKENS, fitting))
-    for batch in by_tokens([len(row.ids) for row in rows], budget):
-        summed, counted = _batch_loss(model, [rows[index] for index in batch.rows], batch, pad)
-        total, tokens = total + summed, tokens + counted
-    return Loss(total / max(tokens, 1), tokens)
+    for batch in by_tokens([len(rows[number].ids) for number in counted], budget):
+        numbers = [counted[index] for index in batch.rows]
+        each = _batch_losses(model, [rows[number] for number in numbers], batch, pad)
+        for number, loss in zip(numbers, each, strict=True):
+            found[number] = loss
+    return found
 
 
-def _batch_loss(model: Any, rows: list[Scored], batch: Batch, pad: int) -> tuple[float, int]:
+def _batch_losses(model: Any, rows: list[Scored], batch: Batch, pad: int) -> list[tuple[float, int]]:
     ids = torch.full((len(rows), batch.width), pad)
     mask = torch.zeros_like(ids)
     labels = torch.full_like(ids, IGNORED)
@@ -72,9 +86,10 @@ def _batch_loss(model: Any, rows: list[Scored], batch: Batch, pad: int) -> tuple
         logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits[:, :-1]
     targets = labels[:, 1:].to(device)
     loss = torch.nn.functional.cross_entropy(
-        logits.float().reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED, reduction="sum"
+        logits.float().reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED, reduction="none"
     )
-    return float(loss), int((targets != IGNORED).sum())
+    summed = loss.reshape(targets.shape).double().sum(dim=1)
+    return list(zip(summed.tolist(), (targets != IGNORED).sum(dim=1).tolist(), strict=True))
 
 
 def _common(left: list[int], right: list[int]) -> int:

@@ -11,10 +11,12 @@ import click
 
 from studio.core.jobspec import Event
 from studio.inspection import Standing
+from studio.report import evaluations
 from studio.report.advice import Here
 from studio.report.findings import plural
 from studio.report.history import ending
 from studio.report.plain import plain
+from studio.report.tables import table
 from studio.resources.evaluation_job import Verdict
 from studio.state.base import Operation, Record, RunStatus
 
@@ -176,43 +178,12 @@ def _outcome(outcome: dict[str, Any]) -> list[str]:
     match output.get("task"):
         case "training":
             lines += _pairs(("adapter", output["adapter"]), ("digest", output["digest"]), ("curve", output["curve"]))
-            lines += ["", *_table([["metric", "value"], *([k, f"{v:.6g}"] for k, v in output["metrics"].items())])]
+            lines += ["", *table([["metric", "value"], *([k, f"{v:.6g}"] for k, v in output["metrics"].items())])]
         case "evaluation":
-            lines += ["", *comparison(output, outcome.get("verdicts") or [])]
+            lines += ["", *evaluations.comparison(output, outcome.get("verdicts") or [])]
         case "export":
             lines += _pairs(("model", output["uri"]), ("load it", f"mlflow.pyfunc.load_model({output['uri']!r})"))
     return lines
-
-
-def comparison(output: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[str]:
-    """Each combination's metrics beside the baseline's, then the gates."""
-    combinations = output["combinations"]
-    baseline = combinations[0]["metrics"]
-    names = list(baseline)
-    rows = [["combination", *names]]
-    for index, each in enumerate(combinations):
-        label = " + ".join(part for part in (each["model"], each["adapter"]) if part)
-        cells = [_cell(each["metrics"].get(name), baseline.get(name), index) for name in names]
-        rows.append([label + (" (baseline)" if index == 0 else ""), *cells])
-    lines = [f"  {output['rows']} held-out rows", "", *_table(rows)]
-    for verdict in verdicts:
-        mark = click.style("✓", fg="green") if verdict["passed"] else click.style("✗", fg="red")
-        lines.append(f"  {mark} {Verdict(**verdict)}")
-    return lines
-
-
-def _cell(value: float | None, baseline: float | None, index: int) -> str:
-    if value is None:
-        return "-"
-    if index == 0 or baseline is None:
-        return f"{value:.4g}"
-    return f"{value:.4g} ({value - baseline:+.4g})"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  " + "  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [lines[0], "  " + "  ".join("─" * width for width in widths), *lines[1:], ""]
 
 
 def _seconds(value: float | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Strict
+from pydantic import BeforeValidator, Strict, WithJsonSchema
 
 from studio.core.metric_names import EVALUATION_METRICS, gain
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
@@ -40,6 +40,20 @@ class Gate(Part):
     min_gain_over_baseline: float | None = field(DESCRIPTIVE, "At least this much above the first combination.")
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_NAMES = {"type": "array", "items": {"type": "string"}}
+OneOrMore = Annotated[
+    tuple[str, ...],
+    Strict(False),
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, _NAMES]}, mode="validation"),
+]
+"""Names; a single one needs no list."""
+
+
 class EvaluationJobSpec(Spec):
     type: str = field(OUTCOME, "Kind of evaluation.", "mlflow", enum=[str(t) for t in EvaluationType])
     model_adapter_combinations: Annotated[tuple[ModelAdapterCombination, ...], Strict(False)] = field(
@@ -56,6 +70,9 @@ class EvaluationJobSpec(Spec):
     eval_dataset_fraction: float = field(OUTCOME, "Share of the held-out rows.", 1.0, exclusiveMinimum=0, maximum=1)
     selected_features: Annotated[tuple[str, ...], Strict(False)] = field(
         OUTCOME, "Columns carried into the predictions file.", ()
+    )
+    slice_by: OneOrMore = field(
+        OUTCOME, "Columns, or one column: metrics are also computed of the rows with each of its values.", ()
     )
     generation_config: ConfigValue = field(
         OUTCOME, "How answers are generated.", config="generation_config", default_config=True
@@ -93,6 +110,7 @@ def compile(job: EvaluationJob, scope: Scope) -> EvaluationWork:
         fraction=spec.eval_dataset_fraction,
         seen=tuple(dict.fromkeys(seen)),
         selected_features=spec.selected_features,
+        slice_by=spec.slice_by,
         generation=scope.config("generation_config", spec.generation_config, base),
         model_quantization=_asked(spec.model_bnb_config, base, scope),
         adapter_quantization=_asked(spec.adapter_bnb_config, base, scope),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
+from studio.core.metric_names import OF_ROWS
 from studio.core.splits import sampled, sizes
 from studio.core.suggest import did_you_mean
 from studio.core.templates import TemplateError, parse
@@ -137,6 +138,72 @@ def unknown_selected_feature(job: EvaluationJob, view: View) -> Iterator[Breach]
         if columns and feature not in columns:
             message = f"{feature!r} is not a column of {job.spec.dataset!r}"
             yield Breach(f"spec.selected_features.{index}", message, did_you_mean(feature, columns))
+
+
+@rule("EV-026", EvaluationJob)
+def unknown_slice_column(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """The column to slice by is not one of the data set.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          slice_by: que  # <-
+    Good:
+        kind: EvaluationJob
+        spec:
+          slice_by: queue
+    """
+    columns = view.columns(view.graph.target(job.ref, "spec", "dataset"))
+    for index, name in enumerate(job.spec.slice_by):
+        if (columns or not name) and name not in columns:
+            what = f"{name!r} is not a column of {job.spec.dataset!r}" if name else "the column to slice by has no name"
+            yield Breach(f"spec.slice_by.{index}", what, did_you_mean(name, columns))
+
+
+@rule("EV-027", EvaluationJob)
+def sliced_twice(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A column to slice by is named twice.
+
+    Each column makes slices by itself; naming it again adds nothing.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          slice_by:
+            - queue
+            - queue  # <-
+    Good:
+        kind: EvaluationJob
+        spec:
+          slice_by:
+            - queue
+    """
+    named = job.spec.slice_by
+    for index, name in enumerate(named):
+        if name in named[:index]:
+            yield Breach(f"spec.slice_by.{index}", f"{name!r} is named before", "remove one of them")
+
+
+@rule("EV-028", EvaluationJob)
+def nothing_to_slice(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """The evaluation is sliced, and computes nothing that a slice can have.
+
+    Rows are answered in batches: latency is of all of them, not of a few.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          metrics: [latency]
+          gates: [{metric: latency, max: 1.0}]
+          slice_by: queue  # <-
+    Good:
+        kind: EvaluationJob
+        spec:
+          metrics: [exact_match, latency]
+          slice_by: queue
+    """
+    if job.spec.slice_by and not set(job.spec.metrics) & set(OF_ROWS):
+        yield Breach("spec.slice_by", "no metric here is known row by row", "add exact_match or rougeL to metrics")
 
 
 @rule("EV-021", EvaluationJob, severity=Severity.WARNING)

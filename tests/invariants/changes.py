@@ -196,6 +196,7 @@ OTHERS: dict[str, dict[str, Other]] = {
         "gates.min_gain_over_baseline": Other(gates(min_gain_over_baseline=0.1)),
         "eval_dataset_fraction": Other({"eval_dataset_fraction": 0.5}),
         "selected_features": Other({"selected_features": ["text"]}),
+        "slice_by": Other({"slice_by": ["text"]}),
         "generation_config": Other({"generation_config": {"do_sample": False, "max_new_tokens": 4}}),
         "model_bnb_config": Other({"model_bnb_config": QUANTISED}, WITH_GPU),
         "adapter_bnb_config": Other({"adapter_bnb_config": QUANTISED}, WITH_GPU),

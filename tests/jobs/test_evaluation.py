@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,23 @@ def test_it_measures_what_its_duration_depends_on(make_spec: MakeSpec, router: s
     told = result.measures
     assert (told.device, told.rows) == ("cpu", 25) and told.parameters > 50_000
     assert 0 < told.working_seconds < result.seconds
+
+
+def test_slices_are_measured_on_their_own_rows_in_output_table_and_mlflow(make_spec: MakeSpec, router: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    spec = make_spec(evaluation(router, metrics=["exact_match", "perplexity", "latency"], slice_by=["queue", "text"]))
+    base, tuned = output(spec).combinations
+    assert [(each.column, each.rows) for each in tuned.slices] == [("queue", 5)] * 5 + [("text", 1)] * 25
+    assert all(
+        each.metrics["exact_match"] == 1.0 and list(each.metrics) == ["exact_match", "perplexity"]
+        for each in tuned.slices
+    )
+    losses = [math.log(each.metrics["perplexity"]) for each in base.slices[:5]]
+    assert min(losses) < math.log(base.metrics["perplexity"]) < max(losses)
+    assert len(table(spec.folder / "comparison.csv")) == 2 + 2 * 30
+    logged = MlflowClient(f"sqlite:///{spec.path('.studio/mlflow.db')}").get_run(tuned.mlflow_run_id).data.metrics
+    assert logged["exact_match/queue/card"] == 1.0
 
 
 def test_mlflow_holds_one_run_per_combination_under_one_parent(make_spec: MakeSpec, router: str) -> None:
@@ -151,6 +169,7 @@ def test_long_prompts_keep_their_end_and_are_counted(make_spec: MakeSpec) -> Non
         ({"generation": {"max_new_tokens": -1}}, "generation_config"),
         ({"generation": {"max_new_tokens": 4096}}, "leaves no room for a prompt"),
         ({"selected_features": ["txt"]}, "did you mean 'text'"),
+        ({"slice_by": ["txt"]}, "slice_by: the dataset has no column 'txt'"),
         ({"templates": {"prompt": "{text}"}}, "input_template and completion_template"),
         ({"combinations": [{"model": MODEL, "adapter": adapter("gone")}]}, "gone does not exist"),
         ({"combinations": [{"model": MODEL, "adapter": adapter("data")}]}, "has no adapter_config.json"),

@@ -67,7 +67,7 @@ def lasting(combination: CombinationOutput) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_parts_in_processes_of_their_own_make_what_one_job_makes(make_spec: MakeSpec, router: str) -> None:
-    work = evaluation(router, selected_features=["text"])
+    work = evaluation(router, selected_features=["text"], slice_by=["queue"])
     work["combinations"].append(AGAIN)
     one, shared = make_spec(work, "one"), make_spec(work, "shared")
     running = [start(each) for each in parts.parts(shared)]
@@ -77,7 +77,10 @@ def test_parts_in_processes_of_their_own_make_what_one_job_makes(make_spec: Make
     assert [(each.model, each.adapter) for each in made.combinations] == [
         ("tiny", ""), ("tiny", "router"), ("again", ""),
     ]  # fmt: skip
-    assert list(map(lasting, made.combinations)) == list(map(lasting, expected.combinations))
+    assert [each.slices for each in made.combinations] == [each.slices for each in expected.combinations]
+    assert made.combinations[1].slices and list(map(lasting, made.combinations)) == list(
+        map(lasting, expected.combinations)
+    )
     assert (made.rows, made.selection) == (expected.rows, expected.selection) and made.selection
     assert compared(shared) == compared(one) and shared.path(made.chart).read_bytes().startswith(b"\x89PNG")
     for mine, theirs in zip(made.combinations, expected.combinations, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from datasets import Dataset
 from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput
 from studio.core.jobspec import Templates
-from studio.core.metric_names import EVALUATION_METRICS
+from studio.core.metric_names import EVALUATION_METRICS, OF_ROWS, RANGES
 from studio.jobs import batching, checkpoints, comparison, generation, metrics, scoring, templating, tokenizers
 from studio.jobs.metrics import Answers
 
@@ -20,26 +21,34 @@ from .workbench import build_tokenizer
 
 
 def test_every_named_metric_can_be_computed() -> None:
-    assert tuple(metrics.METRICS) == EVALUATION_METRICS
+    assert {*metrics.METRICS, *metrics.WHOLE} == set(EVALUATION_METRICS) == set(RANGES)
+    assert set(metrics.METRICS) == set(OF_ROWS)
 
 
 def answers(predictions: list[str], expected: list[str]) -> Answers:
-    return Answers(tuple(predictions), tuple(expected), 2.0, lambda: math.log(4))
+    rows = len(expected)
+    losses = [(math.log(4) * (row + 1), row + 1) for row in range(rows)]
+    return Answers(tuple(predictions), tuple(expected), 2.0, lambda: losses, lambda: [len(p) for p in predictions])
+
+
+def computed(names: tuple[str, ...], given: Answers) -> dict[str, float]:
+    return metrics.compute(names, given, metrics.score(names, given))
 
 
 def test_metrics_are_means_over_rows() -> None:
-    values = metrics.compute(EVALUATION_METRICS, answers([" card ", "the loan"], ["card", "a loan"]))
+    values = computed(EVALUATION_METRICS, answers([" card ", "the loan"], ["card", "a loan"]))
+    assert list(values) == [*EVALUATION_METRICS, "rows_per_second"] and values["token_count"] == 7
     assert values["exact_match"] == 0.5 and values["latency"] == 1.0 and values["rows_per_second"] == 1.0
     assert values["rouge1"] == pytest.approx(0.75) and values["perplexity"] == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize("text", ["возврат карты", "carte perdue", "Überweisung 3"])
 def test_rouge_knows_every_script(text: str) -> None:
-    assert metrics.compute(("rouge1",), answers([text], [text]))["rouge1"] == 1.0
+    assert computed(("rouge1",), answers([text], [text]))["rouge1"] == 1.0
 
 
 def test_rouge_without_any_word_is_zero() -> None:
-    assert metrics.compute(("rougeL",), answers([""], ["..."]))["rougeL"] == 0.0
+    assert computed(("rougeL",), answers([""], ["..."]))["rougeL"] == 0.0
 
 
 def test_batches_hold_neighbours_in_length_within_their_budget() -> None:
@@ -56,8 +65,11 @@ def test_a_prompt_and_its_completion_are_tokenised_as_one_text() -> None:
     assert tokenizer.decode(row.ids[row.ignored :]) == " card</s>"
 
 
-def test_rows_without_a_token_that_counts_are_left_out() -> None:
-    assert scoring.encode(build_tokenizer(), ["### lost my card"], [" card"], 2) == []
+def test_rows_without_a_token_that_counts_are_not_asked_and_have_no_loss() -> None:
+    (row,) = scoring.encode(build_tokenizer(), ["### lost my card"], [" card"], 2)
+    assert not row.counts
+    model = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: SimpleNamespace(vocab_size=300)))
+    assert scoring.losses(model, [row], 0) == [(0.0, 0)] and scoring.mean_loss(model, [row], 0).tokens == 0
 
 
 def test_a_templates_columns_are_dropped_so_that_none_of_them_is_taken_for_text() -> None:
@@ -164,4 +176,4 @@ def test_a_gain_is_an_improvement_whatever_the_direction(tmp_path: Path) -> None
         CombinationOutput(model="m", adapter="a", metrics={"exact_match": 0.75, "latency": 0.5}),
     ]
     text = comparison.write_table(tmp_path, rows).read_text().splitlines()
-    assert text[2] == "m,a,0.75,0.5,0.25,1.5"
+    assert text[2] == "m,a,,,0.75,0.5,0.25,1.5"

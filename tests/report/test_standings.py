@@ -13,7 +13,7 @@ from studio.backends.base import JobState, JobStatus
 from studio.core.jobspec import Event
 from studio.core.references import Ref
 from studio.inspection import Standing
-from studio.report import standings
+from studio.report import evaluations, standings
 from studio.report.advice import Here
 from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
 from tests.projects import ROOT
@@ -106,11 +106,30 @@ def test_nothing_recorded_says_what_to_do() -> None:
 
 
 def test_the_comparison_shows_each_metric_beside_the_baseline_and_then_the_gates() -> None:
-    shown = "\n".join(map(click.unstyle, standings.comparison(EVALUATION, [PASSED, MISSED])))
+    shown = "\n".join(map(click.unstyle, evaluations.comparison(EVALUATION, [PASSED, MISSED])))
     assert "8 held-out rows" in shown and "tiny (baseline)" in shown
     assert "tiny + router" in shown and "0.9 (+0.8)" in shown and " - " not in shown.splitlines()[3]
     assert "✓ exact_match of router: 0.9, at least 0.5" in shown
     assert "✗ exact_match of router: 0.9, not at least 0.95" in shown
+
+
+def test_slices_are_shown_below_each_other_and_those_of_few_rows_are_marked() -> None:
+    def sliced(*shares: float) -> list[dict[str, Any]]:
+        made = zip(("card", "loan"), (200, 12), shares, strict=True)
+        return [{"column": "queue", "value": v, "rows": n, "metrics": {"exact_match": s}} for v, n, s in made]
+
+    base, tuned = EVALUATION["combinations"]
+    output = {
+        **EVALUATION,
+        "combinations": [{**base, "slices": sliced(0.2, 0.0)}, {**tuned, "slices": sliced(0.9, 0.5)}],
+    }
+    shown = [" ".join(line.split()) for line in evaluations.comparison(output, [])]
+    at = shown.index("queue rows combination exact_match")
+    assert shown[at + 2 : at + 6] == [
+        "card 200 tiny (baseline) 0.2", "tiny + router 0.9 (+0.7)",
+        "loan 12* tiny (baseline) 0", "tiny + router 0.5 (+0.5)",
+    ]  # fmt: skip
+    assert "* 1 slice of few rows: chance moves such numbers" in shown
 
 
 @pytest.mark.parametrize("output", [TRAINING, EVALUATION, EXPORT, None])

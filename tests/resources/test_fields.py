@@ -42,7 +42,7 @@ OURS = {
     "Prompt": "generate examples",
     "Config": "default",
     "FineTuningJob": "loss",
-    "EvaluationJob": "metrics gates gpu_label_id",
+    "EvaluationJob": "metrics gates slice_by gpu_label_id",
     "ModelExport": ("task weights requires num_cpu num_gpu num_memory replicas enable_authentication"),
 }
 """What this project adds."""
