@@ -235,6 +235,13 @@ class Calls:
                 return RefusedError(f"the workspace refuses to {what} (HTTP {status}){said}", hint)
 
 
+def identified(answer: Any, what: str) -> Any:
+    """What answers without an id is something else than the API, such as a page to log in."""
+    if not answer.id:
+        raise BackendError(f"the workspace gave no answer of its API when asked to {what}", "correct backend.url")
+    return answer
+
+
 def _pauses(jitter: Callable[[], float]) -> Iterator[float]:
     """Doubling, each between half and all of itself, so that many clients do not come back at once."""
     longest = FIRST_PAUSE_SECONDS

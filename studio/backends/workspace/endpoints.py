@@ -18,6 +18,7 @@ from studio.backends.workspace.calls import Calls
 from studio.backends.workspace.deploying import Deploying, Flight, Step
 from studio.backends.workspace.marks import Mark
 from studio.backends.workspace.models import Models
+from studio.backends.workspace.pace import pace
 from studio.core.endpoint import (
     AdjustmentOutput,
     AdjustmentWork,
@@ -34,7 +35,6 @@ from studio.core.jobspec import Event, JobSpec
 EndpointWork = DeploymentWork | AdjustmentWork | WithdrawalWork
 ENDPOINT = "endpoint"
 """The detail by which a handle of an endpoint is told from one of a job."""
-FASTEST_SECONDS, SLOWEST_SECONDS, AGES = 2.0, 15.0, 60.0
 LONGEST_SECONDS = {
     "build": 3600.0, "built": 300.0, "deploy": 3600.0, "make way": 900.0, "tidy": 900.0, "withdraw": 900.0,
 }  # fmt: skip
@@ -109,8 +109,7 @@ class Endpoints:
             if step.state is JobState.SUCCEEDED:
                 result = self._result(watched, step)
                 watched.status = JobStatus(JobState.SUCCEEDED, watched.status.progress, result)
-        pace = min(max((now - watched.began) / AGES, FASTEST_SECONDS), SLOWEST_SECONDS)
-        watched.due = self.clock() + pace
+        watched.due = self.clock() + pace(now - watched.began)
         return watched.status
 
     def cancel(self, handle: Handle) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from studio.backends.base import Handle
 from studio.backends.workspace import arguments, envelope, runs
 from studio.backends.workspace.arguments import Told
-from studio.backends.workspace.calls import Calls, MissingError
+from studio.backends.workspace.calls import Calls, MissingError, identified
 from studio.backends.workspace.labels import Labels
 from studio.backends.workspace.runs import Attempt
 from studio.backends.workspace.templates import Templates, named
@@ -162,7 +162,7 @@ class Jobs:
             wanted.job,
             self.calls.project_id,
         )
-        return _demand_id(job, what)
+        return identified(job, what)
 
     def _updated(self, job: Any, wanted: Wanted) -> Any:
         """The job of an earlier attempt, with what changed since."""
@@ -181,7 +181,7 @@ class Jobs:
             return runs.which_counts(runs.of_job(self.calls, job), wanted.told.attempt)[0]
 
         def create(*arguments: Any, **named: Any) -> Attempt:
-            run = _demand_id(self.calls.client.create_job_run(*arguments, **named), what)
+            run = identified(self.calls.client.create_job_run(*arguments, **named), what)
             return runs.attempt_of(run, job.id, wanted.told)
 
         body = {"project_id": self.calls.project_id, "job_id": job.id, **wanted.run}
@@ -250,10 +250,3 @@ def _demand_over(wanted: Wanted, attempts: list[Attempt]) -> None:
         state = "stops" if alive.status == runs.STOPPING else "runs"
         message = f"attempt {alive.number} of the job {wanted.name} still {state} in the workspace"
         raise RefusedError(message, "wait until it has ended, or stop it there; then apply again")
-
-
-def _demand_id(answer: Any, what: str) -> Any:
-    """What answers without an id is something else than the API, such as a page to log in."""
-    if not answer.id:
-        raise BackendError(f"the workspace gave no answer of its API when asked to {what}", "correct backend.url")
-    return answer

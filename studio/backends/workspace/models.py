@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from studio.backends.workspace import marks
-from studio.backends.workspace.calls import Calls, MissingError
+from studio.backends.workspace.calls import Calls, MissingError, identified
 from studio.backends.workspace.marks import Mark
 from studio.backends.workspace.templates import moment
-from studio.core.errors import BackendError, RefusedError
+from studio.core.errors import RefusedError
 
 
 class Phase(StrEnum):
@@ -83,7 +83,7 @@ class Models:
             if found := self.named(name):
                 return found
             raise
-        return _demand_id(made, what)
+        return identified(made, what)
 
     def update(self, model: Any, body: Mapping[str, Any]) -> None:
         what = f"update the model {model.name}"
@@ -126,11 +126,11 @@ class Models:
             what, lambda: self.build_by(model, mark), self.calls.client.create_model_build, asked, self._project, model
         )
         if self.calls.lost == lost:
-            return _demand_id(made, what)
+            return identified(made, what)
         same = [each for each in self.builds(model) if mark.made(marks.of_build(each))]
         for spare in same[1:]:  # a call may be delivered twice
             self.delete_build(model, spare)
-        return same[0] if same else _demand_id(made, what)
+        return same[0] if same else identified(made, what)
 
     def delete_build(self, model: str, build: Any) -> None:
         with suppress(MissingError):
@@ -164,7 +164,7 @@ class Models:
         found = look() or self.calls.effect(
             what, look, client.create_model_deployment, asked, self._project, model, build
         )
-        return _demand_id(found, what)
+        return identified(found, what)
 
     def stop(self, model: str, build: str, deployment: Any) -> None:
         """Ask a deployment to stop; one that is over or gone needs no stopping."""
@@ -217,10 +217,3 @@ def _is_there(thing: Any) -> bool:
 
 def _oldest_first(found: Iterable[Any]) -> list[Any]:
     return sorted(found, key=lambda each: (moment(each.created_at), each.id))
-
-
-def _demand_id(answer: Any, what: str) -> Any:
-    """What answers without an id is something else than the API, such as a page to log in."""
-    if not answer.id:
-        raise BackendError(f"the workspace gave no answer of its API when asked to {what}", "correct backend.url")
-    return answer

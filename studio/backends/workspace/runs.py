@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from studio.backends.workspace import arguments
+from studio.backends.workspace import arguments, standing
 from studio.backends.workspace.calls import Calls, MissingError
+from studio.backends.workspace.standing import Engine
 from studio.backends.workspace.templates import moment
 from studio.core.errors import RefusedError
 
-STOPPING = "ENGINE_STOPPING"
-OVER = frozenset({"ENGINE_STOPPED", "ENGINE_SUCCEEDED", "ENGINE_FAILED", "ENGINE_TIMEDOUT"})
+STOPPING = f"ENGINE_{Engine.STOPPING}"
+OVER = frozenset(f"ENGINE_{state}" for state in standing.OVER)
 """What EngineStatus says of a run that will do nothing more."""
 
 

@@ -3,9 +3,6 @@
 One listing of the folder of beacons, at a pace, tells of all runs that anybody asks about; a beacon is read at the pace
 of its own job. The workspace is asked about a single run only while that has not told anything, or not for long: a pod
 that dies has no last word. Between two looks ``poll`` answers from what is known, so it may be called at any rate.
-
-The pace is a sixtieth of a job's age: a short job is not held up, a long one is not pestered, and neither waits for
-its end by more than a sixtieth of what it took.
 """
 
 from __future__ import annotations
@@ -16,12 +13,11 @@ from dataclasses import dataclass, field
 from studio.backends.base import Handle, JobState, JobStatus
 from studio.backends.workspace import verdict
 from studio.backends.workspace.evidence import Evidence
+from studio.backends.workspace.pace import FASTEST_SECONDS, pace
 from studio.backends.workspace.standing import Engine
 from studio.backends.workspace.tracked import Part, Tracked, progress
 from studio.core.errors import BackendError
 
-FASTEST_SECONDS, SLOWEST_SECONDS = 2.0, 15.0
-AGES = 60.0
 SILENT_SECONDS = 30.0
 """A job that has told nothing for so long is asked for."""
 CALLS_PER_SECOND = 10.0
@@ -80,7 +76,7 @@ class Watching:
         return self._runs[key]
 
     def _pace(self, run: Tracked) -> float:
-        return min(max((self.clock() - run.since) / AGES, FASTEST_SECONDS), SLOWEST_SECONDS)
+        return pace(self.clock() - run.since)
 
     def _list_soon(self) -> None:
         self._list_due = min(self._list_due, self._listed_at + FASTEST_SECONDS)
@@ -108,13 +104,13 @@ class Watching:
             part.end, part.is_told = self.evidence.end(part.beacon), True
             part.over_at = _since(part.end.time if part.end else None, now)
             return
-        pace = self._pace(run) if run.hurried else max(self._pace(run), self._crowd_seconds)
+        rest = self._pace(run) if run.hurried else max(self._pace(run), self._crowd_seconds)
         if part.beacon.name in self._lit and now >= part.next_heard:
             self._hear(part)
-            part.next_heard = now + pace
+            part.next_heard = now + rest
         silent = part.event is None or now - part.heard_at >= max(SILENT_SECONDS, 2 * self._crowd_seconds)
         if (silent or run.hurried) and now >= part.next_asked:
-            part.next_asked = now + pace * (1 if run.hurried else SELDOM)
+            part.next_asked = now + rest * (1 if run.hurried else SELDOM)
             self._ask(part)
 
     def _hear(self, part: Part) -> None:

@@ -13,7 +13,8 @@ import pytest
 from studio.backends.base import JobState
 from studio.backends.workspace import watching
 from studio.backends.workspace.files import GUESS_SECONDS
-from studio.backends.workspace.watching import LATE_SECONDS, SILENT_SECONDS, SLOWEST_SECONDS, TOLD_SECONDS
+from studio.backends.workspace.pace import SLOWEST_SECONDS
+from studio.backends.workspace.watching import LATE_SECONDS, SILENT_SECONDS, TOLD_SECONDS
 from studio.core.errors import BackendError, RefusedError
 from studio.core.jobspec import RESULT_FILE
 from tests.backends.workspace.places import evaluation
