@@ -92,6 +92,7 @@ def test_a_registered_model_with_a_version_of_somebody_else_stays_and_destroy_sa
     assert "1 of its versions are others'" in gone.out
 
 
+@pytest.mark.slow
 def test_drift_tells_of_a_version_that_left_the_registry_and_refresh_exports_again(root: Path, cml: Workspace) -> None:
     apply(root)
     assert "registered model" not in ask(root, "drift", "--online").out

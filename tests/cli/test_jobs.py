@@ -116,6 +116,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_waiting_and_not_training(desk: Desk, number: signal.Signals) -> None:
     process = desk.applying()
@@ -188,6 +189,7 @@ def test_what_runs_is_shown_in_the_words_of_the_command_that_was_typed(desk: Des
     assert "2 jobs will run" in plan and "1 job under way already; apply attaches." in plan
 
 
+@pytest.mark.slow
 def test_cancel_stops_the_job_of_an_apply_that_goes_on_to_say_so(desk: Desk) -> None:
     process = desk.applying()
     cancelled = desk.run("cancel", "train")
@@ -204,6 +206,7 @@ def test_cancel_stops_the_job_of_an_apply_that_goes_on_to_say_so(desk: Desk) -> 
     assert "attempt 2" in next(log for log in desk.logs() if "finetuning" in str(log)).read_text()
 
 
+@pytest.mark.slow
 def test_cancel_records_the_end_itself_when_nobody_applies(desk: Desk) -> None:
     assert desk.run("apply", "--yes", "--detach").code == 0
     assert desk.run("cancel", "--all", "--no-wait").out.splitlines()[1] == f"{JOB}: asked to stop"
@@ -218,6 +221,7 @@ def test_cancel_records_the_end_itself_when_nobody_applies(desk: Desk) -> None:
         assert again.out == f"Nothing of {JOB} is running.\n" and desk.status()[JOB] == "cancelled"
 
 
+@pytest.mark.slow
 def test_cancel_reaches_the_job_of_an_earlier_version(desk: Desk) -> None:
     assert desk.run("apply", "--yes", "--detach").code == 0
     manifests = desk.root / "manifests" / "all.yaml"
@@ -231,6 +235,7 @@ def test_cancel_reaches_the_job_of_an_earlier_version(desk: Desk) -> None:
     assert "running" not in desk.look("status").out
 
 
+@pytest.mark.slow
 def test_status_watches_until_nothing_runs(desk: Desk) -> None:
     desk.release("compare")
     desk.release("release")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from studio.core.findings import Finding
@@ -20,6 +21,7 @@ def test_any_text_is_parsed_or_refused_with_a_place(text: str) -> None:
     check_text(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
 @given(files=trees(), odd=specials())
 def test_any_tree_is_validated_reported_and_planned(

@@ -148,6 +148,7 @@ def place(tmp_path: Path) -> cache.Place:
     return found
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text(), JSON, JSON, JSON)) | JSON)
 def test_a_kept_file_that_holds_anything_is_no_fault(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     where = place(tmp_path_factory.mktemp("answers"))

@@ -129,6 +129,7 @@ def test_a_tokenizer_that_does_not_load_is_said_not_to(tmp_path: Path, content: 
     assert isinstance(refused, NotAtHand) and "tokenizer.json does not load" in refused.reason and refused.hint
 
 
+@pytest.mark.slow
 def test_a_tokenizer_that_asks_for_all_memory_ends_at_a_limit(tmp_path: Path) -> None:
     grows = {"type": "Replace", "pattern": {"Regex": "a"}, "content": "a" * 1_000}
     write(tmp_path, {"normalizer": {"type": "Sequence", "normalizers": [grows, grows, grows, grows]}})

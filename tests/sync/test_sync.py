@@ -287,6 +287,7 @@ def started(root: Path) -> bool:
     return bool(submissions(root))
 
 
+@pytest.mark.slow
 def test_killed_while_a_job_runs_it_attaches_again_and_nothing_is_submitted_twice(
     jobs: Remote, daemons: list[Daemon]
 ) -> None:

@@ -85,6 +85,7 @@ def test_an_event_is_news_however_the_clock_of_the_workspace_goes(world: Scene) 
     assert again == seen, "the same event is no news"
 
 
+@pytest.mark.slow
 def test_a_quiet_job_costs_few_calls_and_many_jobs_share_the_listing(world: Scene) -> None:
     handles = [world.start(f"job-{number}") for number in range(8)]
     for handle in handles:
