@@ -34,6 +34,14 @@ FEW_ROWS = 30
 """A slice with fewer rows is marked: chance moves its metrics by more than most changes do."""
 
 
+class Interval(Record):
+    """Where a number lies, from rows like these, with this confidence (two-sided)."""
+
+    confidence: float
+    low: float
+    high: float
+
+
 class SliceOutput(Record):
     """What a combination made of the rows that have ``value`` in ``column``."""
 
@@ -41,6 +49,8 @@ class SliceOutput(Record):
     value: str
     rows: int
     metrics: dict[str, float]
+    intervals: dict[str, Interval] = Field(default_factory=dict)
+    """Of metrics that are of rows."""
 
     @property
     def is_few(self) -> bool:
@@ -54,9 +64,27 @@ class CombinationOutput(Record):
     model: str
     adapter: str = ""
     metrics: dict[str, float]
+    intervals: dict[str, tuple[Interval, ...]] = Field(default_factory=dict)
+    """Of metrics that are of rows, at every level of ``core.confidence``."""
     slices: tuple[SliceOutput, ...] = ()
+    scores: str = ""
+    """Location of what each row contributes to each metric."""
     predictions: str = ""
     mlflow_run_id: str = ""
+
+
+class Difference(Record):
+    """What ``combination`` gains over an earlier one, ``than``, on the same rows; both are positions."""
+
+    metric: str
+    combination: int
+    than: int
+    gain: float
+    """Above 0 is an improvement, whatever the metric's direction."""
+    intervals: tuple[Interval, ...]
+    p_value: float
+    """Of a gain of 0, two-sided."""
+    test: Literal["paired bootstrap", "McNemar"]
 
 
 class EvaluationOutput(Record):
@@ -68,6 +96,7 @@ class EvaluationOutput(Record):
     selection: str = ""
     """Digest of which rows were asked, and what: metrics of equal selections may be compared."""
     chart: str = ""
+    differences: tuple[Difference, ...] = ()
 
 
 class ExportOutput(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,24 @@ def draw_losses(history: list[dict[str, Any]], title: str, path: Path) -> Path:
     return path
 
 
-def draw_bars(metrics: dict[str, list[float]], names: list[str], title: str, path: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Heights, and the low and high ends of their whiskers; none where nothing says how sure they are."""
+
+    values: list[float]
+    whiskers: list[tuple[float, float]]
+
+
+def draw_bars(metrics: dict[str, Bars], names: list[str], title: str, path: Path) -> Path:
     """One panel per metric, one bar per combination; the first combination, the baseline, is grey."""
     figure = Figure(figsize=(max(4.0, 3.0 * len(metrics)), SIZE[1]), dpi=100, layout="constrained")
     panels = figure.subplots(1, len(metrics), squeeze=False)
     colours = ["0.6"] + ["C0"] * (len(names) - 1)
-    for axes, (metric, values) in zip(panels[0], metrics.items(), strict=True):
-        bars = axes.bar(range(len(names)), values, color=colours)
-        axes.bar_label(bars, fmt="%.3g")
+    for axes, (metric, shown) in zip(panels[0], metrics.items(), strict=True):
+        bars = axes.bar(range(len(names)), shown.values, color=colours)
+        if shown.whiskers:
+            axes.vlines(range(len(names)), *zip(*shown.whiskers, strict=True), color="0.2")
+        axes.bar_label(bars, fmt="%.3g", padding=2)
         axes.set_title(metric)
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     figure.suptitle(title)

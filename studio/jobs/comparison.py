@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from studio.core import parts
-from studio.core.jobresult import CombinationOutput, SliceOutput
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, Interval, SliceOutput
 from studio.core.jobspec import EvaluationWork, JobSpec
-from studio.core.metric_names import gain
 from studio.core.secrets import redact
-from studio.jobs import charts, tracking
+from studio.jobs import charts, comparison_table, differences, tracking
 from studio.jobs.metrics import Answers, correct
 from studio.jobs.tracking import TrackedRun
 
@@ -37,33 +36,6 @@ def write_predictions(
     return path
 
 
-def write_table(folder: Path, combinations: Sequence[CombinationOutput]) -> Path:
-    """One line per combination, then one for each of its slices: their metrics, and for each what it gains over the
-    first combination, the baseline, on the same rows.
-
-    A gain above 0 is an improvement, also for metrics that are better when lower. ``slice`` and ``value`` are empty
-    for all rows.
-    """
-    names, baseline = list(combinations[0].metrics), combinations[0]
-    path = folder / TABLE
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["model", "adapter", "slice", "value", *names, *(f"{name}_gain" for name in names)])
-        for row in combinations:
-            writer.writerow([row.model, row.adapter, "", "", *_cells(names, row.metrics, baseline.metrics)])
-        for row in combinations:
-            for each, base in zip(row.slices, baseline.slices, strict=True):
-                cells = _cells(names, each.metrics, base.metrics)
-                writer.writerow([row.model, row.adapter, each.column, each.value, *cells])
-    return path
-
-
-def _cells(names: list[str], values: Mapping[str, float], baseline: Mapping[str, float]) -> list[float | None]:
-    """Metrics, then gains; none of what slices do not have."""
-    gains = [gain(name, values[name], baseline[name]) if name in values else None for name in names]
-    return [*(values.get(name) for name in names), *gains]
-
-
 def of_slices(slices: Sequence[SliceOutput]) -> dict[str, float]:
     """Metrics of slices under names that MLflow takes: ``exact_match/category/billing``. Values whose names would be
     the same are numbered."""
@@ -82,19 +54,31 @@ def _name(text: str) -> str:
     return re.sub(r"[^\w-]+", "_", text)[:80].strip("_") or "_"
 
 
+def bounds(intervals: Mapping[str, Sequence[Interval]]) -> dict[str, float]:
+    """The ends of the intervals that are shown, under names of their own."""
+    shown = {name: comparison_table.at(levels) for name, levels in intervals.items()}
+    lows = {f"{name}_low": each.low for name, each in shown.items()}
+    return lows | {f"{name}_high": each.high for name, each in shown.items()}
+
+
 def draw(folder: Path, combinations: Sequence[CombinationOutput], title: str) -> Path:
     """The metrics of all combinations, side by side."""
-    names = [row.adapter or row.model for row in combinations]
-    metrics = {name: [row.metrics[name] for row in combinations] for name in combinations[0].metrics}
-    return charts.draw_bars(metrics, names, title, folder / CHART)
+    panels = {}
+    for metric in combinations[0].metrics:
+        ends = [bounds({metric: each.intervals[metric]}) for each in combinations if metric in each.intervals]
+        whiskers = [(each[f"{metric}_low"], each[f"{metric}_high"]) for each in ends]
+        panels[metric] = charts.Bars([row.metrics[metric] for row in combinations], whiskers)
+    return charts.draw_bars(panels, [row.adapter or row.model for row in combinations], title, folder / CHART)
 
 
-def log(spec: JobSpec, combinations: Sequence[CombinationOutput], run: TrackedRun) -> str:
-    """Table and chart, in the job's folder and with the run of the whole evaluation; where the chart is."""
-    run.log_file(write_table(spec.folder, combinations))
-    chart = draw(spec.folder, combinations, spec.name)
+def conclude(spec: JobSpec, output: EvaluationOutput, run: TrackedRun) -> dict[str, Any]:
+    """What only all combinations together say: differences, table and chart, in the job's folder and with the run of
+    the whole evaluation."""
+    found = differences.between(spec, output.combinations)
+    run.log_file(comparison_table.write(spec.folder / TABLE, output.combinations, found))
+    chart = draw(spec.folder, output.combinations, spec.name)
     run.log_file(chart)
-    return parts.location(spec, chart.name)
+    return {"differences": found, "chart": parts.location(spec, chart.name)}
 
 
 def params(work: EvaluationWork, rows: int) -> dict[str, Any]:

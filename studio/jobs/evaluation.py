@@ -19,8 +19,10 @@ from studio.core.jobspec import Combination, EvaluationWork, JobSpec
 from studio.core.tracking_look import COMBINATION_TAG, KEY_TAG
 from studio.jobs import (
     adapters,
+    bootstrap,
     comparison,
     devices,
+    differences,
     gathering,
     generation,
     locations,
@@ -106,8 +108,9 @@ def _whole(session: Session) -> Outcome:
     with tracking.run(spec) as parent:
         parent.log_params(comparison.params(session.work, len(session.questions.prompts)))
         outputs = _combinations(session, parent)
-        chart = comparison.log(spec, outputs, parent)
-    return Outcome(_output(session, outputs, chart), parent.run_id, parent.experiment_id, _measures(session))
+        output = _output(session, outputs)
+        output = output.model_copy(update=comparison.conclude(spec, output, parent))
+    return Outcome(output, parent.run_id, parent.experiment_id, _measures(session))
 
 
 def _part(session: Session) -> Outcome:
@@ -118,14 +121,12 @@ def _part(session: Session) -> Outcome:
         with _loaded(session, combination) as loaded:
             measured = _measure(session, combination, loaded)
         output = _record(session, number, measured, run)
-    return Outcome(_output(session, [output], ""), run.run_id, run.experiment_id, _measures(session))
+    return Outcome(_output(session, [output]), run.run_id, run.experiment_id, _measures(session))
 
 
-def _output(session: Session, combinations: list[CombinationOutput], chart: str) -> EvaluationOutput:
+def _output(session: Session, combinations: list[CombinationOutput]) -> EvaluationOutput:
     asked = session.questions
-    return EvaluationOutput(
-        combinations=tuple(combinations), rows=len(asked.prompts), selection=asked.digest, chart=chart
-    )
+    return EvaluationOutput(combinations=tuple(combinations), rows=len(asked.prompts), selection=asked.digest)
 
 
 def _measures(session: Session) -> Measures:
@@ -231,14 +232,20 @@ def _record(session: Session, number: int, measured: Measured, run: TrackedRun) 
     name = f"predictions-{number + 1}.csv"
     path = comparison.write_predictions(spec.folder / name, asked.prompts, measured.answers, asked.features)
     run.log_params({"base_model": model, "adapter": adapter, "baseline": number == 0})
+    scores = f"scores-{number + 1}.npz"
+    differences.keep(spec.folder / scores, measured.scores)
+    drawn = bootstrap.replicates(measured.scores)
+    intervals = {name: bootstrap.intervals(each) for name, each in drawn.items()}
     sliced = slices.measured(asked.slices, measured.scores)
-    run.log_metrics(measured.metrics | comparison.of_slices(sliced))
+    run.log_metrics(measured.metrics | comparison.bounds(intervals) | comparison.of_slices(sliced))
     run.log_file(path)
     return CombinationOutput(
         model=model,
         adapter=adapter,
         metrics=measured.metrics,
+        intervals=intervals,
         slices=sliced,
+        scores=parts.location(spec, scores),
         predictions=parts.location(spec, name),
         mlflow_run_id=run.run_id,
     )

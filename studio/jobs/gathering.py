@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from studio.core import parts
 from studio.core.errors import JobError
-from studio.core.jobresult import EvaluationOutput, Failure, JobResult, Measures
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, Failure, JobResult, Measures
 from studio.core.jobspec import EvaluationWork, JobSpec
 from studio.jobs import performing
 from studio.jobs.events import EventLog
@@ -42,13 +42,18 @@ def made_before(spec: JobSpec, selection: str) -> Outcome | None:
         return None
     if spec.fresh and result.attempt != spec.attempt:
         return None
-    if made.selection != selection or not spec.path(made.combinations[0].predictions).is_file():
+    if made.selection != selection or not _is_whole(made.combinations[0], spec):
         return None
     if not tracking.is_kept(spec, result.mlflow_run_id):
         return None
     earlier = result.measures.earlier_seconds + result.seconds
     measures = result.measures.model_copy(update={"earlier_seconds": earlier})
     return Outcome(_renamed(made, spec), result.mlflow_run_id, result.mlflow_experiment_id, measures)
+
+
+def _is_whole(made: CombinationOutput, spec: JobSpec) -> bool:
+    """Whether both files are there; what an earlier version of studio made has no scores."""
+    return all(place and spec.path(place).is_file() for place in (made.predictions, made.scores))
 
 
 def gather(spec: JobSpec, events: EventLog) -> Failure | None:
@@ -130,8 +135,8 @@ def _together(whole: JobSpec, ended: list[JobResult]) -> Outcome:
     combinations = [output.combinations[0] for output in outputs]
     with tracking.parent(whole, [each.mlflow_run_id for each in ended], _began(ended)) as run:
         run.log_params(comparison.params(work, outputs[0].rows))
-        chart = comparison.log(whole, combinations, run)
-    output = outputs[0].model_copy(update={"combinations": tuple(combinations), "chart": chart})
+        output = outputs[0].model_copy(update={"combinations": tuple(combinations)})
+        output = output.model_copy(update=comparison.conclude(whole, output, run))
     return Outcome(output, run.run_id, run.experiment_id)
 
 

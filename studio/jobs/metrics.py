@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,9 +97,9 @@ def score(names: tuple[str, ...], answers: Answers) -> dict[str, Array]:
     return {name: METRICS[name].rows(answers) for name in names if name in METRICS}
 
 
-def values(scores: Scores, rows: Any = slice(None)) -> dict[str, float]:
-    """The metrics over all rows, or over those with the given numbers."""
-    return {name: float(METRICS[name].value(lines[rows].sum(axis=0))) for name, lines in scores.items()}
+def values(scores: Scores) -> dict[str, float]:
+    """The metrics over all rows."""
+    return {name: float(METRICS[name].value(lines.sum(axis=0))) for name, lines in scores.items()}
 
 
 def compute(names: tuple[str, ...], answers: Answers, scores: Scores) -> dict[str, float]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.core.confidence import SHOWN
 from studio.core.errors import JobError
 from studio.core.jobresult import SliceOutput
 from studio.core.jobspec import EvaluationWork
 from studio.core.metric_names import OF_BATCHES
 from studio.core.secrets import redact
-from studio.jobs import metrics
+from studio.jobs import bootstrap, metrics
 from studio.jobs.metrics import Scores
 
 MOST_VALUES = 50
@@ -68,10 +69,17 @@ def _text(cell: object) -> str:
 
 
 def measured(slices: Sequence[Slice], scores: Scores) -> tuple[SliceOutput, ...]:
-    """The metrics of each slice that are of rows."""
-    return tuple(
-        SliceOutput(
-            column=each.column, value=each.value, rows=len(each.rows), metrics=metrics.values(scores, each.rows)
-        )
-        for each in slices
+    """The metrics of each slice that are of rows, and how sure they are."""
+    return tuple(_measured(each, scores) for each in slices)
+
+
+def _measured(part: Slice, scores: Scores) -> SliceOutput:
+    mine = {name: lines[part.rows] for name, lines in scores.items()}
+    drawn = bootstrap.replicates(mine)
+    return SliceOutput(
+        column=part.column,
+        value=part.value,
+        rows=len(part.rows),
+        metrics=metrics.values(mine),
+        intervals={name: bootstrap.intervals(each, (SHOWN,))[0] for name, each in drawn.items()},
     )

@@ -17,7 +17,6 @@ from studio.report.findings import plural
 from studio.report.history import ending
 from studio.report.plain import plain
 from studio.report.tables import table
-from studio.resources.evaluation_job import Verdict
 from studio.state.base import Operation, Record, RunStatus
 
 NOTHING = "nothing is recorded yet"
@@ -79,20 +78,12 @@ def _recorded(record: Record) -> str:
         case "training":
             return ", ".join(f"{k} {v:.4g}" for k, v in output["metrics"].items() if k in ("train_loss", "eval_loss"))
         case "evaluation":
-            return _evaluation(record.outcome)
+            return evaluations.headline(record.outcome)
         case "export":
             return f"{output['model_name']} version {output['model_version']}"
         case "deployment":
             return f"{output['model_name']} at {output['url']}"
     return _facts(record.facts)
-
-
-def _evaluation(outcome: dict[str, Any]) -> str:
-    verdicts = outcome.get("verdicts") or []
-    if not verdicts:
-        return plural(outcome["output"]["rows"], "row")
-    missed = [verdict for verdict in verdicts if not verdict["passed"]]
-    return "gates passed" if not missed else f"gate missed: {Verdict(**missed[0])}"
 
 
 def _facts(facts: dict[str, Any]) -> str:

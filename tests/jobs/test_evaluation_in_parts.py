@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -17,7 +18,7 @@ from studio.core import parts
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Failure, JobResult, Measures
 from studio.core.jobspec import EVENTS_FILE, SPEC_FILE, Event, JobSpec
 from studio.jobs import __main__ as front_door
-from studio.jobs import comparison, gathering, tracking
+from studio.jobs import comparison, differences, gathering, tracking
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome, read_result, told, write_result
 
@@ -78,6 +79,8 @@ def test_parts_in_processes_of_their_own_make_what_one_job_makes(make_spec: Make
         ("tiny", ""), ("tiny", "router"), ("again", ""),
     ]  # fmt: skip
     assert [each.slices for each in made.combinations] == [each.slices for each in expected.combinations]
+    assert made.differences == expected.differences and len(made.differences) == 3 * 3
+    assert [each.intervals for each in made.combinations] == [each.intervals for each in expected.combinations]
     assert made.combinations[1].slices and list(map(lasting, made.combinations)) == list(
         map(lasting, expected.combinations)
     )
@@ -161,11 +164,14 @@ def end(spec: JobSpec, fault: str = "", selection: str = "rows", device: str = "
     if not fault:
         with tracking.run(spec, "part", {"studio.combination": str(spec.part)}) as run:
             (spec.folder / "predictions.csv").write_text("prompt\n")
+            rows = [[float(row < spec.part), 1.0] for row in range(7)]
+            differences.keep(spec.folder / "scores.npz", {"exact_match": np.array(rows)})
         combination = CombinationOutput(
             model="tiny",
             adapter="router" if spec.part > 1 else "",
             metrics={"exact_match": spec.part / 10},
             predictions=parts.location(spec, "predictions.csv"),
+            scores=parts.location(spec, "scores.npz"),
             mlflow_run_id=run.run_id,
         )
         made = EvaluationOutput(combinations=(combination,), rows=7, selection=selection)
@@ -231,7 +237,7 @@ def test_parts_that_end_at_once_gather_once(two: tuple[JobSpec, JobSpec]) -> Non
     assert runs_above(two[0]) == ["FINISHED"] and output(whole(two[0])).rows == 7
 
 
-@pytest.mark.parametrize("at", ["params", "log", "set_tag", "write_result"])
+@pytest.mark.parametrize("at", ["params", "conclude", "set_tag", "write_result"])
 def test_gathering_that_was_killed_is_done_again_without_a_second_parent(
     two: tuple[JobSpec, JobSpec], monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
@@ -242,7 +248,7 @@ def test_gathering_that_was_killed_is_done_again_without_a_second_parent(
     def stop(*_: object, **__: object) -> None:
         raise SystemExit(143)
 
-    place = {"params": comparison, "log": comparison, "set_tag": MlflowClient, "write_result": gathering}[at]
+    place = {"params": comparison, "conclude": comparison, "set_tag": MlflowClient, "write_result": gathering}[at]
     with monkeypatch.context() as patched, pytest.raises(SystemExit):
         patched.setattr(place, at, stop)
         gather(two[1])

@@ -14,7 +14,7 @@ from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput
 from studio.core.jobspec import Templates
 from studio.core.metric_names import EVALUATION_METRICS, OF_ROWS, RANGES
-from studio.jobs import batching, checkpoints, comparison, generation, metrics, scoring, templating, tokenizers
+from studio.jobs import batching, checkpoints, comparison_table, generation, metrics, scoring, templating, tokenizers
 from studio.jobs.metrics import Answers
 
 from .workbench import build_tokenizer
@@ -175,5 +175,5 @@ def test_a_gain_is_an_improvement_whatever_the_direction(tmp_path: Path) -> None
         CombinationOutput(model="m", metrics={"exact_match": 0.5, "latency": 2.0}),
         CombinationOutput(model="m", adapter="a", metrics={"exact_match": 0.75, "latency": 0.5}),
     ]
-    text = comparison.write_table(tmp_path, rows).read_text().splitlines()
+    text = comparison_table.write(tmp_path / "table.csv", rows, ()).read_text().splitlines()
     assert text[2] == "m,a,,,0.75,0.5,0.25,1.5"

@@ -15,7 +15,7 @@ from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput, SliceOutput
 from studio.core.jobspec import EvaluationWork
 from studio.core.metric_names import OF_ROWS, RANGES
-from studio.jobs import comparison, metrics, slices, texts
+from studio.jobs import comparison, comparison_table, metrics, slices, texts
 from studio.jobs.metrics import Answers
 
 from .workbench import evaluation
@@ -102,7 +102,7 @@ def test_the_table_has_a_line_for_each_slice_beside_the_baselines(tmp_path: Path
             model="m", adapter=adapter, metrics={"exact_match": share / 2, "latency": 1.0}, slices=(sliced,)
         )
 
-    path = comparison.write_table(tmp_path, [combination("", 0.25), combination("a", 1.0)])
+    path = comparison_table.write(tmp_path / "t.csv", [combination("", 0.25), combination("a", 1.0)], ())
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [(row["adapter"], row["slice"], row["value"]) for row in rows] == [
         ("", "", ""), ("a", "", ""), ("", "kind", "x"), ("a", "kind", "x"),

@@ -113,6 +113,24 @@ def test_the_comparison_shows_each_metric_beside_the_baseline_and_then_the_gates
     assert "✗ exact_match of router: 0.9, not at least 0.95" in shown
 
 
+def test_intervals_and_the_test_against_the_baseline_are_shown_and_make_the_headline() -> None:
+    base, tuned = EVALUATION["combinations"]
+    ends = [{"confidence": 0.95, "low": 0.85, "high": 0.94}]
+    output = {
+        **EVALUATION,
+        "combinations": [base, {**tuned, "intervals": {"exact_match": ends}}],
+        "differences": [{
+            "metric": "exact_match", "combination": 1, "than": 0, "gain": 0.8, "p_value": 0.00012, "test": "McNemar",
+            "intervals": [{"confidence": 0.95, "low": 0.7, "high": 0.88}],
+        }],
+    }  # fmt: skip
+    shown = [" ".join(line.split()) for line in evaluations.comparison(output, [])]
+    assert "95% intervals, from rows drawn anew" in shown
+    assert "tiny + router exact_match [0.85, 0.94] +0.8 [0.7, 0.88] 0.00012 McNemar" in shown
+    words = "8 rows, exact_match of router 0.9 [0.85, 0.94], +0.8 over the baseline (p 0.00012)"
+    assert standings.headline(Standing(JOB, record({"output": output}), None, None)) == words
+
+
 def test_slices_are_shown_below_each_other_and_those_of_few_rows_are_marked() -> None:
     def sliced(*shares: float) -> list[dict[str, Any]]:
         made = zip(("card", "loan"), (200, 12), shares, strict=True)
