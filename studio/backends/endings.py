@@ -7,6 +7,7 @@ import signal
 from pydantic import ValidationError
 
 from studio.backends.base import Handle, JobState, JobStatus
+from studio.core.job_keys import may_make
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import Event
 
@@ -31,6 +32,9 @@ def of_result(content: bytes, handle: Handle, progress: Event | None, where: str
         return None
     if result.failure:
         return JobStatus(JobState.FAILED, progress, result, result.failure.message, result.failure.hint)
+    if result.output is None or not may_make(handle.key, result.output.task):
+        message = "the result does not tell what such a job makes"
+        return JobStatus(JobState.FAILED, progress, None, message, f"see {where}")
     return JobStatus(JobState.SUCCEEDED, progress, result)
 
 

@@ -9,6 +9,14 @@ from studio.core.references import Ref
 
 _REMOVAL = "remove-"
 _REVISION = "revise-"
+_MADE = {
+    "finetuningjob-": {"training"},
+    "evaluationjob-": {"evaluation"},
+    "modelexport-": {"export", "deployment"},
+    _REMOVAL: {"removal", "withdrawal"},
+    _REVISION: {"revision", "adjustment"},
+}
+"""Beginnings of keys, and of what sort the output of such a job may be."""
 
 
 def job_key(ref: Ref, fingerprint: str) -> str:
@@ -48,3 +56,8 @@ def purpose(key: str) -> str:
 def may_be_export(key: str) -> bool:
     """Whether a job's name is that of an export, or of what takes one away or says something of it."""
     return key.removeprefix(_REMOVAL).removeprefix(_REVISION).startswith("modelexport-")
+
+
+def may_make(key: str, sort: str) -> bool:
+    """Whether a job of that name may have an output of a sort (its ``task``), as far as the name tells."""
+    return all(sort in sorts for beginning, sorts in _MADE.items() if key.startswith(beginning))

@@ -12,7 +12,7 @@ from studio.backends import BACKENDS
 from studio.core import beacons
 from studio.core.beacons import Beacon
 from studio.core.jobspec import Event
-from tests.fakes.backend import CountingBackend
+from tests.fakes.backend import CountingBackend, result_of
 from tests.fakes.workspace import faults
 from tests.workspace.desk import Desk, comparison, desk, trainings
 
@@ -177,3 +177,11 @@ def test_an_adapter_that_nobody_keeps_is_trained_again_elsewhere_and_the_plan_sa
     assert why in said
     done(made, *APPLY, "--env", second)
     assert done(made, "plan", "--env", second, "--detailed-exitcode")
+
+
+def test_a_result_that_is_none_fails_its_job_and_ends_no_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = result_of
+    monkeypatch.setattr("tests.workspace.desk.result_of", lambda spec: made(spec).model_copy(update={"output": None}))
+    with desk(tmp_path, trainings(2)) as there:
+        code, said = there.studio("apply", "--yes", "--offline")
+    assert code == 1 and said.count("does not tell what such a job makes") >= 2, said

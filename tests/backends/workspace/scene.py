@@ -17,7 +17,7 @@ from studio.backends.workspace.files import Files
 from studio.backends.workspace.watching import Watching
 from studio.core import beacons
 from studio.core.beacons import Beacon, Ended
-from studio.core.jobresult import Failure, JobResult, RemovalOutput
+from studio.core.jobresult import EvaluationOutput, Failure, JobResult, Output, TrainingOutput
 from studio.core.jobspec import Event
 from tests.fakes.cml_server import Workspace, workspace
 from tests.fakes.workspace.running import Run
@@ -105,7 +105,7 @@ class Scene:
 
     def leave(self, handle: Handle, part: int = 0, failure: str = "", **other: Any) -> None:
         """A result of the whole, or of a part."""
-        output = None if failure else RemovalOutput(model_name="m", model_version="1", was_there=True)
+        output = None if failure else made(handle.key)
         left = JobResult(
             key=handle.key, attempt=handle.attempt, fingerprint="f" * 64, output=output,
             failure=Failure(message=failure, hint="mend it") if failure else None,
@@ -129,6 +129,13 @@ class Scene:
         found = {name: self.cml.count(name) for name in watching}
         self.cml.calls.clear()
         return found
+
+
+def made(key: str) -> Output:
+    """What a job of that name makes."""
+    if key.startswith("evaluationjob-"):
+        return EvaluationOutput(combinations=(), rows=0)
+    return TrainingOutput(adapter="a", digest="d", metrics={}, train_rows=1, held_out_rows=0)
 
 
 def run_dir(handle: Handle, part: int = 0) -> str:

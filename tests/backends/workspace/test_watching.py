@@ -16,6 +16,7 @@ from studio.backends.workspace.files import GUESS_SECONDS
 from studio.backends.workspace.pace import SLOWEST_SECONDS
 from studio.backends.workspace.watching import LATE_SECONDS, SILENT_SECONDS, TOLD_SECONDS
 from studio.core.errors import BackendError, RefusedError
+from studio.core.jobresult import EvaluationOutput
 from studio.core.jobspec import RESULT_FILE
 from tests.backends.workspace.places import evaluation
 from tests.backends.workspace.scene import KEY, START, Scene, run_dir, scene
@@ -464,3 +465,13 @@ def test_very_many_jobs_cost_no_more_calls_than_a_workspace_can_bear(
     world.leave(handles[7])
     world.tell_end(handles[7])
     assert world.poll(handles[7], after=16).state is JobState.SUCCEEDED, "ends are seen as soon as ever"
+
+
+@pytest.mark.parametrize("output", [None, EvaluationOutput(combinations=(), rows=1)])
+def test_a_result_of_other_work_is_a_failure(world: Scene, output: EvaluationOutput | None) -> None:
+    """Whoever may write to the project may write it; what is recorded of a training must be a training's."""
+    handle = world.start()
+    world.leave(handle, output=output)
+    world.tell_end(handle)
+    found = world.poll(handle)
+    assert found.state is JobState.FAILED and "the result does not tell what such a job makes" in found.message
