@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -106,12 +108,8 @@ def test_an_apply_that_died_at_any_point_is_completed_by_the_next(tmp_path: Path
         ({"STUDIO_CML_URL": "http://ml.example.com"}, "the address is not https"),
     ],
 )
-def test_whatever_is_missing_is_named(
-    tmp_path: Path, change: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with desk(tmp_path, trainings(1)) as made:
-        for name, value in change.items():
-            monkeypatch.setenv(name, value)
+def test_whatever_is_missing_is_named(tmp_path: Path, change: dict[str, str], expected: str) -> None:
+    with desk(tmp_path, trainings(1)) as made, mock.patch.dict(os.environ, change):
         code, said = made.studio(*ALL)
         assert code == 1 and expected in said and "Traceback" not in said
         assert made.cml.calls == []
