@@ -41,7 +41,7 @@ class DeploymentWork(Record):
     adapter: str
     """A folder, relative to the project."""
     digest: str = ""
-    """Of the adapter's files; what has other content is not served."""
+    """Of the adapter's files; other content is not copied to where builds find it."""
     kept: Kept | None = None
     model_name: str
     model_id: str = ""

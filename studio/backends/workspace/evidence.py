@@ -61,9 +61,12 @@ class Evidence:
     def result(self, handle: Handle, part: int, progress: Event | None) -> JobStatus | None:
         """What the whole run's result says, or a part's; None where this attempt has left none."""
         where = f"{folder(handle, part)}/{RESULT_FILE}"
-        if self.files.find(where) is None:
+        entry = self.files.find(where)
+        if entry is None:
             return None
         content = self.files.read(where, endings.LARGEST_BYTES + 1)
+        if len(content) < min(entry.size, endings.LARGEST_BYTES):  # nobody must take half a result for a damaged one
+            raise BackendError(f"the file {where} came only in part", "it is asked for again")
         return endings.of_result(content, handle, progress, f"{where} in the project of the workspace")
 
     def tail(self, handle: Handle, part: int) -> str:

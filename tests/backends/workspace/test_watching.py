@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -475,3 +477,22 @@ def test_a_result_of_other_work_is_a_failure(world: Scene, output: EvaluationOut
     world.tell_end(handle)
     found = world.poll(handle)
     assert found.state is JobState.FAILED and "the result does not tell what such a job makes" in found.message
+
+
+def test_a_result_that_came_only_in_part_is_asked_for_again(world: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that ends early is not always noticed: it depends on the library below the client."""
+    client = world.cml.client
+    handle, real, cut = world.start(), client.download_project_file, [0]
+
+    def half(project: str, path: str, **named: Any) -> Any:
+        if path.endswith(RESULT_FILE) and not cut[0]:
+            cut[0] += 1
+            return io.BytesIO(real(project, path, **named).read(40))
+        return real(project, path, **named)
+
+    monkeypatch.setattr(client, "download_project_file", half)
+    world.leave(handle)
+    world.tell_end(handle)
+    with pytest.raises(BackendError, match="came only in part"):
+        world.poll(handle)
+    assert world.poll(handle, after=3).state is JobState.SUCCEEDED
