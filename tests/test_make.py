@@ -11,11 +11,19 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def make_here(clone: Path, folder: Path) -> list[str]:
-    """`make here` in `clone`, with a virtual environment that runs this repository; answers how pip was called."""
+    """`make here` in `clone`, with a virtual environment that runs this repository; answers how pip was called.
+
+    What is installed is on the path of a Python in isolation (-I); any other finds the folder where it stands first.
+    """
     programs = folder / "venv" / "bin"
     programs.mkdir(parents=True)
     calls = folder / "pip-calls"
-    for name, line in {"python": f'exec "{sys.executable}" "$@"', "pip": f'echo "$@" >> "{calls}"'}.items():
+    python = (
+        f'export PYTHONPATH="{REPOSITORY}"\n'
+        f'if [ "$1" = -I ]; then shift; exec "{sys.executable}" -P "$@"; fi\n'
+        f'exec "{sys.executable}" "$@"'
+    )
+    for name, line in {"python": python, "pip": f'echo "$@" >> "{calls}"'}.items():
         (programs / name).write_text(f"#!/bin/sh\n{line}\n")
         (programs / name).chmod(0o755)
     installed = ["-o", f"{folder}/venv/bin/pip"]
