@@ -4,13 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 from studio.apply.recording import held_back
 from studio.backends.base import Backend, Handle, JobState, JobStatus
-from studio.core.errors import BackendError
+from studio.core.errors import BackendError, StudioError
 from studio.core.references import Ref
 from studio.resources.base import Resource
 from studio.state.base import ACTIVE, Operation, Record, RecordStatus, Run, RunStatus, StateReader
+
+
+class Witness(Protocol):
+    """As much of a backend as it takes to say where jobs stand."""
+
+    @property
+    def name(self) -> str: ...
+
+    def find(self, key: str, attempt: int) -> Handle | None: ...
+
+    def poll(self, handle: Handle) -> JobStatus: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Stands for a backend that cannot be asked from here: no key, no client. What is recorded can be shown all the
+    same."""
+
+    name: str
+    """ "" where not even that is known."""
+    fault: StudioError
+
+    def find(self, key: str, attempt: int) -> NoReturn:
+        raise BackendError(self.fault.message, self.fault.hint)
+
+    def poll(self, handle: Handle) -> NoReturn:
+        raise BackendError(self.fault.message, self.fault.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +78,7 @@ class Standing:
         return self.record is None or run.submitted_at >= self.record.updated_at
 
 
-def standings(state: StateReader, backend: Backend, declared: Mapping[Ref, Resource] | None = None) -> list[Standing]:
+def standings(state: StateReader, backend: Witness, declared: Mapping[Ref, Resource] | None = None) -> list[Standing]:
     """Every declared, recorded or running resource, sorted by kind and name; jobs of earlier versions beside them."""
     records, runs, wanted = state.records(), state.runs(), declared or {}
     latest: dict[Ref, Run] = {}
@@ -65,7 +93,7 @@ def standings(state: StateReader, backend: Backend, declared: Mapping[Ref, Resou
     return sorted(found, key=lambda each: (each.ref, each.outdated))
 
 
-def standing(ref: Ref, record: Record | None, run: Run | None, backend: Backend, held: str = "") -> Standing:
+def standing(ref: Ref, record: Record | None, run: Run | None, backend: Witness, held: str = "") -> Standing:
     """One resource's standing; a run under way is asked for."""
     if run is None or run.status not in ACTIVE:
         return Standing(ref, record, run, None, held=held)
@@ -73,9 +101,9 @@ def standing(ref: Ref, record: Record | None, run: Run | None, backend: Backend,
     return Standing(ref, record, run, found.live, found.silence, found.outdated, held)
 
 
-def under_way(run: Run, backend: Backend, *, outdated: bool = False) -> Standing:
+def under_way(run: Run, backend: Witness, *, outdated: bool = False) -> Standing:
     """A run that nobody recorded the end of, and where its job stands."""
-    if run.backend != backend.name:
+    if backend.name and run.backend != backend.name:
         return Standing(run.ref, None, run, None, f"it runs on the backend {run.backend!r}", outdated)
     try:
         handle = backend.find(run.key, run.attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -43,4 +44,5 @@ def command(
     if not options.agreed(yes, f"\nDelete {count:,} of {planned.plan.recorded:,} recorded resources?"):
         click.echo("Nothing was deleted.")
         return Exit.FINDINGS
-    return carry_out(planned, parallelism, USUAL, options.here(folder, environment), agreed=not yes)
+    here = replace(options.here(folder, environment), verb="destroy")
+    return carry_out(planned, parallelism, USUAL, here, agreed=not yes)

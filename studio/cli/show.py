@@ -39,8 +39,8 @@ def command(
     held = {ref: why for ref, each in declared.items() if (why := inspection.held(each, records))}
     ref = resource.recorded(name, [*records, *(run.ref for run in runs), *held], loaded)
     latest = next((run for run in runs if run.ref == ref), None)
-    backend = places.backend(loaded, os.environ, places.GLANCE_SECONDS)
-    found = inspection.standing(ref, records.get(ref), latest, backend, held.get(ref, ""))
+    witness = places.witness(loaded, os.environ)
+    found = inspection.standing(ref, records.get(ref), latest, witness, held.get(ref, ""))
     if as_json:
         options.echo_json(standings.to_json([found])[0])
     else:

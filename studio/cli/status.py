@@ -28,17 +28,17 @@ def command(folder: Path, environment: str, given: dict[str, str], as_json: bool
     if watch and as_json:
         raise UsageError("--watch and --json exclude each other", "run the command once for each")
     loaded = load_project(options.root_of(folder), environment, given)
-    state, backend = places.open_state(loaded), places.backend(loaded, os.environ, places.GLANCE_SECONDS)
+    state = places.open_state(loaded)
     if watch:
         from studio.cli.watching import until_nothing_runs
 
         try:
-            until_nothing_runs(state, backend)
+            until_nothing_runs(state, places.backend(loaded, os.environ, places.GLANCE_SECONDS))
         except KeyboardInterrupt:
             click.echo("\nStopped watching; what runs goes on.", err=True)
             return Exit.INTERRUPTED
     declared = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
-    found = inspection.standings(state, backend, declared)
+    found = inspection.standings(state, places.witness(loaded, os.environ), declared)
     if as_json:
         options.echo_json(standings.to_json(found))
     else:

@@ -22,6 +22,6 @@ CHECKS: dict[str, Check] = {
     "CML engine": workspace.engine,
     "CML project": workspace.project,
     "CML templates": workspace.templates,
-    "CML accelerators": workspace.accelerators,
+    "CML labels": workspace.accelerators,
     "CML registry": workspace.models,
 }

@@ -10,13 +10,14 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
+from studio.core.errors import StudioError
 from studio.core.secrets import redact
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.jobs import relocation
 from studio.load.registry import RegistryFault, registry
 from studio.load.settings import SecretName
 from studio.load.tracked import ARTIFACTS_FOLDER
-from studio.load.workspaces import KEY_VARIABLE, PROJECT_VARIABLE, project_id
+from studio.load.workspaces import KEY_VARIABLE, PROJECT_VARIABLE, access, project_id
 
 TIMEOUT_SECONDS = 10.0
 NOT_ASKED = "not asked; --online asks"
@@ -128,6 +129,11 @@ def workspace(around: Surroundings) -> Checkup | None:
     variable = asked.key_variable if asked else KEY_VARIABLE
     if not around.environ.get(variable):
         return Checkup(verdict, f"{found}; {variable} is not set", "set it to an API key (version 2)")
+    if backend and wanted:
+        try:
+            access(backend, around.environ)
+        except StudioError as error:
+            return Checkup(verdict, f"{found}; {error.message}", error.hint)
     if around.online and asked:
         return _answered(found, asked.model("doctor"), verdict)
     return Checkup(Verdict.OK, f"{found}; cmlapi is installed, {variable} is set")

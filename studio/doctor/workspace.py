@@ -10,11 +10,12 @@ from pathlib import Path
 from studio import __version__
 from studio.backends import cml
 from studio.backends.base import Site
-from studio.backends.workspace.calls import Calls
+from studio.backends.workspace.calls import Calls, MissingError
 from studio.backends.workspace.files import Files
-from studio.backends.workspace.templates import EVALUATION, GENERAL, TRAINING, Templates
+from studio.backends.workspace.templates import FOR_OTHERS, FOR_TASK, Templates
 from studio.core.errors import RefusedError, StudioError
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
+from studio.doctor.services import TIMEOUT_SECONDS
 from studio.load import workspaces
 from studio.resources.base import Resource
 
@@ -22,6 +23,9 @@ PACKAGE = "fine-tuning-studio"
 INSTALL = "cml/install.py"
 SET_IN_ENGINES = ("CDSW_ENGINE_ID", "CDSW_PROJECT_ID", "CDSW_DOMAIN", "CDSW_APIV2_KEY")
 """What jobs and studio rely on in an engine; the last is made for whoever may use the API."""
+
+TEMPLATES = (*FOR_TASK.values(), FOR_OTHERS)
+"""For each kind of job, in order of preference."""
 
 
 def engine(around: Surroundings) -> Checkup | None:
@@ -78,21 +82,23 @@ def templates(around: Surroundings) -> Checkup | None:
         return None
     files, known = Files(calls), Templates(calls)
     found, faults = [], []
-    for name in (TRAINING, EVALUATION, GENERAL):
+    for names in TEMPLATES:
         try:
-            template = known.first((name,))
+            template = known.first(names)
         except RefusedError as error:
+            if calls.is_shut_out or isinstance(error, MissingError):
+                return None  # the check of the project says why
             faults.append(error.message)
             continue
         if files.find(template.script) is None:
-            faults.append(f"the script of {name}, {calls.shown(template.script)}, is not in the project")
-        found.append(f"{name} ({calls.shown(template.runtime.rpartition('/')[2])})")
+            faults.append(f"the script of {template.name}, {calls.shown(template.script)}, is not in the project")
+        found.append(f"{template.name} ({calls.shown(template.runtime.rpartition('/')[2])})")
     if faults:
         return Checkup(
-            Verdict.MISSING, "; ".join(faults),
+            Verdict.MISSING, "; ".join(dict.fromkeys(faults)),
             "'studio init --cml' writes the script and the metadata that creates them; see docs/cml.md",
         )  # fmt: skip
-    return Checkup(Verdict.OK, ", ".join(found))
+    return Checkup(Verdict.OK, ", ".join(dict.fromkeys(found)))
 
 
 def accelerators(around: Surroundings) -> Checkup | None:
@@ -107,6 +113,8 @@ def accelerators(around: Surroundings) -> Checkup | None:
             calls.client.list_all_accelerator_node_labels,
         )
     except RefusedError as error:
+        if calls.is_shut_out:
+            return None
         verdict = Verdict.WARNING if asked else Verdict.OK
         return Checkup(verdict, error.message, "ask an administrator which gpu_label_id to use" if asked else "")
     there = {str(label.id): calls.shown(str(label.label_value or label.label_key)) for label in labels}
@@ -124,6 +132,8 @@ def models(around: Surroundings) -> Checkup | None:
     try:
         calls.ask("list registered models", calls.client.list_registered_models, page_size=1)
     except RefusedError as error:
+        if calls.is_shut_out:
+            return None
         verdict = Verdict.WARNING if needed else Verdict.OK
         return Checkup(verdict, f"no model registry: {error.message}", "ask an administrator" if needed else "")
     return Checkup(Verdict.OK, "the workspace has a model registry")
@@ -138,7 +148,9 @@ def _calls(around: Surroundings) -> Calls | None:
         found = workspaces.access(backend, around.environ)
     except StudioError:
         return None
-    site = Site(Path(), around.environ, found.url, found.project_id, found.key, found.key_variable)
+    site = Site(
+        Path(), around.environ, found.url, found.project_id, found.key, found.key_variable, patience=TIMEOUT_SECONDS
+    )
     return cml.backend(site).calls
 
 

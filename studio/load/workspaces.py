@@ -73,4 +73,12 @@ def access(backend: Backend, environ: Mapping[str, str]) -> Access:
     if not environ.get(variable):
         hint = f"set it to an API key (version 2), made in {url} under User Settings, API Keys"
         raise StudioError(f"the environment variable {variable} is not set", hint)
+    if not _is_one_word(environ[variable]):
+        hint = "set it to the key alone, as the workspace showed it"
+        raise StudioError(f"{variable} holds what no key has: a blank, a line break or a letter beyond ASCII", hint)
     return Access(url, project, variable, environ[variable])
+
+
+def _is_one_word(text: str) -> bool:
+    """Whether it can be sent in a header as it is: printable ASCII without blanks."""
+    return text.isascii() and text.isprintable() and " " not in text

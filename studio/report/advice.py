@@ -18,6 +18,8 @@ class Here:
     folder: str = "."
     environment: str = DEFAULT_ENVIRONMENT
     variables: tuple[tuple[str, str], ...] = ()
+    verb: str = "apply"
+    """The command that goes on with what the present one began."""
 
     def command(self, *words: str) -> str:
         """``studio`` with these words, in the same project and environment."""

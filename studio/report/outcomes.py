@@ -51,7 +51,7 @@ def summary(outcomes: Iterable[Outcome], here: Here) -> str:
             lines += _cause(outcome, here)
     lines += _consequences(bad)
     if bad:
-        lines.append(f"Once that is mended: {here.command('apply')}; what is done is not done again.")
+        lines.append(f"Once that is mended: {here.command(here.verb)}; what is done is not done again.")
     return "\n".join(lines)
 
 
@@ -109,7 +109,7 @@ def settled(found: Iterable[Settled], here: Here) -> str:
 def interrupted(running: Sequence[str], here: Here) -> str:
     """After Ctrl-C: what goes on without us."""
     if not running:
-        return f"\nStopped. What was done is recorded; '{here.command('apply')}' goes on from here."
+        return f"\nStopped. What was done is recorded; '{here.command(here.verb)}' goes on from here."
     return "\n".join([f"\nStopped waiting, not training. Still running: {', '.join(running)}", *_ways(running, here)])
 
 
@@ -121,5 +121,5 @@ def abandoned(running: Sequence[str], here: Here) -> str:
 
 
 def _ways(running: Sequence[object], here: Here) -> list[str]:
-    ways = [f"  to attach: {here.command('apply')}", f"  to watch: {here.command('status', '--watch')}"]
+    ways = [f"  to attach: {here.command(here.verb)}", f"  to watch: {here.command('status', '--watch')}"]
     return [*ways, *(f"  its log: {here.command('logs', str(name), '--follow')}" for name in running[:3])]

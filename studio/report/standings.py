@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from studio.core.endpoint import EndpointSize
 from studio.core.jobspec import Event
 from studio.inspection import Standing
 from studio.report import evaluations
@@ -174,7 +175,24 @@ def _outcome(outcome: dict[str, Any]) -> list[str]:
             lines += ["", *evaluations.comparison(output, outcome.get("verdicts") or [])]
         case "export":
             lines += _pairs(("model", output["uri"]), ("load it", f"mlflow.pyfunc.load_model({output['uri']!r})"))
+            lines += _pairs(("registered as", _registered(output.get("registered") or {})))
+        case "deployment":
+            lines += _endpoint(output)
     return lines
+
+
+def _registered(made: dict[str, Any]) -> str:
+    """The version in the workspace's own registry; "" for none."""
+    return f"version {made['version']} of the model {made['model_id']} in the workspace" if made else ""
+
+
+def _endpoint(output: dict[str, Any]) -> list[str]:
+    """What callers need, and where people look."""
+    callers = "send a model API key of their own, too" if output["authentication"] else "need no key of their own"
+    return _pairs(
+        ("address", output["url"]), ("access key", output["access_key"]), ("callers", callers),
+        ("replicas", EndpointSize(**output["size"])), ("page", output["page"]),
+    )  # fmt: skip
 
 
 def _seconds(value: float | None) -> str:

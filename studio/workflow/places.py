@@ -15,6 +15,7 @@ from studio.backends.base import Backend, Site
 from studio.core.errors import StudioError, UsageError
 from studio.core.fingerprints import digest
 from studio.core.suggest import did_you_mean
+from studio.inspection import Unasked, Witness
 from studio.load import commit, destinations, state_address, workspaces
 from studio.load.artifacts import Reach
 from studio.load.project import Loaded
@@ -108,6 +109,14 @@ def backend(loaded: Loaded, environ: Mapping[str, str], patience: float | None =
         found = workspaces.access(settings, environ)
         site = replace(site, url=found.url, project_id=found.project_id, key=found.key, key_variable=found.key_variable)
     return BACKENDS[settings.type](site)
+
+
+def witness(loaded: Loaded, environ: Mapping[str, str]) -> Witness:
+    """Who says where jobs stand; where something is missing to ask, that is what is said of jobs under way."""
+    try:
+        return backend(loaded, environ, GLANCE_SECONDS)
+    except StudioError as error:
+        return Unasked(workspace(loaded, environ), error)
 
 
 def workspace(loaded: Loaded, environ: Mapping[str, str]) -> str:

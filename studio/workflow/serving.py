@@ -161,8 +161,9 @@ class Shelf:
         if record is None or not output:
             raise self._not_made(ref, record)
         if "model_version" not in output:
-            adapter = record.spec.get("adapter") or record.spec.get("base_model", "NAME")
-            raise StudioError(f"{ref} is an endpoint that its workspace serves", f"here: 'studio serve {adapter}'")
+            adapter = record.spec.get("adapter")
+            source = f"Adapter/{adapter}" if adapter else f"{MODEL}/{record.spec['base_model']}"
+            raise StudioError(f"{ref} is an endpoint that its workspace serves", f"here: 'studio serve {source}'")
         name, number = str(output["model_name"]), str(output["model_version"])
         version = RegisteredVersion(model_name=name, model_version=number)
         base = self.state.records().get(Ref(MODEL, record.spec["base_model"]))

@@ -24,6 +24,7 @@ from tests.backends.workspace.places import add_template
 from tests.fakes.cml_server import KEY, Workspace, workspace
 from tests.fakes.http import Answer, serving
 from tests.fakes.hub import serving as hub_serving
+from tests.fakes.workspace import faults
 from tests.fakes.workspace.traffic import asked_again_after_a_refusal
 from tests.projects import ROOT, SETTINGS, manifest, snapshot, write
 
@@ -334,7 +335,7 @@ def of_workspace(desk: Path, *arguments: str, code: int = 0) -> dict[str, Any]:
 def test_all_that_jobs_need_in_a_workspace_is_asked_for_online_only(desk: Path, there: Workspace) -> None:
     assert set(of_workspace(desk)) == {"CML", "CML project"} and there.calls == []
     found = of_workspace(desk, "--online")
-    assert set(found) == {"CML", "CML project", "CML templates", "CML accelerators", "CML registry"}
+    assert set(found) == {"CML", "CML project", "CML templates", "CML labels", "CML registry"}
     assert {each["verdict"] for each in found.values()} == {"ok"}, found
     assert "ml-runtime-cuda:1" in found["CML templates"]["found"]
     assert there.count("create_job") == 0 and KEY not in json.dumps(found)
@@ -354,7 +355,7 @@ def test_a_template_that_is_missing_or_has_no_script_is_named(desk: Path, there:
 def test_a_label_that_the_workspace_does_not_have_is_missing(desk: Path, there: Workspace) -> None:
     labelled = manifest("FineTuningJob", "labelled", {"num_gpu": 1, "gpu_label_id": 4711})
     (desk / "manifests" / "labelled.yaml").write_text(json.dumps(labelled))
-    found = of_workspace(desk, "--online", code=1)["CML accelerators"]
+    found = of_workspace(desk, "--online", code=1)["CML labels"]
     assert "no label 4711" in found["found"] and found["cure"] == "correct gpu_label_id"
 
 
@@ -365,6 +366,38 @@ def test_a_key_that_is_refused_is_told_and_not_shown(
     found = of_workspace(desk, "--online", code=1)
     assert found["CML project"]["verdict"] == "missing" and "a-key-that-was-revoked" not in json.dumps(found)
     assert asked_again_after_a_refusal(there.calls) == []
+    assert set(found) == {"CML", "CML project"}, "of the rest nothing is known"
+
+
+@pytest.mark.parametrize("key", ["pasted\nkey", "a key", "schlüssel"], ids=["line break", "blank", "letter"])
+def test_a_key_that_cannot_be_sent_is_told_and_not_shown(
+    desk: Path, there: Workspace, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("CDSW_APIV2_KEY", key)
+    found = of_workspace(desk, "--online", code=1)
+    assert set(found) == {"CML"} and "CDSW_APIV2_KEY holds what no key has" in found["CML"]["found"]
+    assert "alone" in found["CML"]["cure"] and key not in found["CML"]["found"] and there.calls == []
+
+
+def test_a_project_that_is_not_there_is_told_once(desk: Path, there: Workspace) -> None:
+    there.faults.always("get_project", faults.NOT_FOUND)
+    there.faults.always("list_jobs", faults.NOT_FOUND)
+    found = of_workspace(desk, "--online", code=1)
+    assert "CML templates" not in found and "correct project_id" in found["CML project"]["cure"]
+
+
+def test_a_workspace_that_is_down_keeps_nobody_waiting_for_a_minute(desk: Path, there: Workspace) -> None:
+    there.faults.always(faults.ANY, faults.UNAVAILABLE)
+    begun = time.monotonic()
+    found = of_workspace(desk, "--online", code=1)
+    assert time.monotonic() - begun < 30 and "did not answer" in found["CML project"]["found"]
+
+
+def test_the_general_template_is_not_needed_where_there_is_one_for_training(desk: Path, there: Workspace) -> None:
+    (job,) = [each for each in there.client.list_jobs(there.project_id).jobs if each.name == TEMPLATES[2]]
+    there.client.delete_job(there.project_id, job.id)
+    found = of_workspace(desk, "--online")["CML templates"]
+    assert found["verdict"] == "ok" and found["found"].count(TEMPLATES[0]) == 1
 
 
 def test_an_engine_of_another_project_is_told(desk: Path, there: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

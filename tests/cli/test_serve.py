@@ -136,7 +136,7 @@ def test_an_endpoint_of_a_workspace_is_not_served_here(desk: Path) -> None:
     put(desk, EXPORT, {"endpoint": "https://w.example/model"})
     answer = ask(desk, "serve", "release")
     assert answer.code == 1
-    assert "an endpoint that its workspace serves\n  here: 'studio serve router'" in answer.err
+    assert "an endpoint that its workspace serves\n  here: 'studio serve Adapter/router'" in answer.err
 
 
 @pytest.mark.parametrize(

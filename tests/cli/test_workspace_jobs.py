@@ -99,6 +99,22 @@ def test_a_running_job_is_shown_with_its_progress_and_can_be_stopped(made: Desk)
     assert "Applied" in done(made, *APPLY)
 
 
+@pytest.mark.parametrize(
+    ("variable", "lacking"),
+    [("CDSW_APIV2_KEY", "CDSW_APIV2_KEY is not set"), ("STUDIO_CML_URL", "the address of the CML workspace")],
+)
+def test_who_has_no_key_still_sees_what_is_recorded(
+    made: Desk, monkeypatch: pytest.MonkeyPatch, variable: str, lacking: str
+) -> None:
+    underway(made)
+    monkeypatch.delenv(variable)
+    said, shown = done(made, "status"), done(made, "show", JOB)
+    assert "Dataset/tickets" in said and "ready" in said, "all that nobody needs to be asked for"
+    assert "not known" in said and lacking in said and lacking in shown
+    assert lacking in done(made, "logs", JOB, code=1), "where there is nothing to show it is still an error"
+    assert lacking in done(made, "status", "--watch", code=1)
+
+
 def test_a_workspace_that_does_not_answer_is_told_for_each_job_and_holds_up_nothing(made: Desk) -> None:
     underway(made)
     made.cml.faults.always(faults.ANY, faults.UNAVAILABLE)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from studio.core.endpoint import DeploymentOutput
+from studio.core.endpoint import DeploymentOutput, EndpointSize
 from tests.backends.workspace.places import RUNTIME
 from tests.endpoints.desk import REVISION, SERVE, Desk, documents
 from tests.fakes.workspace import faults
@@ -36,6 +36,14 @@ def test_what_is_recorded_names_the_key_and_never_holds_it(desk: Desk) -> None:
     assert (output.model_id, output.size.replicas) == (model["id"], 1)
     everywhere = json.dumps(desk.record()) + desk.ask("show", str(SERVE)).out + desk.ask("state", "export").out
     assert model["access_key"] not in everywhere and desk.cml.key not in everywhere
+
+
+def test_show_has_what_callers_need(desk: Desk) -> None:
+    desk.apply()
+    made = desk.served()
+    said = desk.ask("show", str(SERVE)).out
+    assert made["url"] in said and made["access_key"] in said and made["page"] in said
+    assert "a model API key of their own" in said and str(EndpointSize(**made["size"])) in said
 
 
 def test_a_plan_tells_the_replicas(desk: Desk) -> None:
@@ -165,6 +173,7 @@ def test_a_deletion_that_is_refused_keeps_the_record(desk: Desk) -> None:
     desk.cml.faults.always("delete_model", faults.FORBIDDEN)
     answer = desk.ask("destroy", "--yes")
     assert answer.code == 1 and "may not delete the model router" in answer.out + answer.err
+    assert "Once that is mended: studio destroy" in answer.out and "studio apply" not in answer.out
     assert desk.served()["model_id"] == desk.models()[0]["id"]
 
 

@@ -98,6 +98,11 @@ class Calls:
         """Raises StudioError when there can be none."""
         return self._connected().client
 
+    @property
+    def is_shut_out(self) -> bool:
+        """Whether the key was refused, so that nothing is called any more."""
+        return self._refusal is not None
+
     def apart(self) -> Calls:
         """The same for questions whose refusal says nothing about others."""
         return replace(self, _refusal=None, _end=None)
