@@ -9,12 +9,13 @@ the weight's type. An embedding's product is rounded to that type before it is a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import FileIO
 from itertools import pairwise
-from typing import Any
 
 import torch
 
 from studio.jobs.lora_weights import Pair
+from studio.jobs.safetensors_file import rows
 
 ROWS = 64
 """Fewest rows of a product at a time. A float32 product over at least so many rows adds up in the order that the whole
@@ -40,23 +41,27 @@ class Change:
         return self.a.dtype is torch.float64 or (self.magnitude is not None and self.transposed)
 
 
-def read(weights: Any, pair: Pair, dtype: torch.dtype, transposed: bool) -> Change:
+def inner(dtype: torch.dtype) -> torch.dtype:
+    """What sums for a weight of this type are made in."""
+    return torch.float64 if dtype is torch.float64 else torch.float32
+
+
+def read(adapter: FileIO, pair: Pair, dtype: torch.dtype, transposed: bool) -> Change:
     """The matrices of ``pair`` for a weight of type ``dtype``."""
-    inner = torch.float64 if dtype is torch.float64 else torch.float32
-    magnitude = weights.get_tensor(pair.magnitude.name).to(inner) if pair.magnitude else None
-    a, b = (weights.get_tensor(side.name).to(inner) for side in (pair.a, pair.b))
+    magnitude = rows(adapter, pair.magnitude).to(inner(dtype)) if pair.magnitude else None
+    a, b = (rows(adapter, side).to(inner(dtype)) for side in (pair.a, pair.b))
     return Change(a, b, pair.scale, transposed or pair.embedding, pair.embedding, magnitude)
 
 
-def blocks(rows: int, columns: int, change: Change | None) -> list[tuple[int, int]]:
-    """First row and end of each block; the last one takes in a rest that would be too short."""
+def blocks(count: int, columns: int, change: Change | None) -> list[tuple[int, int]]:
+    """First row and end of each block of ``count`` rows; the last one takes in a rest that would be too short."""
     if change is not None and change.is_whole:
-        return [(0, rows)]
+        return [(0, count)]
     step = max(ROWS, BLOCK_ELEMENTS // max(1, columns))
-    cuts = list(range(0, rows, step))
-    if len(cuts) > 1 and rows - cuts[-1] < ROWS:
+    cuts = list(range(0, count, step))
+    if len(cuts) > 1 and count - cuts[-1] < ROWS:
         cuts.pop()
-    return list(pairwise([*cuts, rows]))
+    return list(pairwise([*cuts, count]))
 
 
 def add(block: torch.Tensor, change: Change, start: int) -> None:

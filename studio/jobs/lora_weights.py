@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from studio.core.errors import JobError
 from studio.jobs import safetensors_file
 from studio.jobs.locations import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json
-from studio.jobs.safetensors_file import Tensor
+from studio.jobs.safetensors_file import FLOATS, Tensor
 
 _OWN = re.compile(
     r"base_model\.model\.(?P<module>.+?)\.(?P<part>lora_(A|B|embedding_A|embedding_B|magnitude_vector))"
@@ -81,6 +77,8 @@ def changes(folder: Path) -> Changes:
     parts: dict[str, dict[str, Tensor]] = {}
     whole: dict[str, Tensor] = {}
     for key, tensor in sorted(safetensors_file.tensors(folder / ADAPTER_WEIGHTS).items()):
+        if tensor.dtype not in FLOATS:
+            raise _refusal(folder, f"{key} is stored as {tensor.dtype}")
         if own := _OWN.match(key):
             part = "bias" if own["end"] == "bias" else own["part"].removeprefix("lora_")
             parts.setdefault(own["module"], {})[part] = tensor
@@ -92,13 +90,6 @@ def changes(folder: Path) -> Changes:
         raise _refusal(folder, "it holds no weights")
     pairs = {module: _pair(module, found, config, folder) for module, found in parts.items()}
     return Changes(pairs, whole, bool(config.get("fan_in_fan_out")))
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[Any]:
-    """The adapter's weights, mapped into memory and read on demand."""
-    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as weights:
-        yield weights
 
 
 def _pair(module: str, found: dict[str, Tensor], config: dict[str, Any], folder: Path) -> Pair:

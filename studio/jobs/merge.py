@@ -9,6 +9,7 @@ keeps the meaning: of tied weights of which only one is changed, PEFT changes bo
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ import torch
 
 from studio.core.errors import JobError
 from studio.jobs import lora_sums, lora_weights, merge_plan, safetensors_file
-from studio.jobs.locations import CONFIG, read_json
+from studio.jobs.locations import ADAPTER_WEIGHTS, CONFIG, read_json
 from studio.jobs.merge_plan import INDEX, TIED, Piece, Plan
 from studio.jobs.safetensors_file import FLOATS, Tensor
 
@@ -38,6 +39,15 @@ class Run:
     output: Path
     start: int
     pieces: list[tuple[str, Piece]]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What one run reads and writes, each at its own position."""
+
+    adapter: FileIO
+    base: FileIO
+    output: FileIO
 
 
 def merge(base: Path, adapter: Path, output: Path) -> Plan:
@@ -99,14 +109,14 @@ def _runs(shard: Path, plan: Plan, output: Path) -> Iterator[Run]:
 
 def _write(run: Run, adapter: Path) -> None:
     with (
-        lora_weights.opened(adapter) as weights,
+        (adapter / ADAPTER_WEIGHTS).open("rb", buffering=0) as weights,
         run.shard.open("rb", buffering=0) as source,
         run.output.open("r+b", buffering=0) as sink,
     ):
         sink.seek(run.start)
         for name, piece in run.pieces:
             if piece.is_changed:
-                _write_changed(name, piece, weights, source, sink)
+                _write_changed(name, piece, Files(weights, source, sink))
             else:
                 _pass_on(source, sink, piece.source)
 
@@ -121,55 +131,38 @@ def _pass_on(source: FileIO, sink: FileIO, tensor: Tensor) -> None:
         start += sent
 
 
-def _write_changed(name: str, piece: Piece, weights: Any, source: FileIO, sink: FileIO) -> None:
+def _write_changed(name: str, piece: Piece, files: Files) -> None:
     """Write one tensor with its change, block by block of rows."""
     tensor, dtype = piece.source, FLOATS[piece.source.dtype]
-    rows = tensor.shape[0] if tensor.shape else 1
-    bias = _bias(name, piece, weights)
+    count = tensor.shape[0] if tensor.shape else 1
+    bias = _bias(name, piece, files.adapter)
     pair = piece.pair if bias is None else None
-    change = lora_sums.read(weights, pair, dtype, piece.transposed) if pair else None
-    source.seek(tensor.offset)
-    for start, end in lora_sums.blocks(rows, tensor.size // dtype.itemsize // max(1, rows), change):
-        buffer = bytearray(tensor.size // max(1, rows) * (end - start))
-        if not buffer:
-            continue
-        block = torch.frombuffer(buffer, dtype=dtype).view(end - start, *tensor.shape[1:])
-        if piece.whole:
-            block.copy_(_rows(weights, piece.whole, start, end).view_as(block))
-        else:
-            _fill(source, buffer)
+    change = lora_sums.read(files.adapter, pair, dtype, piece.transposed) if pair else None
+    for start, end in lora_sums.blocks(count, math.prod(tensor.shape[1:]), change):
+        block = _block(piece, files, start, end)
         if change is not None:
             lora_sums.add(block, change, start)
         if bias is not None:
             block.add_(bias[start:end])
-        _drain(sink, buffer)
+        _drain(files.output, block)
 
 
-def _bias(name: str, piece: Piece, weights: Any) -> torch.Tensor | None:
+def _block(piece: Piece, files: Files, start: int, end: int) -> torch.Tensor:
+    """Rows of the base, or of what the adapter has in its place."""
+    if piece.whole is None:
+        return safetensors_file.rows(files.base, piece.source, start, end)
+    return safetensors_file.rows(files.adapter, piece.whole, start, end).to(FLOATS[piece.source.dtype])
+
+
+def _bias(name: str, piece: Piece, adapter: FileIO) -> torch.Tensor | None:
     """What the pair adds to a bias; None for a weight."""
     if piece.pair is None or piece.pair.bias is None or not name.endswith(".bias"):
         return None
-    inner = torch.float64 if piece.source.dtype == "F64" else torch.float32
-    added: torch.Tensor = weights.get_tensor(piece.pair.bias.name).to(inner) * piece.pair.scale
-    return added
+    added = safetensors_file.rows(adapter, piece.pair.bias).to(lora_sums.inner(FLOATS[piece.source.dtype]))
+    return added * piece.pair.scale
 
 
-def _rows(weights: Any, tensor: Tensor, start: int, end: int) -> torch.Tensor:
-    rows: torch.Tensor = weights.get_slice(tensor.name)[start:end] if tensor.shape else weights.get_tensor(tensor.name)
-    return rows
-
-
-def _fill(source: FileIO, buffer: bytearray) -> None:
-    """Read the whole buffer: one call reads at most 2 GiB."""
-    rest = memoryview(buffer)
+def _drain(output: FileIO, block: torch.Tensor) -> None:
+    rest = memoryview(block.reshape(-1).view(torch.uint8).numpy())
     while rest:
-        count = source.readinto(rest)
-        if not count:
-            raise JobError(f"{source.name} became shorter while it was read")
-        rest = rest[count:]
-
-
-def _drain(sink: FileIO, buffer: bytearray) -> None:
-    rest = memoryview(buffer)
-    while rest:
-        rest = rest[sink.write(rest) :]
+        rest = rest[output.write(rest) :]

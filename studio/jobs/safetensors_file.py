@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,27 @@ def tensors(path: Path) -> dict[str, Tensor]:
     if path.stat().st_size != end:
         raise JobError(f"{path} is not whole: {path.stat().st_size} bytes instead of {end}")
     return {name: _tensor(name, entry, start) for name, entry in entries.items()}
+
+
+def rows(stream: FileIO, tensor: Tensor, start: int = 0, end: int | None = None) -> torch.Tensor:
+    """Some rows of a tensor, read into memory of their own: what is mapped would stay in memory as it is read.
+
+    Raises JobError when the file became shorter. The tensor's type must be one of FLOATS.
+    """
+    count = tensor.shape[0] if tensor.shape else 1
+    end = count if end is None else end
+    each = tensor.size // max(1, count)
+    shape = (end - start, *tensor.shape[1:]) if tensor.shape else ()
+    buffer = bytearray(each * (end - start))
+    stream.seek(tensor.offset + each * start)
+    rest = memoryview(buffer)
+    while rest:  # one call reads at most 2 GiB
+        got = stream.readinto(rest)
+        if not got:
+            raise JobError(f"{stream.name} became shorter while it was read")
+        rest = rest[got:]
+    dtype = FLOATS[tensor.dtype]
+    return torch.frombuffer(buffer, dtype=dtype).view(shape) if buffer else torch.empty(shape, dtype=dtype)
 
 
 def layout(path: Path, names: dict[str, Tensor]) -> tuple[bytes, dict[str, int]]:
