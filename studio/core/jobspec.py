@@ -150,6 +150,8 @@ class ExportWork(Record):
     """The version that was registered before and is to be replaced; only a newer one is this job's."""
     description: str = ""
     weights: Literal["merged", "adapter", "reference"] = "merged"
+    persist: bool = False
+    """Of a reference: the weights are brought in from the hub, and stored as they are."""
     inference_task: str = "text-generation"
     generation: dict[str, Any] = Field(default_factory=dict)
     input_example: str = "Hello"

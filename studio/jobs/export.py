@@ -128,13 +128,15 @@ def _adapter_only(
 
 
 def _reference(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> tuple[str, str]:
-    """A pointer to a hub model at its commit; no weights are stored."""
+    """A pointer to a hub model at its commit; its weights are stored only when they are to persist."""
     if work.adapter is not None:
         raise JobError(
-            f"weights: reference stores no weights, so the adapter {work.adapter.name} would be lost",
+            f"weights: reference stores the base model alone, so the adapter {work.adapter.name} would be lost",
             "use weights: merged or weights: adapter",
         )
     _need_hub_model(work)
+    if work.persist:
+        return _merged(spec, work, card, tracked, events)
     model, tokenizer = _from_hub(spec, work)
     return registry.register(spec, work, {"model": model, "tokenizer": tokenizer}, card, tracked), work.model.digest
 

@@ -62,6 +62,12 @@ class ModelExportSpec(Spec):
         OUTCOME, "MLflow inference task.", "text-generation", enum=[str(t) for t in InferenceTask], types=_REGISTRY
     )
     weights: str = field(OUTCOME, "What is stored.", "merged", enum=[str(w) for w in Weights], types=_REGISTRY)
+    persist: bool = field(
+        OUTCOME,
+        "With weights: reference, store the hub's weights as well, so that loading the version needs no hub.",
+        False,
+        types=_REGISTRY,
+    )
     requires: Annotated[tuple[str, ...], Strict(False)] = field(
         DESCRIPTIVE, "Evaluations whose gates must have passed.", (), references="EvaluationJob"
     )
@@ -103,6 +109,7 @@ def compile(export: ModelExport, scope: Scope) -> ExportWork | DeploymentWork:
         after=scope.registered(spec.model_name),
         description=spec.model_description,
         weights=Weights(spec.weights).value,
+        persist=spec.persist,
         inference_task=spec.task,
         generation=scope.config("generation_config", spec.generation_config, spec.base_model),
         input_example=scope.example(spec.adapter),

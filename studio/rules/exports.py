@@ -107,6 +107,34 @@ def unknown_weights(export: ModelExport, view: View) -> Iterator[Breach]:
         yield Breach("spec.weights", message, did_you_mean(found, Weights))
 
 
+@rule("EX-020", ModelExport)
+def persist_without_reference(export: ModelExport, view: View) -> Iterator[Breach]:
+    """The weights are to persist, but what is stored is not a reference.
+
+    Merged weights are stored in any case, and persist would say nothing. An adapter is stored over a reference to its
+    base model, whose weights stay on the hub.
+
+    Bad:
+        kind: ModelExport
+        spec:
+          persist: true  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          weights: reference
+          base_model: hub-llama
+          adapter: ""
+          requires: []
+          persist: true
+    """
+    spec = export.spec
+    stored = not export.is_endpoint and spec.weights in members(Weights)
+    if spec.persist and stored and spec.weights != Weights.REFERENCE:
+        merged = spec.weights == Weights.MERGED
+        hint = "remove persist" if merged else "write weights: merged, which stores everything, and remove persist"
+        yield Breach("spec.persist", f"persist has no meaning with weights: {spec.weights}", hint)
+
+
 @rule("EX-008", ModelExport)
 def unknown_task(export: ModelExport, view: View) -> Iterator[Breach]:
     """The inference task is unknown.

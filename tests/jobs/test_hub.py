@@ -133,6 +133,20 @@ def test_a_reference_stores_no_weights(make_spec: MakeSpec, repository: Path) ->
     assert not list(folder.rglob("*.safetensors"))
 
 
+def test_a_reference_that_persists_brings_the_weights_in(make_spec: MakeSpec, repository: Path) -> None:
+    spec = make_spec(export(None, model=BASE, weights="reference", persist=True))
+    with serving({("models", NAME): Repo.of(repository)}) as hub:
+        result = run(spec, hub.url)
+    assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
+    folder, flavor = registered(spec)
+    stored = next(folder.rglob("*.safetensors"))
+    assert stored.read_bytes() == (repository / "model.safetensors").read_bytes()
+    assert flavor["source_model_name"] == NAME
+    shutil.rmtree(spec.path("hf-home"))
+    assert served(spec, "http://127.0.0.1:9") != " card"  # without a hub; only the adapter knows the answer
+    assert predicted(spec, "http://127.0.0.1:9")
+
+
 DOWNLOAD = """
 import sys
 from pathlib import Path

@@ -43,7 +43,7 @@ OURS = {
     "Config": "default",
     "FineTuningJob": "loss",
     "EvaluationJob": "metrics gates slice_by gpu_label_id",
-    "ModelExport": ("task weights requires num_cpu num_gpu num_memory replicas enable_authentication"),
+    "ModelExport": ("task weights persist requires num_cpu num_gpu num_memory replicas enable_authentication"),
 }
 """What this project adds."""
 
