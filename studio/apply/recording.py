@@ -10,11 +10,13 @@ from studio.apply.filing import artifact
 from studio.core.endpoint import DeploymentOutput
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, JobResult
 from studio.core.references import Ref
+from studio.core.verdicts import Verdict
 from studio.desired import Desired
 from studio.load.observation import Facts, Unusable
 from studio.plan.actions import Action, Plan, Verb
 from studio.resources.base import Resource
-from studio.resources.evaluation_job import EvaluationJob, Verdict, judge
+from studio.resources.evaluation_job import EvaluationJob
+from studio.resources.gates import judge
 from studio.resources.model import UNRECORDED
 from studio.resources.model_export import ModelExport
 from studio.state.base import Artifact, Record, RecordStatus, Run, StateStore
@@ -133,8 +135,8 @@ def judged(item: Desired, outcome: dict[str, Any]) -> dict[str, Any]:
         return outcome
     output = EvaluationOutput.model_validate(outcome["output"])
     combinations = _named(output.combinations, item.resource)
-    verdicts = judge(item.resource.spec.gates, combinations)
     named = output.model_copy(update={"combinations": combinations})
+    verdicts = judge(item.resource.spec.gates, named)
     return {**outcome, "output": named.model_dump(mode="json"), "verdicts": [asdict(each) for each in verdicts]}
 
 

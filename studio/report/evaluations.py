@@ -9,10 +9,10 @@ import click
 
 from studio.core.confidence import SHOWN
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Interval, SliceOutput
+from studio.core.verdicts import Verdict
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.tables import table
-from studio.resources.evaluation_job import Verdict
 
 
 def comparison(output: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Strict, WithJsonSchema
 
-from studio.core.metric_names import EVALUATION_METRICS, gain
+from studio.core.confidence import CONFIDENCES
+from studio.core.metric_names import EVALUATION_METRICS
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
 from studio.resources.scope import Scope
 
 if TYPE_CHECKING:
-    from studio.core.jobresult import CombinationOutput
     from studio.core.jobspec import EvaluationWork, Resources
 
 
@@ -38,6 +36,13 @@ class Gate(Part):
     min: float | None = field(DESCRIPTIVE, "The metric must be at least this.")
     max: float | None = field(DESCRIPTIVE, "The metric must be at most this.")
     min_gain_over_baseline: float | None = field(DESCRIPTIVE, "At least this much above the first combination.")
+    not_worse_than: str = field(
+        DESCRIPTIVE, "Must not be worse than this one: baseline, or the adapter or base model of a combination.", ""
+    )
+    tolerance: float | None = field(DESCRIPTIVE, "By how much it may be worse all the same; 0 if not said.", minimum=0)
+    confidence: float | None = field(
+        DESCRIPTIVE, "Judge the end of the interval at this level, not the number itself.", enum=list(CONFIDENCES)
+    )
 
 
 def _listed(value: object) -> object:
@@ -130,53 +135,3 @@ def resources(job: EvaluationJob) -> Resources:
     return Resources(
         cpu=spec.num_cpu or 1, gpu=spec.num_gpu or 0, memory=spec.num_memory or 1, gpu_label=spec.gpu_label_id
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One condition of one gate, decided. ``condition`` is the gate's field; ``value`` is the metric or its gain over
-    the baseline, None when the metric was not computed."""
-
-    metric: str
-    combination: str
-    condition: Literal["min", "max", "min_gain_over_baseline"]
-    threshold: float
-    value: float | None
-    passed: bool
-
-    def __str__(self) -> str:
-        asked = f"{'' if self.passed else 'not '}at {'most' if self.condition == 'max' else 'least'} {self.threshold:g}"
-        if self.value is None:
-            return f"{self.metric} of {self.combination}: not computed, {asked}"
-        if self.condition == "min_gain_over_baseline":
-            return f"{self.metric} of {self.combination}: {self.value:+.4g} over the baseline, {asked}"
-        return f"{self.metric} of {self.combination}: {self.value:.4g}, {asked}"
-
-
-def judge(gates: Sequence[Gate], combinations: Sequence[CombinationOutput]) -> list[Verdict]:
-    """Decide every condition of every gate from the metrics; the first combination is the baseline."""
-    return [verdict for gate in gates for verdict in _judge(gate, combinations)]
-
-
-def _judge(gate: Gate, combinations: Sequence[CombinationOutput]) -> Iterator[Verdict]:
-    judged = _combination(gate, combinations)
-    value = judged.metrics.get(gate.metric) if judged else None
-    baseline = combinations[0].metrics.get(gate.metric) if combinations else None
-    gained = gain(gate.metric, value, baseline) if value is not None and baseline is not None else None
-    name = gate.adapter or gate.base_model or (combinations[0].model if combinations else "")
-    if gate.min is not None:
-        yield Verdict(gate.metric, name, "min", gate.min, value, _holds(value, gate.min))
-    if gate.max is not None:
-        yield Verdict(gate.metric, name, "max", gate.max, value, value is not None and value <= gate.max)
-    floor = gate.min_gain_over_baseline
-    if floor is not None:
-        yield Verdict(gate.metric, name, "min_gain_over_baseline", floor, gained, _holds(gained, floor))
-
-
-def _holds(value: float | None, floor: float) -> bool:
-    return value is not None and value >= floor
-
-
-def _combination(gate: Gate, combinations: Sequence[CombinationOutput]) -> CombinationOutput | None:
-    matching = (c for c in combinations if c.adapter == gate.adapter and gate.base_model in ("", c.model))
-    return next(matching, None)

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 from studio.core.metric_names import EVALUATION_METRICS, RANGES
 from studio.core.suggest import did_you_mean
+from studio.resources import gates
 from studio.resources.evaluation_job import EvaluationJob, Gate
 from studio.rules.base import Breach, View, rule
 
 
 def _matching(job: EvaluationJob, gate: Gate) -> list[int]:
-    """Indexes of the combinations that a gate may mean, as ``evaluation_job.judge`` reads it."""
-    listed = enumerate(job.spec.model_adapter_combinations)
-    return [i for i, c in listed if c.adapter == gate.adapter and gate.base_model in ("", c.base_model)]
+    return gates.judged(gate, job.spec.model_adapter_combinations)
 
 
 @rule("EV-010", EvaluationJob)
@@ -135,8 +134,9 @@ def gate_without_condition(job: EvaluationJob, view: View) -> Iterator[Breach]:
               min: 0.6
     """
     for index, gate in enumerate(job.spec.gates):
-        if gate.min is None and gate.max is None and gate.min_gain_over_baseline is None:
-            hint = "add min, max or min_gain_over_baseline"
+        limits = (gate.min, gate.max, gate.min_gain_over_baseline)
+        if all(limit is None for limit in limits) and not gate.not_worse_than:
+            hint = "add min, max, min_gain_over_baseline or not_worse_than"
             yield Breach(f"spec.gates.{index}", "the gate has no condition", hint)
 
 

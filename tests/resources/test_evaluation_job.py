@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from studio.core.jobresult import CombinationOutput
-from studio.resources.evaluation_job import Gate, Verdict, judge
+from studio.core.jobresult import CombinationOutput, Difference, EvaluationOutput, Interval
+from studio.core.verdicts import Verdict
+from studio.resources.evaluation_job import Gate
+from studio.resources.gates import judge
 
 BASE = CombinationOutput(model="tiny", metrics={"exact_match": 0.2, "latency": 0.5})
 TUNED = CombinationOutput(model="tiny", adapter="router", metrics={"exact_match": 0.8, "latency": 0.75})
 OTHER = CombinationOutput(model="large", adapter="router", metrics={"exact_match": 0.9, "latency": 2.0})
-ALL = (BASE, TUNED, OTHER)
+ALL = EvaluationOutput(combinations=(BASE, TUNED, OTHER), rows=100)
 
 
 @pytest.mark.parametrize(
@@ -66,5 +68,73 @@ def test_a_threshold_of_zero_is_a_condition_and_its_absence_is_none() -> None:
 
 
 def test_without_any_combination_nothing_passes() -> None:
-    [verdict] = judge([Gate(metric="exact_match", min=0.0)], ())
+    [verdict] = judge([Gate(metric="exact_match", min=0.0)], EvaluationOutput(combinations=(), rows=0))
     assert verdict == Verdict("exact_match", "", "min", 0.0, None, False)
+
+
+def ends(low: float, high: float) -> tuple[Interval, ...]:
+    """Wider at 99 % by 0.1 on each side."""
+    return (
+        Interval(confidence=0.95, low=low, high=high),
+        Interval(confidence=0.99, low=low - 0.1, high=high + 0.1),
+    )
+
+
+def gained(combination: int, than: int, gain: float, *around: float) -> Difference:
+    return Difference(
+        metric="exact_match", combination=combination, than=than, gain=gain, intervals=ends(*around), p_value=0.01,
+        test="McNemar",
+    )  # fmt: skip
+
+
+SURE = EvaluationOutput(
+    combinations=(
+        BASE,
+        TUNED.model_copy(update={"intervals": {"exact_match": ends(0.7, 0.85)}}),
+        OTHER.model_copy(update={"adapter": "other"}),
+    ),
+    rows=100,
+    differences=(gained(1, 0, 0.6, 0.5, 0.7), gained(2, 0, 0.7, 0.6, 0.8), gained(2, 1, 0.1, -0.02, 0.2)),
+)
+
+
+@pytest.mark.parametrize(
+    ("gate", "passed", "words"),
+    [
+        ({"min": 0.7, "confidence": 0.95}, True, "0.8 [0.7, 0.85], at least 0.7 with 95% confidence"),
+        ({"min": 0.7, "confidence": 0.99}, False, "0.8 [0.6, 0.95], not at least 0.7 with 99% confidence"),
+        ({"min": 0.1, "confidence": 0.9}, False, "0.8 without an interval, not at least 0.1 with 90% confidence"),
+        ({"max": 0.84, "confidence": 0.95}, False, "0.8 [0.7, 0.85], not at most 0.84 with 95% confidence"),
+        ({"max": 0.85, "confidence": 0.95}, True, "0.8 [0.7, 0.85], at most 0.85 with 95% confidence"),
+        (
+            {"min_gain_over_baseline": 0.5, "confidence": 0.95},
+            True,
+            "+0.6 [0.5, 0.7] over the baseline, at least 0.5 with 95% confidence",
+        ),
+        (
+            {"min_gain_over_baseline": 0.5, "confidence": 0.99},
+            False,
+            "+0.6 [0.4, 0.8] over the baseline, not at least 0.5 with 99% confidence",
+        ),
+        ({"not_worse_than": "baseline"}, True, "+0.6 against baseline, at least 0"),
+        ({"not_worse_than": "tiny"}, True, "+0.6 against tiny, at least 0"),
+        ({"not_worse_than": "other"}, False, "-0.1 against other, not at least 0"),
+        ({"not_worse_than": "other", "tolerance": 0.15}, True, "-0.1 against other, at least -0.15"),
+        (
+            {"not_worse_than": "other", "tolerance": 0.15, "confidence": 0.95},
+            False,
+            "-0.1 [-0.2, 0.02] against other, not at least -0.15 with 95% confidence",
+        ),
+        (
+            {"not_worse_than": "other", "tolerance": 0.2, "confidence": 0.95},
+            True,
+            "-0.1 [-0.2, 0.02] against other, at least -0.2 with 95% confidence",
+        ),
+        ({"metric": "latency", "not_worse_than": "baseline"}, False, "-0.25 against baseline, not at least 0"),
+        ({"not_worse_than": "nobody"}, False, "not computed, not at least 0"),
+    ],
+)
+def test_with_a_confidence_the_end_of_the_interval_is_judged(gate: dict[str, object], passed: bool, words: str) -> None:
+    given = Gate.model_validate({"metric": "exact_match", "adapter": "router", **gate})
+    [verdict] = judge([given], SURE)
+    assert verdict.passed is passed and str(verdict) == f"{given.metric} of router: {words}"

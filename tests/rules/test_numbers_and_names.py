@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.core.confidence import CONFIDENCES
 from studio.core.errors import JobError
 from studio.core.findings import Source
 from studio.core.jobspec import Split
@@ -146,3 +147,28 @@ def test_the_rules_count_rows_as_the_jobs_do(rows: int, fraction: float, train: 
 @given(word=st.text(max_size=8), known=st.lists(st.text(min_size=1, max_size=8), max_size=12))
 def test_a_hint_is_never_empty(word: str, known: list[str]) -> None:
     assert did_you_mean(word, known)
+
+
+@pytest.mark.parametrize(
+    ("combinations", "than", "found"), [(13, "a2", True), (12, "a2", False), (13, "baseline", False)]
+)
+def test_a_confident_comparison_of_many_is_with_the_baseline(combinations: int, than: str, found: bool) -> None:
+    listed = [{"base_model": "m"}, *({"base_model": "m", "adapter": f"a{i}"} for i in range(1, combinations))]
+    gate = {"metric": "exact_match", "adapter": "a1", "not_worse_than": than, "confidence": 0.95}
+    resource, view = alone("EvaluationJob", {"model_adapter_combinations": listed, "gates": [gate]})
+    assert bool(list(RULES["EV-032"].check(resource, view))) is found
+
+
+@given(NUMBERS)
+def test_only_the_recorded_levels_are_a_confidence(asked: float) -> None:
+    resource, view = alone("EvaluationJob", {"gates": [{"metric": "exact_match", "min": 0.1, "confidence": asked}]})
+    assert bool(list(RULES["EV-031"].check(resource, view))) is (asked not in CONFIDENCES)
+
+
+@pytest.mark.parametrize(("than", "words"), [("b", "2 combinations are called 'b'"), ("a", "with itself"), ("", None)])
+def test_who_a_gate_compares_with_is_one_other_combination(than: str, words: str | None) -> None:
+    listed = [{"base_model": "m"}, *({"base_model": on, "adapter": name} for on, name in ("ma", "mb", "nb"))]
+    gate = {"metric": "exact_match", "adapter": "a", "not_worse_than": than}
+    resource, view = alone("EvaluationJob", {"model_adapter_combinations": listed, "gates": [gate]})
+    said = [breach.message for breach in RULES["EV-029"].check(resource, view)]
+    assert len(said) == bool(words) and all(words in each for each in said if words)
