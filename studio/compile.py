@@ -38,6 +38,7 @@ from studio.resources.config import Config
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelFacts, ModelSpec, ModelType
+from studio.resources.model_export import ModelExport
 from studio.resources.prompt import PromptFacts
 from studio.state.base import Artifact, StateReader
 from studio.state.endpoints import endpoint, is_same
@@ -193,12 +194,14 @@ class ProjectScope:
     def provenance(self) -> dict[str, Any]:
         graph = self.desire.graph
         upstream = sorted(graph.ancestors(self.job.ref))
+        job = self._producer(self._get(self.job.ref, ModelExport).spec.adapter)
         return {
             "export": str(self.job.ref),
             "environment": self.target.environment,
             "commit": self.target.commit,
             "studio": __version__,
             "inputs": {str(ref): self.desire.items[ref].fingerprint for ref in upstream},
+            "trained_by": {"job": str(job), "key": job_key(job, self.desire.items[job].fingerprint)} if job else {},
             "content": {
                 str(ref): content_of(facts)
                 for ref in upstream

@@ -124,6 +124,7 @@ def test_downstream_jobs_get_the_adapter_that_was_trained(project: Project) -> N
     assert evaluation.seen[0].split.train == pytest.approx(0.85)
     assert export.input_example.startswith("### CUSTOMER: ")
     assert export.provenance["inputs"]["FineTuningJob/router"] == project.plan().desire.items[ROUTER].fingerprint
+    assert export.provenance["trained_by"]["job"] == "FineTuningJob/router" and export.provenance["trained_by"]["key"]
 
 
 def test_a_failed_job_blocks_only_what_depends_on_it(project: Project) -> None:

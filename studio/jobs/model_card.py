@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
 from studio.core.jobspec import ExportWork, JobSpec
 from studio.jobs import locations
 
+PACKAGES = ("mlflow", "peft", "safetensors", "torch", "transformers")
+"""Whose versions an export depends on."""
 README, PROVENANCE = "README.md", "studio.provenance.json"
 
 
@@ -25,6 +29,8 @@ def provenance(spec: JobSpec, work: ExportWork) -> dict[str, Any]:
         },
         "adapter": {"name": adapter.name, "revision": adapter.revision, "digest": adapter.digest} if adapter else None,
         "weights": work.weights,
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
     }
 
 

@@ -54,6 +54,7 @@ def test_the_folder_tells_where_everything_came_from(make_spec: MakeSpec, router
     assert names >= {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "README.md"}
     provenance = json.loads((folder / "studio.provenance.json").read_text())
     assert provenance["commit"] == "abc123" and provenance["adapter"]["name"] == "router"
+    assert {"peft", "torch", "transformers", "python"} <= provenance["versions"].keys()
     assert "| commit | abc123 |" in (folder / "README.md").read_text()
     generation = json.loads((folder / "generation_config.json").read_text())
     assert generation["eos_token_id"] == [2] and generation["max_new_tokens"] == 8
