@@ -67,6 +67,8 @@ class CombinationOutput(Record):
     intervals: dict[str, tuple[Interval, ...]] = Field(default_factory=dict)
     """Of metrics that are of rows, at every level of ``core.confidence``."""
     slices: tuple[SliceOutput, ...] = ()
+    confusion: str = ""
+    """Location of the confusion matrix as CSV, where the expected answers are classes; beside it a PNG."""
     scores: str = ""
     """Location of what each row contributes to each metric."""
     predictions: str = ""

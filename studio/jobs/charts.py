@@ -1,4 +1,4 @@
-"""The loss curve of a training run, and the bar chart of an evaluation, as PNG files."""
+"""The loss curve of a training run, and what an evaluation draws, as PNG files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 SIZE = (8.0, 4.5)
 """Inches, at 100 dots each."""
@@ -51,3 +53,27 @@ def draw_bars(metrics: dict[str, Bars], names: list[str], title: str, path: Path
     figure.suptitle(title)
     figure.savefig(path, metadata={"Software": None})
     return path
+
+
+def draw_confusion(counted: NDArray[np.intp], names: list[str], title: str, path: Path) -> Path:
+    """Expected classes down, given ones across; a cell is as dark as its share of the rows of its class."""
+    across = [_short(name) for name in (*names, "(other)")]
+    side = 2.5 + 0.4 * len(across)
+    figure = Figure(figsize=(side + 1, side), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    shares = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), number in np.ndenumerate(counted):
+        if number:
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(number), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(across)), across, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), across[:-1])
+    axes.set(title=_short(title), xlabel="given", ylabel="expected")
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def _short(name: str) -> str:
+    """A label of one line; what begins with $ is no formula."""
+    return (name if len(name) <= 24 else name[:23] + "…").replace("\n", " ").replace("$", r"\$")

@@ -16,11 +16,14 @@ from transformers import PreTrainedTokenizerBase
 from studio.core import parts
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Measures
 from studio.core.jobspec import Combination, EvaluationWork, JobSpec
+from studio.core.secrets import redact
 from studio.core.tracking_look import COMBINATION_TAG, KEY_TAG
 from studio.jobs import (
     adapters,
     bootstrap,
+    charts,
     comparison,
+    confusion,
     devices,
     differences,
     gathering,
@@ -95,6 +98,7 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     metrics.check(work.metrics)
     generation.check(work.generation)
     asked = questions.ask(spec, work, events)
+    confusion.check(work.metrics, asked.expected)
     earlier = gathering.made_before(spec, asked.digest) if spec.part else None
     if earlier:
         events.write("reuse", f"an earlier attempt evaluated {parts.title(spec, spec.part)}: its answers are kept")
@@ -245,7 +249,23 @@ def _record(session: Session, number: int, measured: Measured, run: TrackedRun) 
         metrics=measured.metrics,
         intervals=intervals,
         slices=sliced,
+        confusion=_confused(session, number, measured.answers, run),
         scores=parts.location(spec, scores),
         predictions=parts.location(spec, name),
         mlflow_run_id=run.run_id,
     )
+
+
+def _confused(session: Session, number: int, answers: Answers, run: TrackedRun) -> str:
+    """Write, draw and log the confusion matrix; where it is, "" for answers that are no classes."""
+    known = confusion.classes(answers.expected)
+    if not known:
+        return ""
+    counted = confusion.matrix(known, answers)
+    path = confusion.write(session.spec.folder / f"confusion-{number + 1}.csv", known, counted)
+    run.log_file(path)
+    names = [redact(name) for name in known]
+    combination = session.work.combinations[number]
+    title = combination.adapter.name if combination.adapter else combination.model.name
+    run.log_file(charts.draw_confusion(counted, names, title, path.with_suffix(".png")))
+    return parts.location(session.spec, path.name)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from studio.core.errors import JobError
 from studio.core.metric_names import EVALUATION_METRICS
 from studio.core.suggest import did_you_mean
-from studio.jobs import texts
+from studio.jobs import confusion, texts
 
 Array = NDArray[np.float64]
 Scores = Mapping[str, Array]
@@ -77,6 +77,7 @@ METRICS: dict[str, Metric] = {
     "rougeL": _of_texts(partial(texts.rouge, kind="rougeL")),
     "rougeLsum": _of_texts(partial(texts.rouge, kind="rougeLsum")),
     "bleu": _of_texts(texts.bleu),
+    confusion.MACRO_F1: Metric(confusion.rows, confusion.macro_f1),
     "perplexity": Metric(lambda answers: np.array(answers.losses(), dtype=float), _perplexity),
     "token_count": Metric(lambda answers: _means(answers.tokens()), _mean),
     "ari_grade_level": Metric(lambda answers: _means(list(map(texts.ari_grade_level, answers.predictions))), _mean),

@@ -26,6 +26,10 @@ def comparison(output: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[s
     for column in dict.fromkeys(each.column for each in baseline.slices):
         lines += table(list(_slices(column, made)))
     lines += _marked(baseline)
+    confused = [
+        f"  confusion of {_label(each, baseline)}: {each.confusion}" for each in made.combinations if each.confusion
+    ]
+    lines += [*confused, ""] if confused else []
     for verdict in verdicts:
         mark = click.style("✓", fg="green") if verdict["passed"] else click.style("✗", fg="red")
         lines.append(f"  {mark} {Verdict(**verdict)}")

@@ -87,7 +87,10 @@ def test_mlflow_holds_one_run_per_combination_under_one_parent(make_spec: MakeSp
         assert run.data.tags["mlflow.parentRunId"] == result.mlflow_run_id
         assert run.data.metrics["exact_match"] == combination.metrics["exact_match"]
         assert run.data.params["baseline"] == str(number == 1)
-        assert [file.path for file in client.list_artifacts(run.info.run_id)] == [f"predictions-{number}.csv"]
+        held = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert held == {f"predictions-{number}.csv", f"confusion-{number}.csv", f"confusion-{number}.png"}
+        first = spec.path(combination.confusion).read_text().splitlines()[0]
+        assert first == "expected,card,fees,loan,login,other,(other)"
 
 
 def test_an_adapter_leaves_no_trace_in_the_base_after_it(make_spec: MakeSpec, router: str) -> None:

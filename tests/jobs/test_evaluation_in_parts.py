@@ -108,7 +108,8 @@ def mlflow_agrees(shared: JobSpec, one: JobSpec) -> None:
         assert (run.info.run_name, run.data.params) == (known.info.run_name, known.data.params)
         assert set(run.data.metrics) == set(known.data.metrics) and run.info.status == "FINISHED"
         assert above.info.start_time <= run.info.start_time
-        assert [file.path for file in runs.list_artifacts(mine.mlflow_run_id)] == [f"predictions-{number}.csv"]
+        held = {file.path for file in runs.list_artifacts(mine.mlflow_run_id)}
+        assert held == {f"predictions-{number}.csv", f"confusion-{number}.csv", f"confusion-{number}.png"}
 
 
 @pytest.mark.slow

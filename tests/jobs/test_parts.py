@@ -36,8 +36,9 @@ def computed(names: tuple[str, ...], given: Answers) -> dict[str, float]:
 
 
 def test_metrics_are_means_over_rows() -> None:
-    values = computed(EVALUATION_METRICS, answers([" card ", "the loan"], ["card", "a loan"]))
-    assert list(values) == [*EVALUATION_METRICS, "rows_per_second"] and values["token_count"] == 7
+    names = tuple(name for name in EVALUATION_METRICS if name != "macro_f1")  # which is of classes
+    values = computed(names, answers([" card ", "the loan"], ["card", "a loan"]))
+    assert list(values) == [*names, "rows_per_second"] and values["token_count"] == 7
     assert values["exact_match"] == 0.5 and values["latency"] == 1.0 and values["rows_per_second"] == 1.0
     assert values["rouge1"] == pytest.approx(0.75) and values["perplexity"] == pytest.approx(4.0)
 

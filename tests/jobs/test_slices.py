@@ -30,7 +30,7 @@ def work(**changes: Any) -> EvaluationWork:
 def scores(predictions: list[str], expected: list[str]) -> metrics.Scores:
     losses = [(float(len(text)), 1) for text in expected]
     answers = Answers(tuple(predictions), tuple(expected), 1.0, lambda: losses, lambda: [len(p) for p in predictions])
-    return metrics.score(OF_ROWS, answers)
+    return metrics.score(tuple(name for name in OF_ROWS if name != "macro_f1"), answers)
 
 
 def test_bleu_of_an_equal_answer_is_1_however_short_and_order_counts() -> None:
