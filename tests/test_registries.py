@@ -24,7 +24,7 @@ metadata: {name: desk}
 spec:
   environments:
     prod: {mlflow: {tracking_uri: "https://ml.example.org"}}
-    secret: {mlflow: {tracking_uri: {env: ML_URI}}}
+    secret: {mlflow: {tracking_uri: {env: STUDIO_MLFLOW_TEST}}}
     elsewhere: {mlflow: {tracking_uri: "https://elsewhere.example.org"}}
     same: {mlflow: {tracking_uri: "sqlite:///.studio/../.studio/mlflow.db"}}
 """
@@ -36,7 +36,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     backend = CountingBackend(root)
     monkeypatch.setitem(BACKENDS, "local", lambda site: backend)
     monkeypatch.setattr(places, "pause", lambda _: None)
-    monkeypatch.delenv("ML_URI", raising=False)
+    monkeypatch.delenv("STUDIO_MLFLOW_TEST", raising=False)
     yield root
 
 
@@ -66,17 +66,17 @@ def test_the_same_registry_under_another_address_is_shared(desk: Path, monkeypat
     apply(desk, "default")
     assert verbs(plan(desk, "same"))["ModelExport/release"] == "reuse"
     apply(desk, "prod")
-    monkeypatch.setenv("ML_URI", SECRET)
+    monkeypatch.setenv("STUDIO_MLFLOW_TEST", SECRET)
     assert verbs(plan(desk, "secret"))["ModelExport/release"] == "reuse"
 
 
 def test_the_address_is_in_no_plan_and_in_no_record(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ML_URI", SECRET)
+    monkeypatch.setenv("STUDIO_MLFLOW_TEST", SECRET)
     apply(desk, "secret")
     made = planning.plan(desk, "secret")
     assert isinstance(made, planning.Planned)
-    (desk / "studio.yaml").write_text(SETTINGS.replace("env: ML_URI", "env: OTHER_URI"))
-    monkeypatch.setenv("OTHER_URI", "https://other.example.org")
+    (desk / "studio.yaml").write_text(SETTINGS.replace("env: STUDIO_MLFLOW_TEST", "env: STUDIO_MLFLOW_OTHER"))
+    monkeypatch.setenv("STUDIO_MLFLOW_OTHER", "https://other.example.org")
     moved = plan(desk, "secret")
     [action] = moved.pending
     assert (str(action.ref), action.verb.value, action.reason) == ("ModelExport/release", "replace", "registry changed")
@@ -90,14 +90,14 @@ def test_a_plan_without_the_secret_takes_the_registry_to_be_the_recorded_one(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert verbs(plan(desk, "secret"))["ModelExport/release"] == "create"
-    monkeypatch.setenv("ML_URI", SECRET)
+    monkeypatch.setenv("STUDIO_MLFLOW_TEST", SECRET)
     apply(desk, "secret")
-    monkeypatch.delenv("ML_URI")
+    monkeypatch.delenv("STUDIO_MLFLOW_TEST")
     assert plan(desk, "secret").pending == ()
 
 
 def test_a_new_password_exports_nothing_again(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ML_URI", SECRET)
+    monkeypatch.setenv("STUDIO_MLFLOW_TEST", SECRET)
     apply(desk, "secret")
-    monkeypatch.setenv("ML_URI", SECRET.replace("word-of-secrecy", "another-word"))
+    monkeypatch.setenv("STUDIO_MLFLOW_TEST", SECRET.replace("word-of-secrecy", "another-word"))
     assert plan(desk, "secret").pending == ()

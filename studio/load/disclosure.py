@@ -16,6 +16,8 @@ _HUB_TOKEN = re.compile(
 HUB_TOKENS = "HF_TOKEN, HUGGINGFACE_ACCESS_TOKEN, HUGGING_FACE_HUB_TOKEN, or STUDIO_HF_TOKEN with any ending after '_'"
 _WORKSPACE_KEY = re.compile(r"(?:CDSW_APIV2_KEY|CML_API_KEY|STUDIO_CML_KEY(?:_[A-Z0-9_]+)?)\Z")
 WORKSPACE_KEYS = "CDSW_APIV2_KEY, CML_API_KEY, or STUDIO_CML_KEY with any ending after '_'"
+_TRACKING = re.compile(r"(?:MLFLOW_TRACKING_URI|STUDIO_MLFLOW(?:_[A-Z0-9_]+)?)\Z")
+TRACKING_ADDRESSES = "MLFLOW_TRACKING_URI, or STUDIO_MLFLOW with any ending after '_'"
 WORKSPACES = ("STUDIO_CML_URL", "CDSW_API_URL", "CDSW_DOMAIN")
 """Variables with the address of a workspace; the latter two are those that a workspace sets itself."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -30,6 +32,11 @@ def is_hub_token(variable: str) -> bool:
 def is_workspace_key(variable: str) -> bool:
     """Whether a CML workspace may get its value."""
     return _WORKSPACE_KEY.match(variable) is not None
+
+
+def is_tracking_address(variable: str) -> bool:
+    """Whether its value may be taken for the address of MLflow: it is connected to, and goes along with jobs."""
+    return _TRACKING.match(variable) is not None
 
 
 def address(url: str) -> str:

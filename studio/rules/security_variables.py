@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Path
-from studio.load.disclosure import HUB_TOKENS, WORKSPACE_KEYS, is_hub_token, is_workspace_key
+from studio.load.disclosure import (
+    HUB_TOKENS,
+    TRACKING_ADDRESSES,
+    WORKSPACE_KEYS,
+    is_hub_token,
+    is_tracking_address,
+    is_workspace_key,
+)
 from studio.load.settings import SecretName
 from studio.rules.base import Breach, View, rule, setting
 from studio.rules.project import is_variable, parts
@@ -13,10 +20,11 @@ from studio.rules.project import is_variable, parts
 
 @rule("SEC-007")
 def variable_for_something_else(view: View) -> Iterator[Breach]:
-    """A variable is named as token or key that may hold another secret.
+    """A variable is named as token, key or address of MLflow that may hold another secret.
 
-    Its value would be sent: the hub's token to the hub, the key to the workspace. Whoever can open a pull request can
-    write any name here, so only names that say what they are for are taken.
+    Its value would be sent: the hub's token to the hub, the key to the workspace, an address with its password to
+    wherever jobs run. Whoever can open a pull request can write any name here, so only names that say what they are for
+    are taken.
 
     Bad:
         kind: Project
@@ -32,7 +40,10 @@ def variable_for_something_else(view: View) -> Iterator[Breach]:
     token = view.settings.spec.hf_token
     if is_variable(token.env) and not is_hub_token(token.env):
         yield from _misplaced(view, ("spec", "hf_token", "env"), token, "the hub", HUB_TOKENS)
-    for path, backend, _, _ in parts(view):
+    for path, backend, _, tracking in parts(view):
+        uri = tracking.tracking_uri if tracking else ""
+        if isinstance(uri, SecretName) and is_variable(uri.env) and not is_tracking_address(uri.env):
+            yield from _misplaced(view, (*path, "mlflow", "tracking_uri", "env"), uri, "MLflow", TRACKING_ADDRESSES)
         key = backend.api_key if backend else None
         if key and is_variable(key.env) and not is_workspace_key(key.env):
             yield from _misplaced(view, (*path, "backend", "api_key", "env"), key, "the workspace", WORKSPACE_KEYS)

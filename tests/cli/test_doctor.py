@@ -196,11 +196,12 @@ def test_files_that_are_no_databases_are_missing_ones(desk: Path) -> None:
 
 
 def test_variables_that_hold_secrets_are_named_and_never_shown(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings(desk, state={"env": "MY_STATE"}, mlflow={"tracking_uri": {"env": "MY_MLFLOW"}})
+    settings(desk, state={"env": "MY_STATE"}, mlflow={"tracking_uri": {"env": "STUDIO_MLFLOW_TEST"}})
     found = diagnosis(desk, code=1)
-    assert "MY_STATE is not set" in found["state"]["found"] and "MY_MLFLOW is not set" in found["MLflow"]["found"]
+    assert "MY_STATE is not set" in found["state"]["found"]
+    assert "STUDIO_MLFLOW_TEST is not set" in found["MLflow"]["found"]
     monkeypatch.setenv("MY_STATE", "postgresql+psycopg://user:hunter2@127.0.0.1:9/db?connect_timeout=2")
-    monkeypatch.setenv("MY_MLFLOW", "https://user:hunter2@mlflow.example:port")
+    monkeypatch.setenv("STUDIO_MLFLOW_TEST", "https://user:hunter2@mlflow.example:port")
     monkeypatch.setenv("HUGGINGFACE_ACCESS_TOKEN", "hunter2")
     answer = ask(desk, "doctor", "--online")
     assert answer.code == 1 and "hunter2" not in answer.out + answer.err

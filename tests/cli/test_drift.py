@@ -179,10 +179,11 @@ def test_a_server_that_does_not_answer_is_a_warning_and_nothing_is_gone(desk: De
 
 
 def test_a_secret_address_is_not_repeated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    (desk.root / "studio.yaml").write_text(f"{projects.SETTINGS}spec: {{mlflow: {{tracking_uri: {{env: ML_URI}}}}}}\n")
-    monkeypatch.setenv("ML_URI", "http://ci:word-of-secrecy@127.0.0.1:9")
+    tracking = "spec: {mlflow: {tracking_uri: {env: STUDIO_MLFLOW_TEST}}}\n"
+    (desk.root / "studio.yaml").write_text(f"{projects.SETTINGS}{tracking}")
+    monkeypatch.setenv("STUDIO_MLFLOW_TEST", "http://ci:word-of-secrecy@127.0.0.1:9")
     answer = desk.ask()
-    assert "MLflow at the address in ML_URI" in answer.err
+    assert "MLflow at the address in STUDIO_MLFLOW_TEST" in answer.err
     assert "word-of-secrecy" not in answer.err + answer.out and "127.0.0.1" not in answer.err + answer.out
 
 

@@ -69,11 +69,11 @@ def test_a_project_that_is_moved_keeps_its_registry() -> None:
 
 
 def test_a_secret_address_is_the_same_registry_as_one_that_is_written_out() -> None:
-    secret = Tracking(tracking_uri=SecretName(env="ML_URI"))
-    found = destinations.registry(secret, HOME, {"ML_URI": "https://ci:password@ml.example.org/"})
+    secret = Tracking(tracking_uri=SecretName(env="STUDIO_MLFLOW_TEST"))
+    found = destinations.registry(secret, HOME, {"STUDIO_MLFLOW_TEST": "https://ci:password@ml.example.org/"})
     assert found == identity("https://ml.example.org")
     assert destinations.registry(secret, HOME, {}) is None
-    assert destinations.registry(secret, HOME, {"ML_URI": ""}) is None
+    assert destinations.registry(secret, HOME, {"STUDIO_MLFLOW_TEST": ""}) is None
 
 
 @given(st.text(), st.from_regex(r"[a-z0-9]{6,12}", fullmatch=True))
