@@ -94,6 +94,32 @@ def no_workers(job: FineTuningJob, view: View) -> Iterator[Breach]:
         yield Breach("spec.num_workers", message, "write num_workers: 1")
 
 
+@rule("FT-032", FineTuningJob)
+def gpus_for_some_workers(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """Some of the workers are to compute on GPUs, and others on CPUs.
+
+    Workers compare their gradients after each step, over a library that speaks either from GPU to GPU or from CPU to
+    CPU: all compute on GPUs, or none does.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_workers: 2
+          num_gpu: 0
+          dist_gpu: 1  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_workers: 2
+          num_gpu: 1
+          dist_gpu: 1
+    """
+    first, others = job.spec.num_gpu, job.spec.dist_gpu
+    if job.spec.num_workers > 1 and others is not None and (first > 0) != (others > 0):
+        message = f"num_gpu is {first} and dist_gpu is {others}: all workers compute on GPUs, or none does"
+        yield Breach("spec.dist_gpu", message, f"write dist_gpu: {first}, or remove it: it is then as num_gpu")
+
+
 @rule("FT-022", FineTuningJob, severity=Severity.WARNING)
 def idle_worker_resources(job: FineTuningJob, view: View) -> Iterator[Breach]:
     """Resources of distributed workers are given, and there is only one worker.
@@ -104,12 +130,12 @@ def idle_worker_resources(job: FineTuningJob, view: View) -> Iterator[Breach]:
         kind: FineTuningJob
         spec:
           num_workers: 1
-          dist_gpu: 1  # <-
+          dist_cpu: 2  # <-
     Good:
         kind: FineTuningJob
         spec:
           num_workers: 2
-          dist_gpu: 1
+          dist_cpu: 2
     """
     if job.spec.framework_type == Framework.LEGACY and job.spec.num_workers == 1:
         for name in ("dist_cpu", "dist_gpu", "dist_mem"):

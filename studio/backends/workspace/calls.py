@@ -21,6 +21,8 @@ from studio.core.secrets import HIDDEN, redact
 T = TypeVar("T")
 DEADLINE_SECONDS = 60.0
 """For one undertaking, all its calls, repetitions and pauses together; then whoever waits decides."""
+AWAY_SECONDS = 10.0
+"""The same while nothing was ever heard of the workspace: the address may be wrong, and somebody waits for a word."""
 REQUEST_SECONDS = 20.0
 """For one answer."""
 FIRST_PAUSE_SECONDS = 0.5
@@ -91,7 +93,9 @@ class Calls:
     _silence: BackendError | None = None
     """The workspace did not answer within a whole deadline: until it does, it is asked once at a time, now and then."""
     _silent_until: float = 0.0
-    _end: float | None = None
+    _began: float | None = None
+    """When the undertaking began that is under way."""
+    _was_heard: bool = False
 
     @property
     def client(self) -> Client:
@@ -105,19 +109,25 @@ class Calls:
 
     def apart(self) -> Calls:
         """The same for questions whose refusal says nothing about others."""
-        return replace(self, _refusal=None, _end=None)
+        return replace(self, _refusal=None, _began=None)
 
     @contextmanager
     def budget(self) -> Iterator[None]:
         """All calls within share one deadline; a budget within another one is part of it."""
-        if self._end is not None:
+        if self._began is not None:
             yield
             return
-        self._end = self.clock() + self.deadline
+        self._began = self.clock()
         try:
             yield
         finally:
-            self._end = None
+            self._began = None
+
+    @property
+    def _left(self) -> float:
+        """Seconds until the undertaking is given up."""
+        whole = self.deadline if self._was_heard else min(self.deadline, AWAY_SECONDS)
+        return (self._began or 0.0) + whole - self.clock()
 
     def ask(self, what: str, call: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """The answer of a call that may be made twice. ``what`` completes "the workspace refuses to …".
@@ -180,23 +190,23 @@ class Calls:
             raise self._refusal
         if self._silence and self.clock() < self._silent_until:
             raise BackendError(self._silence.message, self._silence.hint)
-        left = (self._end or 0.0) - self.clock()
-        timeout = max(1.0, min(REQUEST_SECONDS, left))
+        timeout = max(1.0, min(REQUEST_SECONDS, self._left))
         connection = self._connected()
         try:
             answer = call(*arguments, **named, _request_timeout=timeout)
         except connection.failures as error:
             fault = connection.fault_of(error)
+            self._was_heard = self._was_heard or fault.status != 0
             if fault.is_final:
                 raise self._refused(what, fault) from error
             return fault
-        self._silence = None
+        self._silence, self._was_heard = None, True
         return answer
 
     def _rest(self, what: str, fault: Fault, pause: float) -> None:
         """Pause before the same call is made again; raises BackendError when there is no time for that."""
         rest = max(pause, fault.retry_after)
-        if self._silence is None and self.clock() + rest < (self._end or 0.0):
+        if self._silence is None and rest < self._left:
             self.sleep(rest)
             return
         message = f"the workspace did not answer when asked to {what}: {self._words(fault)}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from studio.backends.workspace.calls import (
+    AWAY_SECONDS,
     DEADLINE_SECONDS,
     LONGEST_MESSAGE,
     LONGEST_PAUSE_SECONDS,
@@ -178,10 +179,28 @@ def test_who_sends_away_for_long_is_left_alone_for_so_long() -> None:
 
 
 def test_no_answer_is_waited_for_longer_than_the_deadline() -> None:
-    script = Script([Fault(0)] * 100, seconds=14)
+    script = Script([Fault(503), *[Fault(0)] * 100], seconds=14)
     with pytest.raises(BackendError):
         script.calls().ask("list jobs", script.call)
-    assert script.timeouts[0] <= 20 and script.timeouts[-1] < script.timeouts[0]
+    assert script.timeouts[1] <= 20 and script.timeouts[-1] < script.timeouts[1]
+
+
+def test_a_workspace_of_which_nothing_was_ever_heard_is_given_up_soon() -> None:
+    script = Script([Fault(0, "no such host")] * 100)
+    began, calls = script.now, script.calls()
+    with pytest.raises(BackendError, match="no such host"):
+        calls.ask("list jobs", script.call)
+    assert script.now - began <= AWAY_SECONDS < DEADLINE_SECONDS
+
+
+def test_a_workspace_that_was_heard_is_waited_for_longer() -> None:
+    script = Script(["here", *[Fault(0)] * 100])
+    calls = script.calls()
+    calls.ask("list jobs", script.call)
+    began = script.now
+    with pytest.raises(BackendError):
+        calls.ask("list jobs", script.call)
+    assert AWAY_SECONDS < script.now - began <= DEADLINE_SECONDS
 
 
 @pytest.mark.parametrize("status", [0, 500, 503])
