@@ -174,6 +174,7 @@ def test_a_deletion_that_is_refused_keeps_the_record(desk: Desk) -> None:
     answer = desk.ask("destroy", "--yes")
     assert answer.code == 1 and "may not delete the model router" in answer.out + answer.err
     assert "Once that is mended: studio destroy" in answer.out and "studio apply" not in answer.out
+    assert "failed" in answer.out and "lost sight" not in answer.out
     assert desk.served()["model_id"] == desk.models()[0]["id"]
 
 

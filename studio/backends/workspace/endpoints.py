@@ -175,10 +175,7 @@ class Endpoints:
     def _next(self, watched: Watched) -> Step:
         flight, work, key = watched.flight, watched.work, watched.flight.handle.key
         if is_removal(key):
-            model = self._models.get(flight.model_id)
-            gone = model is None or self._models.withdraw(model)
-            state = JobState.SUCCEEDED if gone else JobState.RUNNING
-            return Step("withdraw", "it is gone" if gone else "its deployments stop", state)
+            return self._withdraw(flight)
         if is_revision(key):
             return self.deploying.adjusted(flight, work if isinstance(work, AdjustmentWork) else None)
         if not flight.build_id and flight.spec and isinstance(work, DeploymentWork):
@@ -187,6 +184,15 @@ class Endpoints:
             except RefusedError as error:  # it is the work that is refused, not the question how it stands
                 return Step("prepare", error.message, JobState.FAILED, error.hint)
         return self.deploying.follow(flight)
+
+    def _withdraw(self, flight: Flight) -> Step:
+        model = self._models.get(flight.model_id)
+        try:
+            gone = model is None or self._models.withdraw(model)
+        except RefusedError as error:  # it is the deletion that is refused, not the question how it stands
+            return Step("withdraw", error.message, JobState.FAILED, error.hint)
+        state = JobState.SUCCEEDED if gone else JobState.RUNNING
+        return Step("withdraw", "it is gone" if gone else "its deployments stop", state)
 
     def _note(self, watched: Watched, step: Step) -> None:
         """Keep what was seen; a new event only where there is news."""
