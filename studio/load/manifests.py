@@ -157,6 +157,8 @@ def _cure(detail: Any) -> str:
     value, kind = detail["input"], detail["type"]
     if kind == "missing":
         return f"add {detail['loc'][-1]} to it"
+    if kind == "model_type" and detail["ctx"]["class_name"] == "SecretName":
+        return "write {env: NAME}, with the variable that holds it; revoke a secret that was written here"
     if kind == "string_type" and isinstance(value, dict) and list(value.values()) == [None]:
         return f'text that begins with a brace needs quotes: "{{{next(iter(value))}}}"'
     if isinstance(value, str):

@@ -232,6 +232,12 @@ def test_broken_settings_are_reported_and_the_manifests_are_still_read(
     assert list(loaded.manifests) == [Ref("Dataset", "a")]
 
 
+def test_a_secret_in_place_of_a_variable_is_not_repeated(tmp_path: Path) -> None:
+    problem = only_problem(project(tmp_path, "kind: Project\nspec: {backend: {api_key: word-of-secrecy}}\n"))
+    assert problem.path == ("spec", "backend", "api_key") and "{env: NAME}" in problem.hint
+    assert "word-of-secrecy" not in problem.message + problem.hint
+
+
 def test_of_very_many_environments_the_first_hundred_count(tmp_path: Path) -> None:
     named = "".join(f"    e{number}: {{}}\n" for number in range(10_000))
     root = project(tmp_path, f"kind: Project\nspec:\n  environments:\n{named}", manifests__a=DATASET)
