@@ -152,6 +152,14 @@ def test_an_adapter_that_the_workspace_does_not_have_is_refused_before_anything_
     assert desk.models() == []
 
 
+def test_an_adapter_that_is_another_one_in_the_workspace_is_not_served(desk: Desk) -> None:
+    weights = desk.clone / "adapters" / "router" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    told = desk.apply(code=1)
+    assert "adapters/router in the workspace is not the one that was planned" in told and "to this commit" in told
+    assert desk.builds() == []
+
+
 def test_an_adapter_in_a_hidden_folder_is_copied_to_where_builds_find_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

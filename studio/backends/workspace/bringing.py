@@ -3,16 +3,20 @@ lies in a hidden folder, on another disk, or on an MLflow server."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from studio.backends.base import Handle, JobState, JobStatus
 from studio.core.endpoint import DeploymentWork
 from studio.core.errors import RefusedError
+from studio.core.fingerprints import digest, stream_digest
 from studio.core.jobspec import RUNS_FOLDER, CopyRevision, JobSpec, Resources, RevisionWork
 
 WEIGHTS = "adapter_model.safetensors"
+IDENTITY = ("adapter_config.json", WEIGHTS)
+"""The files that a declared adapter's digest is of (``load.adapters``)."""
 SERVED_FOLDER = "cml/adapters"
 """Holds a folder for each adapter, by its digest."""
 COPY = "serve-"
@@ -24,6 +28,9 @@ class Disk(Protocol):
 
     def find(self, path: str) -> object | None:
         """A file or folder; None where there is none."""
+
+    def copy(self, path: str, into: BinaryIO, start: int) -> None:
+        """Write a file's content from ``start`` on."""
 
 
 class Courier(Protocol):
@@ -56,11 +63,12 @@ class Bringing:
     def bring(self, spec: JobSpec, work: DeploymentWork) -> Brought:
         """To be called again until it tells a location, or that the job has ended otherwise.
 
-        Raises RefusedError for an adapter that is not to be had in the workspace.
+        Raises RefusedError for an adapter that is not to be had in the workspace, or is another one there.
         """
         hidden = any(part.startswith(".") for part in PurePosixPath(work.adapter).parts)
         is_there = self.files.find(f"{work.adapter}/{WEIGHTS}") is not None
         if is_there and not hidden:
+            self._demand_same(work)
             return Brought(work.adapter)
         place, this = f"{SERVED_FOLDER}/{work.digest[:16]}", (spec.key, spec.attempt)
         if this not in self._under_way:
@@ -75,6 +83,18 @@ class Bringing:
         if status.state is JobState.SUCCEEDED:
             return Brought(place)
         return Brought("", f"the adapter could not be copied to {place}: {status.message}", status)
+
+    def _demand_same(self, work: DeploymentWork) -> None:
+        """The clone in the workspace may be at another commit than the one that was planned."""
+        if work.digest and work.digest != digest({name: self._digest(f"{work.adapter}/{name}") for name in IDENTITY}):
+            message = f"the adapter {work.adapter} in the workspace is not the one that was planned"
+            raise RefusedError(message, "bring the project in the workspace to this commit, then apply again")
+
+    def _digest(self, path: str) -> str:
+        with tempfile.TemporaryFile(buffering=0) as content:
+            self.files.copy(path, content, 0)
+            content.seek(0)
+            return stream_digest(content)
 
     def cancel(self, handle: Handle) -> bool:
         """Stop the job that brings a deployment's adapter; whether there is one."""
