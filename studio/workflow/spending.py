@@ -97,8 +97,9 @@ def _took(outcome: Outcome, state: StateReader) -> Spend | None:
     if outcome.ending in BAD:
         jobs = action.spend.jobs if action.spend else 1  # none took longer than the run
         runs = (run for run in state.runs(action.ref) if run.fingerprint == action.fingerprint and run.finished_at)
-        took = (jobs * _between(run.submitted_at, run.finished_at) for run in runs)
-        return next((asking(action.resources, seconds, jobs) for seconds in took), None)
+        last = next(runs, None)
+        if last and last.handle:  # else it was refused before it began, and took nothing
+            return asking(action.resources, jobs * _between(last.submitted_at, last.finished_at), jobs)
     return None
 
 

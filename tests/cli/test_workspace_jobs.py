@@ -128,6 +128,12 @@ def test_a_workspace_that_does_not_answer_is_told_for_each_job_and_holds_up_noth
     assert "running jobs" in said or "did not answer" in said
 
 
+def test_a_job_that_was_refused_before_it_began_took_nothing(made: Desk) -> None:
+    made.cml.state.jobs.clear()
+    said = done(made, *APPLY, code=1)
+    assert "has no job named Accel_Finetuning_Base_Job" in said and "Spent" not in said
+
+
 def test_an_adapter_whose_files_are_gone_from_the_workspace_is_trained_again(made: Desk) -> None:
     without_a_server(made)
     done(made, *APPLY)
