@@ -122,7 +122,8 @@ def _type(declared: Schema, definitions: Schema) -> str:
 def _allowed(declared: Schema) -> Iterator[str]:
     if "const" in declared:
         yield str(declared["const"])
-    yield from map(str, declared.get("enum", declared.get("items", {}).get("enum", ())))
+    known = declared.get("enum", declared.get("items", {}).get("enum", ()))
+    yield from (str(each) for each in known if each is not None)
 
 
 def kind_markdown(schema: Schema) -> str:

@@ -64,6 +64,8 @@ def field(effect: Effect, description: str, default: Any = None, **schema: Any) 
     if "x-config" in extra:
         extra["x-references"] = "Config"
     extra.update(schema)
+    if default is None and "enum" in extra:
+        extra["enum"] = [*extra["enum"], None]  # a field that may be left out may be null
     return Field(default=default, description=description, json_schema_extra=extra)
 
 

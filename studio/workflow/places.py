@@ -116,6 +116,8 @@ def witness(loaded: Loaded, environ: Mapping[str, str]) -> Witness:
     try:
         return backend(loaded, environ, GLANCE_SECONDS)
     except StudioError as error:
+        if loaded.settings.spec.backend.type not in BACKENDS:
+            raise
         return Unasked(workspace(loaded, environ), error)
 
 

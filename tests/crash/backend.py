@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,6 +84,14 @@ class JournalBackend:
 
     def log(self, handle: Handle) -> Log:
         raise AssertionError("nothing is read here")
+
+    def holds(self, location: str) -> bool:
+        return (self.root / location).is_file()
+
+    def discard(self, folder: str) -> None:
+        self.reach("before discard")
+        if (self.root / folder).is_dir():
+            shutil.rmtree(self.root / folder)
 
     def capacity(self) -> Capacity:
         self.reach("before capacity")
