@@ -91,7 +91,8 @@ def command(folder: Path, cml: bool) -> None:
     for path, content in {**({} if there else files(name)), **wanted}.items():
         _write(folder / path, content)
     where = "" if folder == Path() else f"cd {folder} && "
-    next = "git add .project-metadata.yaml cml, then docs/cml.md" if there else f"{where}studio validate && studio plan"
+    published = f"{where}git add .project-metadata.yaml cml, commit and push; then deploy the repository as an AMP"
+    next = published if there else f"{where}studio validate && studio plan"
     click.echo(f"\nNext: {next}")
 
 

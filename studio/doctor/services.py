@@ -14,6 +14,7 @@ from studio.core.errors import StudioError
 from studio.core.secrets import redact
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.jobs import relocation
+from studio.load import disclosure
 from studio.load.registry import RegistryFault, registry
 from studio.load.settings import SecretName
 from studio.load.tracked import ARTIFACTS_FOLDER
@@ -123,7 +124,7 @@ def workspace(around: Surroundings) -> Checkup | None:
     if backend and wanted and not project_id(backend, around.environ):
         return Checkup(verdict, f"{found}; the project is not known", "write backend.project_id in studio.yaml")
     if asked and asked.refusal:
-        return Checkup(verdict, f"{found}; the key is not sent there: {asked.refusal}", "see docs/decisions/0010")
+        return Checkup(verdict, f"{found}; the key is not sent there: {asked.refusal}", disclosure.MEND)
     if importlib.util.find_spec("cmlapi") is None:
         return Checkup(verdict, f"{found}; cmlapi is not installed", f"pip install {url}/api/v2/python.tar.gz")
     variable = asked.key_variable if asked else KEY_VARIABLE

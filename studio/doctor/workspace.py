@@ -96,7 +96,7 @@ def templates(around: Surroundings) -> Checkup | None:
     if faults:
         return Checkup(
             Verdict.MISSING, "; ".join(dict.fromkeys(faults)),
-            "'studio init --cml' writes the script and the metadata that creates them; see docs/cml.md",
+            "'studio init --cml' writes the script and the metadata that creates them, as an AMP",
         )  # fmt: skip
     return Checkup(Verdict.OK, ", ".join(dict.fromkeys(found)))
 

@@ -16,6 +16,8 @@ _HUB_TOKEN = re.compile(
 HUB_TOKENS = "HF_TOKEN, HUGGINGFACE_ACCESS_TOKEN, HUGGING_FACE_HUB_TOKEN, or STUDIO_HF_TOKEN with any ending after '_'"
 _WORKSPACE_KEY = re.compile(r"(?:CDSW_APIV2_KEY|CML_API_KEY|STUDIO_CML_KEY(?:_[A-Z0-9_]+)?)\Z")
 WORKSPACE_KEYS = "CDSW_APIV2_KEY, CML_API_KEY, or STUDIO_CML_KEY with any ending after '_'"
+MEND = "nothing was sent: mend backend in studio.yaml, or the environment that studio runs in"
+"""What to do about a refusal, which says what is wrong."""
 _TRACKING = re.compile(r"(?:MLFLOW_TRACKING_URI|STUDIO_MLFLOW(?:_[A-Z0-9_]+)?)\Z")
 TRACKING_ADDRESSES = "MLFLOW_TRACKING_URI, or STUDIO_MLFLOW with any ending after '_'"
 WORKSPACES = ("STUDIO_CML_URL", "CDSW_API_URL", "CDSW_DOMAIN")

@@ -69,7 +69,7 @@ def access(backend: Backend, environ: Mapping[str, str]) -> Access:
         hint = "write backend.project_id in studio.yaml; a session in the project shows it: echo $CDSW_PROJECT_ID"
         raise StudioError("the CML project that jobs run in is not known", hint)
     if refusal := disclosure.refusal(url, variable, environ):
-        raise StudioError(f"the key is not sent to {url}: {refusal}", "see docs/cml.md, 'Setting up'")
+        raise StudioError(f"the key is not sent to {url}: {refusal}", disclosure.MEND)
     if not environ.get(variable):
         hint = f"set it to an API key (version 2), made in {url} under User Settings, API Keys"
         raise StudioError(f"the environment variable {variable} is not set", hint)

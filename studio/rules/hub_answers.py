@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from studio.core.references import Ref
+from studio.load import disclosure
 from studio.load.hub import HubFault, HubInfo
 from studio.load.registry import RegisteredModel, Registry, RegistryFault
 from studio.resources.adapter import Adapter
@@ -91,7 +92,7 @@ def _refused(fault: RegistryFault, what: str, id: str, registry: Registry) -> Br
             return Breach(ID, f"the model registry at {registry.url} wants a key to show {id!r}", hint)
         case RegistryFault.NOT_ALLOWED:
             message = f"the key is not sent to {registry.url} to ask about {id!r}: {registry.refusal}"
-            return Breach(ID, message, "see docs/decisions/0010; apply --offline asks nobody")
+            return Breach(ID, message, f"{disclosure.MEND}; apply --offline asks nobody")
         case RegistryFault.NOT_CONFIGURED:
             hint = "set the variable STUDIO_CML_URL to the address of the workspace"
             return Breach(ID, f"no workspace is known that could be asked about {id!r}", hint)

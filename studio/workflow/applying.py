@@ -72,25 +72,9 @@ def apply(
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
         demand_safe(current.plan, force=manner.force)
-        reach = places.reach(loaded, os.environ)
-        target = Target(
-            loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ),
-            reach.server or "", places.workspace(loaded, os.environ),
-        )  # fmt: skip
-        sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
-        known = commits(planned.checked.online, planned.checked.graph.resources.values())
-        past = dict(current.recorded.records)
-        recorder = Recorder(state, sources, target.commit, places.now, places.new_id, past, known)
-        backend = places.backend(loaded, os.environ)
+        tools = _tools(current, state, watcher, parallelism, manner)
         if current.plan.selection.destroy:
-            demand_idle({action.ref for action in current.plan.pending}, state, backend)
-        remover = Remover(target, state, backend, recorder, places.now, places.registry(loaded, os.environ))
-        tools = Tools(
-            current.desire, target, state, backend, recorder, remover, Reviser(target, state, recorder), watcher,
-            places.now, places.clock, places.pause,
-            present=lambda artifact: is_present(artifact.output, reach),
-            parallelism=parallelism, manner=manner,
-        )  # fmt: skip
+            demand_idle({action.ref for action in current.plan.pending}, state, tools.backend)
         loop = Loop(tools, current.plan)
         settled = settle(
             left_behind(state.active(), current.desire, current.plan, tools.backend.name),
@@ -99,7 +83,7 @@ def apply(
             tools.now,
         )
         begun = Operation(
-            places.new_id(), loaded.environment, command, commit.actor(os.environ), target.commit, places.now(),
+            places.new_id(), loaded.environment, command, commit.actor(os.environ), tools.target.commit, places.now(),
             summary={str(move.new): f"{FROM}{move.old}" for move in current.plan.moves},
             plan=to_json(current.plan)["digest"],
         )  # fmt: skip
@@ -109,6 +93,27 @@ def apply(
         account = spending.settled(loop.outcomes.values(), state)
         left = tuple(ref for ref, action in loop.waiting.items() if action.verb is not Verb.NONE)
         return Applied(current.plan, loop.outcomes, tuple(loop.flights), left, settled, account)
+
+
+def _tools(current: Planned, state: StateStore, watcher: Watcher, parallelism: int, manner: Manner) -> Tools:
+    """What the loop works with, for a plan that was made under the lease."""
+    loaded = current.checked.loaded
+    reach, backend = places.reach(loaded, os.environ), places.backend(loaded, os.environ)
+    target = Target(
+        loaded.root, loaded.settings, loaded.environment, commit.commit(loaded.root, os.environ),
+        reach.server or "", places.workspace(loaded, os.environ),
+    )  # fmt: skip
+    sources = {ref: manifest.source.file for ref, manifest in loaded.manifests.items()}
+    known = commits(current.checked.online, current.checked.graph.resources.values())
+    past = dict(current.recorded.records)
+    recorder = Recorder(state, sources, target.commit, places.now, places.new_id, past, known)
+    remover = Remover(target, state, backend, recorder, places.now, places.registry(loaded, os.environ))
+    return Tools(
+        current.desire, target, state, backend, recorder, remover, Reviser(target, state, recorder), watcher,
+        places.now, places.clock, places.pause,
+        present=lambda artifact: is_present(artifact.output, reach),
+        parallelism=parallelism, manner=manner,
+    )  # fmt: skip
 
 
 def _again(settled: tuple[Settled, ...], tools: Tools) -> tuple[Settled, ...]:

@@ -172,7 +172,7 @@ OTHERS: dict[str, dict[str, Other]] = {
         "num_memory": Other({"num_memory": 5}),
         "num_workers": Other({"num_workers": 2}),
         "dist_cpu": Other({"dist_cpu": 2}, SPREAD),
-        "dist_gpu": Other({"dist_gpu": 1}, SPREAD),
+        "dist_gpu": Other({"dist_gpu": 1}, {**SPREAD, **WITH_GPU, "dist_gpu": 2}),
         "dist_mem": Other({"dist_mem": 2}, SPREAD),
         "gpu_label_id": Other({"gpu_label_id": 2}, WITH_GPU),
     },

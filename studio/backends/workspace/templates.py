@@ -51,7 +51,8 @@ class Templates:
             if found := self._found[name]:
                 return found
         message = f"the project {self.calls.project_id} has no job named {' or '.join(names)}"
-        raise RefusedError(message, "create it as docs/cml.md shows; its runtime and script are what jobs run with")
+        hint = "create one there with the script cml/run_job.py, which 'studio init --cml' writes, and jobs' runtime"
+        raise RefusedError(message, hint)
 
     def _look_up(self, name: str) -> Template | None:
         found = {_template(job) for job in named(self.calls, name)}

@@ -356,7 +356,7 @@ def test_a_project_without_templates_is_told_which_are_missing(tmp_path: Path) -
         workspace.state.jobs.clear()
         with pytest.raises(RefusedError, match=f"has no job named {TRAINING}") as caught:
             backend(workspace).submit(training())
-        assert "docs/cml.md" in caught.value.hint and runs(workspace) == []
+        assert "cml/run_job.py" in caught.value.hint and runs(workspace) == []
 
 
 def test_other_work_uses_the_general_template_or_that_of_training(workspace: Workspace) -> None:
