@@ -147,7 +147,7 @@ def copy(base: Path, adapter: Path, output: Path) -> float:
 
 
 def studio(base: Path, adapter: Path, output: Path) -> float:
-    from studio.jobs import merge
+    from studio.jobs.export import merge
 
     began = time.perf_counter()
     merge.merge(base, adapter, output)

@@ -38,7 +38,7 @@ def main() -> None:
     began = time.perf_counter()
     from studio.core.jobspec import ModelInput, Resources
     from studio.core.servingspec import ServingSpec
-    from studio.jobs import serving
+    from studio.jobs.serving import serving
 
     imported = time.perf_counter()
     spec = ServingSpec(
@@ -72,9 +72,9 @@ class Cost:
 
 def measure(served: Any, rounds: int) -> tuple[dict[str, Cost], float]:
     """What each way costs, and the seconds of the very first request."""
-    from studio.jobs import sockets
-    from studio.jobs.server import Server, config_of, desk_of
-    from studio.jobs.sockets import Address
+    from studio.jobs.serving import sockets
+    from studio.jobs.serving.server import Server, config_of, desk_of
+    from studio.jobs.serving.sockets import Address
 
     address = Address("127.0.0.1", 0)
     opened = sockets.listen(address)
@@ -123,8 +123,8 @@ def bare(served: Any, prompt: str) -> int:
 
 
 def answered(served: Any, prompt: str) -> int:
-    from studio.jobs.answering import Halt
-    from studio.jobs.requests import Ask
+    from studio.jobs.serving.answering import Halt
+    from studio.jobs.serving.requests import Ask
 
     return int(served.answer(Ask(prompt), served.join(), Halt()).tokens)
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from studio.core.errors import StudioError
-from studio.jobs.predicting import from_environment
+from studio.jobs.serving.predicting import from_environment
 
 try:  # runtimes with a kernel of their own find the function by this mark; others know none
     from cml.models_v1 import cml_model

@@ -1,5 +1,5 @@
 """The script of the template jobs: performs the job that studio apply sent with the run."""
 
-from studio.jobs import worker
+from studio.jobs.workspace import worker
 
 worker.run()

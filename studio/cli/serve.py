@@ -19,7 +19,7 @@ from studio.core.errors import StudioError, UsageError
 if TYPE_CHECKING:
     from studio.core.references import Ref
     from studio.core.servingspec import ServingSpec
-    from studio.jobs.sockets import Address
+    from studio.jobs.serving.sockets import Address
     from studio.load.project import Loaded
     from studio.workflow.serving import Shelf
 
@@ -93,7 +93,7 @@ def demand_libraries() -> None:
 
 
 def _address(host: str, port: int, token_env: str | None) -> Address:
-    from studio.jobs.sockets import Address, is_loopback
+    from studio.jobs.serving.sockets import Address, is_loopback
 
     if not is_loopback(host) and token_env is None:
         hint = "say --token-env NAME; 'openssl rand -hex 32' makes a token to put into that variable"
@@ -126,7 +126,7 @@ def prepare(cores: int) -> None:
 
 def _serve(spec: ServingSpec, address: Address, waiting: int, seconds: int) -> int:
     """Open the port, then load: whoever asks meanwhile is told that it is not ready."""
-    from studio.jobs import sockets
+    from studio.jobs.serving import sockets
 
     began = time.monotonic()
     opened = sockets.listen(address)
@@ -134,7 +134,7 @@ def _serve(spec: ServingSpec, address: Address, waiting: int, seconds: int) -> i
     with opened:
         click.echo(f"{spec.title} at {at}: loading; Ctrl-C ends it")
         prepare(spec.resources.cpu)
-        from studio.jobs import server
+        from studio.jobs.serving import server
 
         def ready() -> None:
             click.echo(f"ready after {time.monotonic() - began:.1f} s\n{_example(at, address.token is not None)}")

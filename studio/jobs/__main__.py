@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from studio.core import parts
 from studio.core.jobspec import EVENTS_FILE, JobSpec
-from studio.jobs import gathering, performing, ranks
+from studio.jobs import performing, ranks
+from studio.jobs.evaluation import gathering
 from studio.jobs.events import EventLog
 from studio.jobs.result import of_rank, write_result
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from studio.core.errors import UsageError
-from studio.jobs import attending, launching
+from studio.jobs import launching
+from studio.jobs.workspace import attending
 from studio.page.content import Source
 from studio.page.server import server
 

@@ -14,8 +14,11 @@ from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput
 from studio.core.jobspec import Templates
 from studio.core.metric_names import EVALUATION_METRICS, OF_ROWS, RANGES
-from studio.jobs import batching, checkpoints, comparison_table, generation, metrics, scoring, templating, tokenizers
-from studio.jobs.metrics import Answers
+from studio.jobs.evaluation import comparison_table, metrics
+from studio.jobs.evaluation.metrics import Answers
+from studio.jobs.inputs import templating
+from studio.jobs.model import batching, generation, scoring, tokenizers
+from studio.jobs.training import checkpoints
 
 from .workbench import build_tokenizer
 

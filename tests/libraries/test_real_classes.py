@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from studio.core.errors import JobError
 from studio.core.jobspec import TrainingWork
-from studio.jobs import generation, lora, quantization
+from studio.jobs.model import generation, lora, quantization
 from studio.libraries.conflicts import CONTRADICTIONS, found
 from studio.libraries.decided import REFUSED, applying
 from studio.libraries.fitting import Fault, misfits
@@ -57,8 +57,8 @@ def sft_config(values: dict[str, Any], folder: Path) -> Any:
     """As a job on a CPU makes it: its defaults first."""
     import torch
 
-    from studio.jobs import training_arguments
-    from studio.jobs.devices import Device
+    from studio.jobs.model.devices import Device
+    from studio.jobs.training import training_arguments
     from tests.jobs.workbench import training
 
     work = TrainingWork.model_validate(training(training_arguments=values))

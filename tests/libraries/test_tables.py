@@ -52,7 +52,8 @@ def test_a_table_names_its_class_its_licence_and_its_versions(type: str) -> None
 
 
 def test_the_keys_a_job_refuses_are_unknown_to_the_table_and_no_others() -> None:
-    from studio.jobs import lora, quantization, training_arguments
+    from studio.jobs.model import lora, quantization
+    from studio.jobs.training import training_arguments
 
     known = {type: set(found.root.keys) for type in TABLES if (found := table(type))}
     assert known["training_arguments"] == training_arguments.KNOWN - {"parallelism_config"}

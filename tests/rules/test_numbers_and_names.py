@@ -20,7 +20,7 @@ from studio.core.references import Ref
 from studio.core.splits import sampled, sizes
 from studio.core.suggest import did_you_mean
 from studio.graph import build
-from studio.jobs.partition import partition, sample
+from studio.jobs.inputs.partition import partition, sample
 from studio.load.manifests import Manifest, parse_manifest
 from studio.load.settings import Project
 from studio.resources.base import Resource

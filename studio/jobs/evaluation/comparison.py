@@ -1,0 +1,93 @@
+"""What an evaluation leaves for people: predictions row by row, a table of combinations, a bar chart."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from studio.core import parts
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, Interval, SliceOutput
+from studio.core.jobspec import EvaluationWork, JobSpec
+from studio.core.secrets import redact
+from studio.jobs import charts, tracking
+from studio.jobs.evaluation import comparison_table, differences
+from studio.jobs.evaluation.metrics import Answers, correct
+from studio.jobs.tracking import TrackedRun
+
+TABLE, CHART = "comparison.csv", "comparison.png"
+
+
+def write_predictions(
+    path: Path, prompts: Sequence[str], answers: Answers, features: Mapping[str, Sequence[object]]
+) -> Path:
+    """One line per row: the selected features, then prompt, expected, prediction and correct (True or False).
+
+    What looks like a token in the rows is hidden: the file goes to the tracking server, where others read it.
+    """
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*features, "prompt", "expected", "prediction", "correct"])
+        columns = (*features.values(), prompts, answers.expected, answers.predictions, correct(answers))
+        for row in zip(*columns, strict=True):
+            writer.writerow([redact(cell) if isinstance(cell, str) else cell for cell in row])
+    return path
+
+
+def of_slices(slices: Sequence[SliceOutput]) -> dict[str, float]:
+    """Metrics of slices under names that MLflow takes: ``exact_match/category/billing``. Values whose names would be
+    the same are numbered."""
+    named: dict[str, float] = {}
+    taken: Counter[str] = Counter()
+    for each in slices:
+        path = f"{_name(each.column)}/{_name(each.value)}"
+        taken[path] += 1
+        number = f".{taken[path]}" if taken[path] > 1 else ""
+        named |= {f"{metric}/{path}{number}": value for metric, value in each.metrics.items()}
+    return named
+
+
+def _name(text: str) -> str:
+    """MLflow takes letters, digits and few signs, 250 in all (mlflow 3.17, utils/validation.py)."""
+    return re.sub(r"[^\w-]+", "_", text)[:80].strip("_") or "_"
+
+
+def bounds(intervals: Mapping[str, Sequence[Interval]]) -> dict[str, float]:
+    """The ends of the intervals that are shown, under names of their own."""
+    shown = {name: comparison_table.at(levels) for name, levels in intervals.items()}
+    lows = {f"{name}_low": each.low for name, each in shown.items()}
+    return lows | {f"{name}_high": each.high for name, each in shown.items()}
+
+
+def draw(folder: Path, combinations: Sequence[CombinationOutput], title: str) -> Path:
+    """The metrics of all combinations, side by side."""
+    panels = {}
+    for metric in combinations[0].metrics:
+        ends = [bounds({metric: each.intervals[metric]}) for each in combinations if metric in each.intervals]
+        whiskers = [(each[f"{metric}_low"], each[f"{metric}_high"]) for each in ends]
+        panels[metric] = charts.Bars([row.metrics[metric] for row in combinations], whiskers)
+    return charts.draw_bars(panels, [row.adapter or row.model for row in combinations], title, folder / CHART)
+
+
+def conclude(spec: JobSpec, output: EvaluationOutput, run: TrackedRun) -> dict[str, Any]:
+    """What only all combinations together say: differences, table and chart, in the job's folder and with the run of
+    the whole evaluation."""
+    found = differences.between(spec, output.combinations)
+    run.log_file(comparison_table.write(spec.folder / TABLE, output.combinations, found))
+    chart = draw(spec.folder, output.combinations, spec.name)
+    run.log_file(chart)
+    return {"differences": found, "chart": parts.location(spec, chart.name)}
+
+
+def params(work: EvaluationWork, rows: int) -> dict[str, Any]:
+    """What the run of the whole evaluation says of it."""
+    return {
+        "dataset": work.dataset.name,
+        "dataset_digest": work.dataset.digest,
+        "rows": rows,
+        "metrics": ",".join(work.metrics),
+        **tracking.flat(work.generation, "generation"),
+    }

@@ -1,0 +1,255 @@
+"""Evaluation: combinations of base model and adapter answer the same unseen rows (guide, Evaluation Job Lifecycle)."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import transformers
+from transformers import PreTrainedTokenizerBase
+
+from studio.core import parts
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, Measures
+from studio.core.jobspec import Combination, EvaluationWork, JobSpec
+from studio.core.secrets import redact
+from studio.core.tracking_look import COMBINATION_TAG, KEY_TAG
+from studio.jobs import charts, tracking
+from studio.jobs.evaluation import bootstrap, comparison, confusion, differences, gathering, metrics, questions, slices
+from studio.jobs.evaluation.metrics import Answers, Scores
+from studio.jobs.evaluation.questions import Questions
+from studio.jobs.events import EventLog
+from studio.jobs.inputs import locations
+from studio.jobs.model import adapters, devices, generation, lora, models, scoring, tokenizers
+from studio.jobs.model.devices import Device
+from studio.jobs.model.models import Base
+from studio.jobs.result import Outcome
+from studio.jobs.tracking import TrackedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, alone or with an adapter, and its tokenizer with padding configured."""
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+
+
+@dataclass(slots=True)
+class Session:
+    """What all combinations of one job share; ``done`` counts rows answered so far, ``parameters`` are those of the
+    largest base."""
+
+    spec: JobSpec
+    work: EvaluationWork
+    questions: Questions
+    device: Device
+    events: EventLog
+    done: int = 0
+    working_seconds: float = 0.0
+    parameters: int = 0
+
+    def answered(self, rows: int) -> None:
+        """Tell how far the job is, over all its combinations."""
+        self.done += rows
+        combinations = 1 if self.spec.part else len(self.work.combinations)
+        self.events.write("evaluate", step=self.done, total=len(self.questions.prompts) * combinations)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The answers of one combination, the scores of its rows, and its metrics."""
+
+    answers: Answers
+    scores: Scores
+    metrics: dict[str, float]
+
+
+def run(spec: JobSpec, events: EventLog) -> Outcome:
+    """Evaluate every combination, the first one being the baseline, or the one that is this part's.
+
+    Raises JobError for what a user can mend.
+    """
+    work = spec.work
+    if not isinstance(work, EvaluationWork):
+        raise TypeError(f"evaluation was given {type(work).__name__}")
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    metrics.check(work.metrics)
+    generation.check(work.generation)
+    asked = questions.ask(spec, work, events)
+    confusion.check(work.metrics, asked.expected)
+    earlier = gathering.made_before(spec, asked.digest) if spec.part else None
+    if earlier:
+        events.write("reuse", f"an earlier attempt evaluated {parts.title(spec, spec.part)}: its answers are kept")
+        return earlier
+    session = Session(spec, work, asked, devices.choose(spec.resources, events), events)
+    return _part(session) if spec.part else _whole(session)
+
+
+def _whole(session: Session) -> Outcome:
+    spec = session.spec
+    with tracking.run(spec) as parent:
+        parent.log_params(comparison.params(session.work, len(session.questions.prompts)))
+        outputs = _combinations(session, parent)
+        output = _output(session, outputs)
+        output = output.model_copy(update=comparison.conclude(spec, output, parent))
+    return Outcome(output, parent.run_id, parent.experiment_id, _measures(session))
+
+
+def _part(session: Session) -> Outcome:
+    """One combination, in a run that gets its parent when all parts have ended."""
+    number = session.spec.part - 1
+    combination = session.work.combinations[number]
+    with tracking.run(session.spec, *_labels(session, number)) as run:
+        with _loaded(session, combination) as loaded:
+            measured = _measure(session, combination, loaded)
+        output = _record(session, number, measured, run)
+    return Outcome(_output(session, [output]), run.run_id, run.experiment_id, _measures(session))
+
+
+def _output(session: Session, combinations: list[CombinationOutput]) -> EvaluationOutput:
+    asked = session.questions
+    return EvaluationOutput(combinations=tuple(combinations), rows=len(asked.prompts), selection=asked.digest)
+
+
+def _measures(session: Session) -> Measures:
+    return Measures(
+        device=session.device.model,
+        rows=len(session.questions.prompts),
+        parameters=session.parameters,
+        working_seconds=session.working_seconds,
+    )
+
+
+def _combinations(session: Session, parent: TrackedRun) -> list[CombinationOutput]:
+    """Every base is loaded once, however its combinations are spread; the output keeps the manifest's order."""
+    combinations = session.work.combinations
+    by_base: dict[str, list[int]] = {}
+    for number, combination in enumerate(combinations):
+        by_base.setdefault(_base_key(session, combination), []).append(number)
+    outputs: dict[int, CombinationOutput] = {}
+    for numbers in by_base.values():
+        with _loaded(session, combinations[numbers[0]]) as loaded:
+            for number in numbers:
+                measured = _measure(session, combinations[number], loaded)
+                with tracking.child(parent, *_labels(session, number)) as run:
+                    outputs[number] = _record(session, number, measured, run)
+    return [outputs[number] for number in sorted(outputs)]
+
+
+def _base_key(session: Session, combination: Combination) -> str:
+    """Combinations with equal keys share a base in memory. An adapter that carries whole layers has one of its own:
+    taking it off again would not bring the base's layers back."""
+    adapter = combination.adapter
+    lasting = adapter is not None and not lora.is_removable(adapters.folder(adapter, session.spec))
+    quantization = _quantization(session.work, combination)
+    return repr((combination.model.model_dump_json(), quantization, adapter if lasting else None))
+
+
+def _quantization(work: EvaluationWork, combination: Combination) -> dict[str, Any] | None:
+    """An adapter may be evaluated on a base quantised as in its training; else the model's setting counts."""
+    return (work.adapter_quantization if combination.adapter else None) or work.model_quantization
+
+
+@contextmanager
+def _loaded(session: Session, combination: Combination) -> Iterator[Loaded]:
+    """The base model, out of memory again before the next one comes."""
+    source = combination.model
+    session.events.write("load", f"model {source.name}")
+    folder = locations.model_folder(source, session.spec)
+    tokenizer = tokenizers.load(folder, source)
+    model = models.load(Base(source, folder, _quantization(session.work, combination)), session.device, session.events)
+    tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(model))
+    session.parameters = max(session.parameters, int(model.num_parameters()))
+    try:
+        yield Loaded(model, tokenizer)
+    finally:
+        del model
+        gc.collect()
+
+
+def _measure(session: Session, combination: Combination, loaded: Loaded) -> Measured:
+    adapter = combination.adapter
+    if adapter is None:
+        return _answer(session, loaded)
+    folder = adapters.folder(adapter, session.spec)
+    with lora.attached(loaded.model, folder, adapter.name) as adapted:
+        return _answer(session, Loaded(adapted, loaded.tokenizer))
+
+
+def _answer(session: Session, loaded: Loaded) -> Measured:
+    """Answers and their metrics, computed while the adapter is attached: perplexity asks the model again."""
+    started = time.perf_counter()
+    model, tokenizer, asked = loaded.model, loaded.tokenizer, session.questions
+    config = generation.settings(session.work.generation, tokenizer, model.generation_config)
+    generated = generation.generate(model, tokenizer, asked.prompts, config, session.answered)
+    if generated.cut:
+        session.events.write("evaluate", f"{generated.cut} prompts lost their beginning: the model has no room")
+
+    def losses() -> list[tuple[float, int]]:
+        encoded = scoring.encode(tokenizer, asked.prompts, asked.expected, None)
+        return scoring.losses(model, encoded, int(tokenizer.pad_token_id))
+
+    def tokens() -> list[int]:
+        return [len(ids) for ids in tokenizer(list(generated.texts), add_special_tokens=False)["input_ids"]]
+
+    answers = Answers(generated.texts, tuple(asked.expected), generated.seconds, losses, tokens)
+    scores = metrics.score(session.work.metrics, answers)
+    computed = metrics.compute(session.work.metrics, answers, scores)
+    session.working_seconds += time.perf_counter() - started
+    return Measured(answers, scores, computed)
+
+
+def _labels(session: Session, number: int) -> tuple[str, dict[str, str]]:
+    """Name and tags of a combination's run."""
+    combination = session.work.combinations[number]
+    name = combination.adapter.name if combination.adapter else combination.model.name
+    return name, {KEY_TAG: session.spec.key, COMBINATION_TAG: str(number + 1)}
+
+
+def _record(session: Session, number: int, measured: Measured, run: TrackedRun) -> CombinationOutput:
+    """Write the predictions and log the combination's run."""
+    spec, asked = session.spec, session.questions
+    combination = session.work.combinations[number]
+    model, adapter = combination.model.name, combination.adapter.name if combination.adapter else ""
+    name = f"predictions-{number + 1}.csv"
+    path = comparison.write_predictions(spec.folder / name, asked.prompts, measured.answers, asked.features)
+    run.log_params({"base_model": model, "adapter": adapter, "baseline": number == 0})
+    scores = f"scores-{number + 1}.npz"
+    differences.keep(spec.folder / scores, measured.scores)
+    drawn = bootstrap.replicates(measured.scores)
+    intervals = {name: bootstrap.intervals(each) for name, each in drawn.items()}
+    sliced = slices.measured(asked.slices, measured.scores)
+    run.log_metrics(measured.metrics | comparison.bounds(intervals) | comparison.of_slices(sliced))
+    run.log_file(path)
+    return CombinationOutput(
+        model=model,
+        adapter=adapter,
+        metrics=measured.metrics,
+        intervals=intervals,
+        slices=sliced,
+        confusion=_confused(session, number, measured.answers, run),
+        scores=parts.location(spec, scores),
+        predictions=parts.location(spec, name),
+        mlflow_run_id=run.run_id,
+    )
+
+
+def _confused(session: Session, number: int, answers: Answers, run: TrackedRun) -> str:
+    """Write, draw and log the confusion matrix; where it is, "" for answers that are no classes."""
+    known = confusion.classes(answers.expected)
+    if not known:
+        return ""
+    counted = confusion.matrix(known, answers)
+    path = confusion.write(session.spec.folder / f"confusion-{number + 1}.csv", known, counted)
+    run.log_file(path)
+    names = [redact(name) for name in known]
+    combination = session.work.combinations[number]
+    title = combination.adapter.name if combination.adapter else combination.model.name
+    run.log_file(charts.draw_confusion(counted, names, title, path.with_suffix(".png")))
+    return parts.location(session.spec, path.name)

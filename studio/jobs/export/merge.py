@@ -1,0 +1,168 @@
+"""Merge an adapter into a base model, from safetensors to safetensors, without loading the model.
+
+What is not changed is passed on inside the kernel; what is, is computed some rows at a time. Memory holds a block and
+an adapter pair per core, whatever the model's size; only transposed and embedding weights of a DoRA adapter, and
+float64 weights, are computed as a whole. The weights are those of peft 0.21's merge_and_unload, bit for bit, where that
+keeps the meaning: of tied weights of which only one is changed, PEFT changes both, and here they are untied.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from studio.core.errors import JobError
+from studio.jobs.export import lora_sums, lora_weights, merge_plan, safetensors_file
+from studio.jobs.export.merge_plan import INDEX, TIED, Piece, Plan
+from studio.jobs.export.safetensors_file import FLOATS, Tensor
+from studio.jobs.inputs.locations import ADAPTER_WEIGHTS, CONFIG, read_json
+
+RUN_BYTES = 1 << 28
+"""Bytes that one core writes at a time; more cores than shards share a shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbouring pieces of a shard, and where in the output the first one goes."""
+
+    shard: Path
+    output: Path
+    start: int
+    pieces: list[tuple[str, Piece]]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What one run reads and writes, each at its own position."""
+
+    adapter: FileIO
+    base: FileIO
+    output: FileIO
+
+
+def merge(base: Path, adapter: Path, output: Path) -> Plan:
+    """Write the merged shards of ``base`` to ``output``; return what was changed.
+
+    Raises JobError, before anything is written, when the adapter is more than LoRA, when something of it has no place
+    in the base model, or when the base weights are quantised.
+    """
+    plan = merge_plan.make(base, lora_weights.changes(adapter))
+    runs = [run for shard in plan.shards for run in _runs(shard, plan, output / shard.name)]
+    # Torch itself gets one thread each: more made the time erratic, and one setting gives one result (measured).
+    with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        jobs = [pool.submit(_write, run, adapter) for run in runs]
+        for job in jobs:
+            job.result()
+    return plan
+
+
+def copy(base: Path, output: Path) -> None:
+    """Write the shards of ``base`` to ``output`` as they are; raises JobError for a broken one."""
+    for shard in merge_plan.shard_paths(base):
+        safetensors_file.tensors(shard)
+        shutil.copyfile(shard, output / shard.name)
+
+
+def settle(plan: Plan, output: Path) -> None:
+    """Make the configuration and the index in ``output`` tell what was written."""
+    if plan.unties:
+        _edit(output / CONFIG, {TIED: False})
+    if plan.added and (output / INDEX).exists():
+        index = read_json(output / INDEX)
+        extra = sum(plan.shards[path][name].source.size for name, path in plan.added.items())
+        total = index.get("metadata", {}).get("total_size", 0) + extra
+        names = index["weight_map"] | {name: path.name for name, path in plan.added.items()}
+        metadata = index.get("metadata", {}) | {"total_size": total}
+        _edit(output / INDEX, {"metadata": metadata, "weight_map": dict(sorted(names.items()))})
+
+
+def _edit(path: Path, changes: dict[str, Any]) -> None:
+    path.write_text(json.dumps(read_json(path) | changes, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _runs(shard: Path, plan: Plan, output: Path) -> Iterator[Run]:
+    """Write the beginning of a shard; its pieces, in parts of about the same size."""
+    pieces = plan.shards[shard]
+    header, offsets = safetensors_file.layout(shard, {name: piece.source for name, piece in pieces.items()})
+    output.write_bytes(header)
+    part: list[tuple[str, Piece]] = []
+    size = 0
+    for name, piece in pieces.items():
+        part.append((name, piece))
+        size += piece.source.size
+        if size >= RUN_BYTES:
+            yield Run(shard, output, offsets[part[0][0]], part)
+            part, size = [], 0
+    if part:
+        yield Run(shard, output, offsets[part[0][0]], part)
+
+
+def _write(run: Run, adapter: Path) -> None:
+    with (
+        (adapter / ADAPTER_WEIGHTS).open("rb", buffering=0) as weights,
+        run.shard.open("rb", buffering=0) as source,
+        run.output.open("r+b", buffering=0) as sink,
+    ):
+        sink.seek(run.start)
+        for name, piece in run.pieces:
+            if piece.is_changed:
+                _write_changed(name, piece, Files(weights, source, sink))
+            else:
+                _pass_on(source, sink, piece.source)
+
+
+def _pass_on(source: FileIO, sink: FileIO, tensor: Tensor) -> None:
+    """Copy the tensor's bytes inside the kernel."""
+    start, end = tensor.offset, tensor.offset + tensor.size
+    while start < end:
+        sent = os.sendfile(sink.fileno(), source.fileno(), start, end - start)
+        if not sent:
+            raise JobError(f"{source.name} became shorter while it was read")
+        start += sent
+
+
+def _write_changed(name: str, piece: Piece, files: Files) -> None:
+    """Write one tensor with its change, block by block of rows."""
+    tensor, dtype = piece.source, FLOATS[piece.source.dtype]
+    count = tensor.shape[0] if tensor.shape else 1
+    bias = _bias(name, piece, files.adapter)
+    pair = piece.pair if bias is None else None
+    change = lora_sums.read(files.adapter, pair, dtype, piece.transposed) if pair else None
+    for start, end in lora_sums.blocks(count, math.prod(tensor.shape[1:]), change):
+        block = _block(piece, files, start, end)
+        if change is not None:
+            lora_sums.add(block, change, start)
+        if bias is not None:
+            block.add_(bias[start:end])
+        _drain(files.output, block)
+
+
+def _block(piece: Piece, files: Files, start: int, end: int) -> torch.Tensor:
+    """Rows of the base, or of what the adapter has in its place."""
+    if piece.whole is None:
+        return safetensors_file.rows(files.base, piece.source, start, end)
+    return safetensors_file.rows(files.adapter, piece.whole, start, end).to(FLOATS[piece.source.dtype])
+
+
+def _bias(name: str, piece: Piece, adapter: FileIO) -> torch.Tensor | None:
+    """What the pair adds to a bias; None for a weight."""
+    if piece.pair is None or piece.pair.bias is None or not name.endswith(".bias"):
+        return None
+    added = safetensors_file.rows(adapter, piece.pair.bias).to(lora_sums.inner(FLOATS[piece.source.dtype]))
+    return added * piece.pair.scale
+
+
+def _drain(output: FileIO, block: torch.Tensor) -> None:
+    rest = memoryview(block.reshape(-1).view(torch.uint8).numpy())
+    while rest:
+        rest = rest[output.write(rest) :]

@@ -1,0 +1,57 @@
+"""Base models: loaded from safetensors on the job's device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peft import PeftMixedModel, PeftModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from studio.core.errors import JobError
+from studio.core.jobspec import ModelInput
+from studio.jobs.events import EventLog
+from studio.jobs.model import quantization
+from studio.jobs.model.devices import Device
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model on disk, and how to load it."""
+
+    model: ModelInput
+    folder: Path
+    quantization: dict[str, Any] | None = None
+
+
+def load(base: Base, device: Device, events: EventLog) -> PreTrainedModel:
+    """The model in evaluation mode; raises JobError when its files or its architecture do not load."""
+    options: dict[str, Any] = {"dtype": device.dtype, "trust_remote_code": base.model.trust_remote_code}
+    if base.quantization is not None:
+        options["quantization_config"] = quantization.config(base.quantization, device, events)
+    if base.quantization is not None or not device.is_cpu:
+        options["device_map"] = {"": device.name}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(str(base.folder), use_safetensors=True, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise JobError(f"model {base.model.name}: cannot be loaded from {base.folder}: {error}") from error
+    loaded: PreTrainedModel = model.eval()
+    return loaded
+
+
+def family(folder: Path, model: ModelInput) -> str:
+    """``architectures[0]`` of the model's config, such as LlamaForCausalLM; "" when unknown."""
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=model.trust_remote_code)
+    return str((config.architectures or [""])[0])
+
+
+def parameters(model: PeftModel | PeftMixedModel) -> tuple[int, int]:
+    """Total and trainable parameters (guide, get_model_parameters); packed 4-bit weights count one by one."""
+    trainable, total = model.get_nb_trainable_parameters()
+    return int(total), int(trainable)
+
+
+def embeddings(model: Any) -> int:
+    """Rows of the embedding matrix; often more than the tokenizer has tokens."""
+    return int(model.get_input_embeddings().weight.shape[0])

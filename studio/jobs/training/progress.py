@@ -1,0 +1,136 @@
+"""What a training run tells while it trains: events, metrics for MLflow, and when to save."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from studio.core.errors import JobError
+from studio.jobs import ranks
+from studio.jobs.events import EventLog, Progress
+from studio.jobs.tracking import TrackedRun
+from studio.jobs.training import checkpoints
+
+LOG_SECONDS, SAVE_SECONDS, FLUSH_SECONDS = 10.0, 60.0, 10.0
+"""Longest silence in events, longest work lost to a kill, and how long metrics wait for MLflow."""
+LOGGED = ("loss", "learning_rate", "grad_norm", "mean_token_accuracy", "eval_loss", "tokens_per_second")
+
+
+@dataclass(slots=True)
+class Clock:
+    """Times of one attempt; ``earlier`` are the seconds trained by attempts before it."""
+
+    earlier: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+    logged: float = field(default_factory=time.perf_counter)
+    saved: float = field(default_factory=time.perf_counter)
+    flushed: float = field(default_factory=time.perf_counter)
+    first_step: int = 0
+    tokens: int = 0
+
+    def trained(self) -> float:
+        """Seconds of training, over all attempts."""
+        return self.earlier + time.perf_counter() - self.started
+
+
+class ProgressCallback(TrainerCallback):
+    """Writes events and metrics, forces logs and checkpoints by time, and stops at a loss that is not finite."""
+
+    def __init__(self, events: EventLog, run: TrackedRun | None, earlier: float = 0.0) -> None:
+        self._events = events
+        self._run = run
+        self._waiting: list[tuple[dict[str, float], int]] = []
+        self.clock = Clock(earlier)
+        self.trained = earlier
+        """Seconds of training over all attempts, once training has ended."""
+        self.rate = 0.0
+        """Tokens per second of this attempt, padding left out, once training has ended."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start the clocks; what an earlier attempt logged belongs to this run's curve too."""
+        self.clock = Clock(self.clock.earlier, first_step=state.global_step)
+        self._waiting = [(_metrics(entry), int(entry["step"])) for entry in state.log_history]
+        self._events.write("train", step=state.global_step, total=state.max_steps)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Log and save at the latest after so many seconds; always log the last step."""
+        now = time.perf_counter()
+        if state.global_step >= state.max_steps or (ranks.world_size() == 1 and now - self.clock.logged > LOG_SECONDS):
+            control.should_log = True
+        if ranks.world_size() == 1 and now - self.clock.saved > SAVE_SECONDS and args.save_strategy != "no":
+            control.should_save = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """One event per log. Raises JobError when the loss is not a number: going on would waste the machine."""
+        logs = logs or {}
+        if "loss" in logs and not math.isfinite(logs["loss"]):
+            raise JobError(
+                f"the loss is {logs['loss']} at step {state.global_step}: training diverged",
+                "lower learning_rate, or set max_grad_norm",
+            )
+        if "loss" in logs:
+            logs["tokens_per_second"] = self._rate(logs)
+            self._events.write("train", **self._progress(logs, state))
+        elif "eval_loss" in logs:
+            self._events.write("train", f"eval_loss {logs['eval_loss']:.4f}", step=state.global_step)
+        self._waiting.append((_metrics(logs), state.global_step))
+        if time.perf_counter() - self.clock.flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Stop the clock."""
+        self.trained = self.clock.trained()
+        self.rate = self.clock.tokens / max(self.trained - self.clock.earlier, 1e-9)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Seal the checkpoint: only sealed ones are resumed from."""
+        self.clock.saved = time.perf_counter()
+        if ranks.is_main():
+            folder = Path(str(args.output_dir), f"{checkpoints.PREFIX}{state.global_step}")
+            checkpoints.seal(folder, self.clock.trained())
+
+    def flush(self) -> None:
+        """Hand the waiting metrics to MLflow in one call."""
+        self.clock.flushed = time.perf_counter()
+        waiting, self._waiting = self._waiting, []
+        if self._run is not None:
+            self._run.log_steps(waiting)
+
+    def _rate(self, logs: dict[str, float]) -> float:
+        """Tokens per second since the log before; trl counts tokens of this attempt under ``num_tokens``."""
+        now, tokens = time.perf_counter(), int(logs.get("num_tokens", 0))
+        rate = max(0, tokens - self.clock.tokens) / max(now - self.clock.logged, 1e-9)
+        self.clock.logged, self.clock.tokens = now, tokens
+        return rate
+
+    def _progress(self, logs: dict[str, float], state: TrainerState) -> Progress:
+        done = state.global_step - self.clock.first_step
+        elapsed = time.perf_counter() - self.clock.started
+        return Progress(
+            step=state.global_step,
+            total=state.max_steps,
+            loss=float(logs["loss"]),
+            learning_rate=float(logs.get("learning_rate", 0.0)),
+            tokens_per_second=logs["tokens_per_second"],
+            eta_seconds=elapsed / max(done, 1) * (state.max_steps - state.global_step),
+        )
+
+
+def _metrics(logs: dict[str, float]) -> dict[str, float]:
+    return {name: float(logs[name]) for name in LOGGED if name in logs}

@@ -1,0 +1,216 @@
+"""Supervised fine-tuning of a LoRA adapter with trl (guide, Training Script Architecture)."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import transformers
+from transformers import PreTrainedTokenizerBase, PrinterCallback
+from trl import SFTTrainer
+
+from studio.core.errors import JobError
+from studio.core.jobresult import Measures, TrainingOutput
+from studio.core.jobspec import JobSpec, TrainingWork
+from studio.jobs import charts, peaks, ranks, tracking
+from studio.jobs.events import EventLog
+from studio.jobs.inputs import locations
+from studio.jobs.model import adapters, devices, lora, models, scoring, tokenizers
+from studio.jobs.model.devices import Device
+from studio.jobs.model.models import Base
+from studio.jobs.result import Outcome
+from studio.jobs.tracking import TrackedRun
+from studio.jobs.training import checkpoints, corpus, training_arguments
+from studio.jobs.training.corpus import Corpus, Counts
+from studio.jobs.training.progress import ProgressCallback
+from studio.jobs.training.training_arguments import Arguments
+
+ADAPTER, CURVE, CHECKPOINTS = "adapter", "loss.png", "checkpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything a run needs, loaded and checked."""
+
+    trainer: SFTTrainer
+    tokenizer: PreTrainedTokenizerBase
+    texts: Corpus
+    counts: Counts
+    folder: Path
+    parameters: tuple[int, int]
+    device: Device
+
+
+def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
+    """Set up, train or resume, measure, save, log. Raises JobError for whatever a user can mend."""
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    setup = _set_up(spec, work, events)
+    with _tracked(spec) as run:
+        if run:
+            run.log_params(_params(work, setup))
+        progress = _fit(spec, setup, run, events)
+        metrics = _measure(setup, progress, events)
+        if not ranks.is_main():
+            return Outcome(_output(spec, work, setup, "", metrics))
+        digest = adapters.save(
+            setup.trainer.model, setup.tokenizer, locations.public_name(work.model), spec.folder / ADAPTER
+        )
+        curve = charts.draw_losses(setup.trainer.state.log_history, f"{work.adapter_name}: loss", spec.folder / CURVE)
+        if run:
+            run.log_metrics(metrics, setup.trainer.state.global_step)
+            run.log_file(curve)
+        kept = adapters.keep(spec.folder / ADAPTER, spec, run, events) if run else None
+    shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
+    events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")
+    output = _output(spec, work, setup, digest, metrics).model_copy(update={"kept": kept})
+    return Outcome(output, run.run_id if run else "", run.experiment_id if run else "", _measures(setup, progress))
+
+
+def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
+    device = devices.choose(spec.resources, events)
+    folder = locations.model_folder(work.model, spec)
+    tokenizer = tokenizers.load(folder, work.model)
+    texts = corpus.load(spec, work, str(tokenizer.eos_token), events)
+    arguments = training_arguments.build(work, spec.folder / CHECKPOINTS, device, texts.completion_only)
+    for note in arguments.notes:
+        events.write("setup", note)
+    wanted = lora.config(work.lora)
+    base = models.load(Base(work.model, folder, work.model_quantization or work.adapter_quantization), device, events)
+    pad = tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(base))
+    events.write("setup", f"padding with {pad!r}")
+    model = lora.attach(base, wanted, arguments.config.seed)
+    parameters = models.parameters(model)
+    events.write("setup", f"{parameters[1]:,} of {parameters[0]:,} parameters are trained")
+    trainer = _trainer(model, arguments, tokenizer, texts)
+    counts = corpus.count(
+        trainer.train_dataset, len(texts.train), int(tokenizer.eos_token_id), arguments.config.packing
+    )
+    corpus.report(counts, events)
+    return Setup(trainer, tokenizer, texts, counts, folder, parameters, device)
+
+
+def _trainer(model: Any, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, texts: Corpus) -> SFTTrainer:
+    """Evaluation rows are handed over only when the arguments ask for evaluation while training."""
+    evaluates = str(arguments.config.eval_strategy.value) != "no"
+    if evaluates and not texts.held_out:
+        raise JobError("eval_strategy needs held-out rows, but none are held out", "lower train_test_split")
+    try:
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments.config,
+            train_dataset=texts.train,
+            eval_dataset=texts.held_out if evaluates else None,
+            processing_class=tokenizer,
+        )
+    except ValueError as error:
+        raise JobError(f"trl refuses these settings: {error}") from error
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _tracked(spec: JobSpec) -> AbstractContextManager[TrackedRun | None]:
+    return tracking.run(spec) if ranks.is_main() else nullcontext()
+
+
+def _fit(spec: JobSpec, setup: Setup, run: TrackedRun | None, events: EventLog) -> ProgressCallback:
+    """Train from the latest whole checkpoint of an earlier attempt, or from the start."""
+    if spec.fresh and ranks.is_main():
+        shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
+    earlier = None if spec.fresh else checkpoints.latest(spec.folder / CHECKPOINTS)
+    progress = ProgressCallback(events, run, earlier.seconds if earlier else 0.0)
+    setup.trainer.add_callback(progress)
+    if earlier:
+        events.write("train", f"resuming at step {earlier.step}", step=earlier.step)
+    try:
+        setup.trainer.train(resume_from_checkpoint=str(earlier.folder) if earlier else None)
+    finally:
+        progress.flush()
+    return progress
+
+
+def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict[str, float]:
+    """Losses are mean per token in nats; perplexity is exp(eval_loss). Peaks are of this process alone."""
+    history = setup.trainer.state.log_history
+    losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+    seconds = progress.trained
+    metrics = {
+        "train_loss": _mean_by_step(losses),
+        "final_loss": losses[-1][1] if losses else math.nan,
+        "train_seconds": seconds,
+        "tokens_per_second": progress.rate,
+        "trainable_parameters": float(setup.parameters[1]),
+        "total_parameters": float(setup.parameters[0]),
+        "unmasked_token_share": setup.counts.unmasked / max(setup.counts.tokens, 1),
+    }
+    held_out = setup.texts.held_out
+    if held_out and ranks.is_main():
+        loss = _held_out_loss(setup, held_out)
+        metrics |= {"eval_loss": loss, "perplexity": math.exp(min(loss, 700.0))}
+        events.write("evaluate", f"eval_loss {loss:.4f} on {len(held_out)} held-out rows", loss=loss)
+    return metrics | peaks.metrics()
+
+
+def _held_out_loss(setup: Setup, held_out: datasets.Dataset) -> float:
+    columns = held_out.column_names
+    completions = held_out["completion" if "completion" in columns else "prediction"][:]
+    prompts = held_out["prompt"][:] if "prompt" in columns else [""] * len(completions)
+    model = setup.trainer.model.eval()
+    encoded = scoring.encode(setup.tokenizer, prompts, completions, setup.trainer.args.max_length)
+    return scoring.mean_loss(model, encoded, int(setup.tokenizer.pad_token_id)).nats
+
+
+def _mean_by_step(losses: list[tuple[int, float]]) -> float:
+    """Mean over optimizer steps: each logged loss is the mean of the steps since the one before."""
+    weighted, last = 0.0, 0
+    for step, loss in losses:
+        weighted, last = weighted + loss * (step - last), step
+    return weighted / last if last else math.nan
+
+
+def _params(work: TrainingWork, setup: Setup) -> dict[str, Any]:
+    arguments = setup.trainer.args
+    return {
+        "base_model": locations.public_name(work.model),
+        "dataset": work.dataset.name,
+        "dataset_digest": work.dataset.digest,
+        "train_rows": len(setup.texts.train),
+        "held_out_rows": setup.texts.held_out_rows,
+        "loss": "completion" if setup.texts.completion_only else "full",
+        "epochs": work.epochs,
+        "learning_rate": work.learning_rate,
+        "seed": arguments.seed,
+        "split_seed": work.split.seed,
+        **tracking.flat(work.lora, "lora"),
+        **tracking.flat(work.training_arguments, "arguments"),
+        **tracking.flat(work.model_quantization or {}, "quantization"),
+    }
+
+
+def _measures(setup: Setup, progress: ProgressCallback) -> Measures:
+    return Measures(
+        device=setup.device.model,
+        rows=len(setup.texts.train),
+        steps=setup.trainer.state.global_step,
+        tokens=setup.counts.tokens,
+        parameters=setup.parameters[0],
+        working_seconds=progress.trained,
+        earlier_seconds=progress.clock.earlier,
+    )
+
+
+def _output(spec: JobSpec, work: TrainingWork, setup: Setup, digest: str, metrics: dict[str, float]) -> TrainingOutput:
+    return TrainingOutput(
+        adapter=f"{spec.run_dir}/{ADAPTER}",
+        digest=digest,
+        metrics=metrics,
+        train_rows=len(setup.texts.train),
+        held_out_rows=setup.texts.held_out_rows,
+        curve=f"{spec.run_dir}/{CURVE}",
+        model_family=models.family(setup.folder, work.model),
+    )
