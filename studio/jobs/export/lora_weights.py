@@ -23,8 +23,10 @@ _OWN = re.compile(
     r"(\.default)?(\.(?P<end>weight|bias))?\Z"
 )
 _WHOLE = re.compile(r"base_model\.model\.(?P<name>.+)\Z")
-_WRAPPERS = re.compile(r"\.(base_layer|original_module|modules_to_save(\.default)?)(?=\.)")
+_WRAPPERS = re.compile(r"\.(base_layer|modules_to_save(\.default)?)(?=\.)")
 """What PEFT puts between a module's name and its parameter's."""
+_UNUSED = ".original_module."
+"""With trained biases PEFT also writes those of a module that one of ``modules_to_save`` answers instead of."""
 PLAIN_STARTS = (True, False, "gaussian", "orthogonal", "eva")
 """``init_lora_weights`` that leave the base weights alone; PiSSA, OLoRA, CorDA and LoftQ change them in training."""
 REFUSED = (
@@ -82,8 +84,12 @@ def changes(folder: Path) -> Changes:
         if own := _OWN.match(key):
             part = "bias" if own["end"] == "bias" else own["part"].removeprefix("lora_")
             parts.setdefault(own["module"], {})[part] = tensor
+        elif _UNUSED in key:
+            continue
         elif (other := _WHOLE.match(key)) and "lora_" not in key:
-            whole[_WRAPPERS.sub("", other["name"])] = tensor
+            name = _WRAPPERS.sub("", other["name"])
+            if name not in whole or name == other["name"]:  # written twice, PEFT loads the one without a wrapper
+                whole[name] = tensor
         else:
             raise _refusal(folder, f"it holds {key}, which is neither a LoRA matrix nor a tensor of the base model")
     if not parts and not whole:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -70,10 +70,32 @@ CASES = st.fixed_dictionaries(
     }
 )
 HEAD = "lm_head.weight"
+A_BIAS_WRITTEN_THREE_TIMES = {
+    "family": "Phi",
+    "dtype": torch.float32,
+    "stored": torch.float32,
+    "seed": 0,
+    "vocabulary": 20,
+    "r": 1,
+    "tied": False,
+    "sharded": False,
+    "targets": {0},
+    "embedding": "",
+    "head": "whole",
+    "norm": False,
+    "alpha": 1,
+    "use_rslora": False,
+    "use_dora": False,
+    "bias": "all",
+    "ranks": 1,
+    "alphas": 1,
+}
+"""PEFT writes the saved head's bias as its own, by its wrapper's name, and that of the head it took the place of."""
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CASES)
+@example(A_BIAS_WRITTEN_THREE_TIMES)
 def test_merged_weights_equal_those_of_peft(case: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         check(Path(folder), case)
