@@ -72,14 +72,18 @@ class Standing:
             return self.run.status.value
         if self.record:
             return self.record.status.value
-        return self.run.status.value if self.run else "not applied"
+        # What succeeded and has no record any more was deleted or forgotten since.
+        return self.run.status.value if self.run and self.run.status is not RunStatus.SUCCEEDED else "not applied"
 
     def _is_newer(self, run: Run) -> bool:
         return self.record is None or run.submitted_at >= self.record.updated_at
 
 
 def standings(state: StateReader, backend: Witness, declared: Mapping[Ref, Resource] | None = None) -> list[Standing]:
-    """Every declared, recorded or running resource, sorted by kind and name; jobs of earlier versions beside them."""
+    """Every declared, recorded or running resource, sorted by kind and name; jobs of earlier versions beside them.
+
+    What was made, and is neither declared nor recorded any more, has only its history left.
+    """
     records, runs, wanted = state.records(), state.runs(), declared or {}
     latest: dict[Ref, Run] = {}
     for run in runs:
@@ -87,7 +91,7 @@ def standings(state: StateReader, backend: Witness, declared: Mapping[Ref, Resou
     older = [run for run in runs if run.status in ACTIVE and latest[run.ref] is not run]
     found = [
         standing(ref, records.get(ref), latest.get(ref), backend, held(wanted.get(ref), records))
-        for ref in {*records, *latest, *wanted}
+        for ref in {*records, *wanted, *(run.ref for run in latest.values() if run.status is not RunStatus.SUCCEEDED)}
     ]
     found += [under_way(run, backend, outdated=True) for run in older]
     return sorted(found, key=lambda each: (each.ref, each.outdated))

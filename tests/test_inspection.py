@@ -45,20 +45,29 @@ def test_every_recorded_or_running_resource_has_a_standing_in_order(state: SqlSt
 
 
 def test_only_the_latest_run_counts(state: SqlState, backend: LocalBackend) -> None:
-    state.save_run(replace(RUN, status=RunStatus.FAILED))
-    state.save_run(replace(RUN, attempt=2, submitted_at="2024-01-02", status=RunStatus.SUCCEEDED))
+    state.save_run(replace(RUN, status=RunStatus.CANCELLED))
+    state.save_run(replace(RUN, attempt=2, submitted_at="2024-01-02", status=RunStatus.FAILED))
     [found] = standings(state, backend)
-    assert found.run is not None and found.run.attempt == 2 and found.state == "succeeded"
+    assert found.run is not None and found.run.attempt == 2 and found.state == "failed"
 
 
 def test_a_run_that_the_backend_does_not_know_has_no_live_status(backend: LocalBackend) -> None:
     assert standing(JOB, None, RUN, backend).live is None
 
 
-@pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.CANCELLED])
 def test_a_run_that_ended_is_not_asked_for(backend: LocalBackend, status: RunStatus) -> None:
     found = standing(JOB, None, replace(RUN, status=status), backend)
     assert found.live is None and found.state == status.value
+
+
+def test_what_was_made_and_deleted_is_not_applied_and_listed_only_while_it_is_declared(
+    state: SqlState, backend: LocalBackend
+) -> None:
+    config = Config(metadata=Metadata(name="lora"), spec=ConfigSpec(type="lora_config", config={}))
+    state.save_run(replace(RUN, ref=config.ref, status=RunStatus.SUCCEEDED))
+    assert standings(state, backend) == []
+    assert [each.state for each in standings(state, backend, {config.ref: config})] == ["not applied"]
 
 
 def test_a_runs_handle_is_what_the_backend_gave(backend: LocalBackend) -> None:
@@ -78,7 +87,7 @@ def test_a_backend_that_does_not_answer_leaves_the_rest_to_be_read(state: SqlSta
 
 def test_an_older_run_under_way_is_of_an_earlier_version(state: SqlState, backend: LocalBackend) -> None:
     state.save_run(RUN)
-    state.save_run(replace(RUN, key="newer", submitted_at="2024-01-02", status=RunStatus.SUCCEEDED))
+    state.save_run(replace(RUN, key="newer", submitted_at="2024-01-02", status=RunStatus.CANCELLED))
     latest, older = standings(state, backend)
     assert latest.run and older.run and (latest.run.key, older.run.key) == ("newer", "key")
     assert (latest.outdated, older.outdated) == (False, True)

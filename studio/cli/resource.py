@@ -32,7 +32,8 @@ def recorded(text: str, known: Iterable[Ref], loaded: Loaded) -> Ref:
     if not matching(text, refs):
         if matching(text, loaded.manifests):
             ref = find(text, loaded.manifests, "declared")
-            raise UsageError(f"{ref} is declared but was never applied", "'studio plan' shows what would happen")
+            where = f" in the environment {loaded.environment}" if loaded.environment != "default" else ""
+            raise UsageError(f"{ref} is declared but was never applied{where}", "'studio plan' shows what would happen")
         if matching(text, loaded.defaults):
             ref = find(text, loaded.defaults, "shipped")
             raise UsageError(
