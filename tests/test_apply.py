@@ -13,7 +13,8 @@ from studio.apply.outcome import Ending, Outcome
 from studio.backends import BACKENDS
 from studio.backends.base import Capacity, Handle
 from studio.core.errors import BackendError, LeaseLostError, StalePlanError
-from studio.core.jobspec import EvaluationWork, Event, ExportWork, JobSpec
+from studio.core.event import Event
+from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec
 from studio.core.references import Ref
 from studio.plan.actions import Action, Verb
 from studio.state import lease

@@ -31,7 +31,7 @@ def outcome(key: str, output: dict[str, Any]) -> dict[str, Any]:
     return {"run_key": key, "run_dir": f".studio/runs/{key}", "mlflow_run_id": f"run-of-{key}", "output": output}
 
 
-TRAINED = {"adapter": ".studio/runs/train/adapter", "digest": "d" * 64, "curve": ".studio/runs/train/loss.png"}
+TRAINED = {"adapter": ".studio/runs/train/adapter", "digest": "d" * 64, "curve": ".studio/runs/train/curves.png"}
 EVALUATED = {
     "chart": "chart.png",
     "combinations": [

@@ -9,7 +9,7 @@ from studio.apply.patience import Patience
 from studio.apply.submission import Submitted
 from studio.backends.base import Backend, JobStatus
 from studio.core.errors import BackendError, RefusedError
-from studio.core.jobspec import Event
+from studio.core.event import Event
 from studio.plan.actions import Action
 
 

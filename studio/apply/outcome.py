@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from studio.core.jobspec import Event
+from studio.core.event import Event
 from studio.plan.actions import Action, Verb
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from studio.core.endpoint import EndpointSize
+    from studio.core.event import Event
     from studio.core.jobresult import JobResult
-    from studio.core.jobspec import Event, JobSpec, Resources
+    from studio.core.jobspec import JobSpec, Resources
 
 
 class JobState(StrEnum):

@@ -7,9 +7,9 @@ import signal
 from pydantic import ValidationError
 
 from studio.backends.base import Handle, JobState, JobStatus
+from studio.core.event import Event
 from studio.core.job_keys import may_make
 from studio.core.jobresult import JobResult
-from studio.core.jobspec import Event
 
 LARGEST_BYTES = 4 << 20
 """Of a result: a thousand combinations with all metrics are less than a tenth of it."""

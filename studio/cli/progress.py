@@ -12,13 +12,15 @@ from typing import Any, Self
 import click
 
 from studio.apply.outcome import Ending, Outcome
-from studio.core.jobspec import Event
+from studio.core.event import Event
 from studio.plan.actions import Action
-from studio.report import outcomes
+from studio.report import outcomes, telling
 from studio.report.plain import plain
 from studio.report.sparkline import sparkline
 
 FEW = 3
+WIDE, NARROW = 120, 70
+"""Columns of a terminal: from the first on a bar has its full length, below the second there is none."""
 QUIET_SECONDS = 10.0
 """Between two lines of one job where there is no terminal."""
 
@@ -78,15 +80,15 @@ class Display:
         if event.loss is not None and math.isfinite(event.loss) and event.phase == "train":
             self._losses.setdefault(name, []).append(event.loss)
         if self._bars is not None:
-            status = f"{sparkline(self._losses.get(name, ()))} {_words(event)}".strip()
+            curve = sparkline(self._losses.get(name, ()), 24 if self._bars.console.width >= WIDE else 8)
+            status = f"{curve} {telling.numbers(event)}".strip()
             self._bars.update(self._tasks[name], completed=event.step or 0, total=event.total, status=status)
             return
         last, phase = self._shown.get(name, (0.0, ""))
         now = time.monotonic()
         if event.phase != phase or now - last >= QUIET_SECONDS:
             self._shown[name] = (now, event.phase)
-            steps = f" {event.step}/{event.total}" if event.step is not None and event.total else ""
-            self._print(f"  {name}: {plain(event.phase)}{steps} {_words(event)}".rstrip())
+            self._print(f"  {name}: {telling.progress(event)}")
 
     def finished(self, outcome: Outcome) -> None:
         name = str(outcome.action.ref)
@@ -105,28 +107,21 @@ class Display:
             click.echo(text)
 
 
-def _words(event: Event) -> str:
-    """What a job tells of itself, made safe to print: others may write where a job in a workspace does."""
-    parts = [plain(event.message)] if event.message else []
-    if event.loss is not None:
-        parts.append(f"loss {event.loss:.3f}")
-    if event.tokens_per_second is not None:
-        parts.append(f"{event.tokens_per_second:,.0f} tokens/s")
-    if event.eta_seconds is not None and math.isfinite(event.eta_seconds):
-        minutes, seconds = divmod(int(event.eta_seconds), 60)
-        parts.append(f"{minutes}:{seconds:02d} left")
-    return ", ".join(parts)
-
-
 def _bars() -> Any:
+    """One line a job, however narrow the terminal: what does not fit is cut, never wrapped."""
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
+    console = Console()
+    bar = [BarColumn(bar_width=24 if console.width >= WIDE else 10)] if console.width >= NARROW else []
     return Progress(
         SpinnerColumn(),
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[status]}", markup=False),
+        TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        *bar,
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[status]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        console=console,
         transient=True,
     )

@@ -21,7 +21,7 @@ def command(
     name: str | None, folder: Path, environment: str, given: dict[str, str], as_json: bool, defaults: bool
 ) -> None:
     """One resource in full: facts, metrics, the comparison with the baseline, gates, and its latest run."""
-    from studio import inspection
+    from studio import inspection, traces
     from studio.cli import resource
     from studio.load.project import load_project
     from studio.report import standings
@@ -44,7 +44,8 @@ def command(
     if as_json:
         options.echo_json(standings.to_json([found])[0])
     else:
-        click.echo(standings.detail(found))
+        told = traces.course_of(loaded.root, records.get(ref), latest) if ref.kind == "FineTuningJob" else None
+        click.echo(standings.detail(found, told))
 
 
 def _show_defaults(name: str | None, as_json: bool) -> None:

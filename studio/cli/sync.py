@@ -19,7 +19,7 @@ from studio.cli.errors import Exit
 
 if TYPE_CHECKING:
     from studio.apply.outcome import Outcome
-    from studio.core.jobspec import Event
+    from studio.core.event import Event
     from studio.plan.actions import Action
     from studio.pursuit import Round
     from studio.workflow.syncing import Sync

@@ -31,7 +31,9 @@ class Watch:
 
     def show(self, found: Sequence[Standing]) -> None:
         if self.screen is not None:
-            self.screen.update(_text("\n".join(map(_line, found)) or "waiting for what apply does next"))
+            lines = _text("\n".join(map(_line, found)) or "waiting for what apply does next")
+            lines.no_wrap, lines.overflow = True, "ellipsis"
+            self.screen.update(lines)
             return
         now = time.monotonic()
         for each in found:

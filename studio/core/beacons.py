@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field, ValidationError
 
-from studio.core.jobspec import Event, JobSpec
+from studio.core.event import Event
+from studio.core.jobspec import JobSpec
 from studio.core.record import Record
 
 FOLDER = ".studio/beacons"

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from studio.core.course import Course
 from studio.core.endpoint import AdjustmentOutput, DeploymentOutput, WithdrawalOutput
 from studio.core.jobspec import SPEC_VERSION
 from studio.core.kept import Kept
@@ -23,6 +24,9 @@ class TrainingOutput(Record):
     train_rows: int
     held_out_rows: int
     curve: str = ""
+    """Location of a picture of the course, as PNG."""
+    course: Course = Course()
+    """Thinned: events hold every step that was told, but they stay where the job ran."""
     copies: tuple[str, ...] = ()
     model_family: str = ""
     kept: Kept | None = None

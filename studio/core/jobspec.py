@@ -278,21 +278,6 @@ class JobSpec(Record):
         return self.whole_folder / f"part-{self.part}" if self.part else self.whole_folder
 
 
-class Event(Record):
-    """One line of ``events.jsonl``. ``phase`` names the stage; the rest is present where it has a meaning."""
-
-    time: float
-    """Seconds since the epoch."""
-    phase: str
-    message: str = ""
-    step: int | None = None
-    total: int | None = None
-    loss: float | None = None
-    learning_rate: float | None = None
-    tokens_per_second: float | None = None
-    eta_seconds: float | None = None
-
-
 RUNS_FOLDER = ".studio/runs"
 """Holds a folder for each job's key, relative to the project."""
 SPEC_FILE, EVENTS_FILE, RESULT_FILE, LOG_FILE = "spec.json", "events.jsonl", "result.json", "log.txt"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studio.core.jobspec import EvaluationWork, Event, JobSpec
+from studio.core.event import Event
+from studio.core.jobspec import EvaluationWork, JobSpec
 
 ENDS = frozenset({"done", "failed", "stopped", "gather"})
 """Phases of events after which a part has nothing more to do."""

@@ -1,4 +1,4 @@
-"""The loss curve of a training run, and what an evaluation draws, as PNG files."""
+"""The curves of a training run, and what an evaluation draws, as PNG files."""
 
 from __future__ import annotations
 
@@ -10,24 +10,58 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from studio.core.course import Course
+
 SIZE = (8.0, 4.5)
 """Inches, at 100 dots each."""
 
 
-def draw_losses(history: list[dict[str, Any]], title: str, path: Path) -> Path:
-    """Training loss and, where it was measured, evaluation loss by optimizer step; ``history`` is the Trainer's."""
-    figure = Figure(figsize=SIZE, dpi=100, layout="constrained")
-    axes = figure.subplots()
-    for name, label in (("loss", "training"), ("eval_loss", "held out")):
-        points = [(entry["step"], entry[name]) for entry in history if name in entry]
-        if points:
-            steps, losses = zip(*points, strict=True)
-            axes.plot(steps, losses, marker="o" if len(points) < 30 else None, label=label)
-    axes.set(title=title, xlabel="step", ylabel="loss (nats per token)")
-    axes.grid(alpha=0.3)
-    axes.legend()
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Curves that share an axis, each with its name in the legend; values are divided by ``unit``."""
+
+    label: str
+    curves: dict[str, str]
+    unit: float = 1.0
+
+
+PANELS = (
+    Panel("loss (nats per token)", {"loss": "training", "eval_loss": "held out"}),
+    Panel("learning rate", {"learning_rate": "learning rate"}),
+    Panel("gradient norm", {"gradient_norm": "gradient norm"}),
+    Panel("tokens per second", {"tokens_per_second": "tokens per second"}),
+    Panel("memory (GB)", {"memory_bytes": "process", "gpu_memory_bytes": "GPU"}, 1e9),
+)
+
+
+def draw_curves(course: Course, title: str, path: Path) -> Path:
+    """The losses above, across the picture; below them whatever else was told of each step."""
+    losses, *others = PANELS
+    told = [panel for panel in others if any(name in course.curves for name in panel.curves)]
+    columns = max(1, (len(told) + 1) // 2)
+    rows = -(-len(told) // columns)
+    figure = Figure(figsize=(SIZE[0] * max(1.0, columns / 2), SIZE[1] + 2.4 * rows), dpi=100, layout="constrained")
+    grid = figure.add_gridspec(1 + rows, columns, height_ratios=[2.0] + [1.0] * rows)
+    _draw_panel(figure.add_subplot(grid[0, :]), losses, course)
+    for number, panel in enumerate(told):
+        _draw_panel(figure.add_subplot(grid[1 + number // columns, number % columns]), panel, course)
+    figure.suptitle(_short(title))
     figure.savefig(path, metadata={"Software": None})
     return path
+
+
+def _draw_panel(axes: Any, panel: Panel, course: Course) -> None:
+    drawn = {name: points for name in panel.curves if (points := course.points(name))}
+    for name, points in drawn.items():
+        values = [value / panel.unit for _, value in points]
+        marker = "o" if len(points) < 30 else None
+        axes.plot([step for step, _ in points], values, marker=marker, markersize=3, label=panel.curves[name])
+    axes.set(xlabel="step", ylabel=panel.label)
+    axes.grid(alpha=0.3)
+    if len(drawn) > 1:
+        axes.legend()
+    if not set(panel.curves) & {"loss", "eval_loss"}:
+        axes.set_ylim(bottom=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Self, TypedDict, Unpack
 
 from pydantic import ValidationError
 
-from studio.core.jobspec import Event
+from studio.core.event import Event
 
 TAIL_BYTES = 8192
 
@@ -21,8 +21,12 @@ class Progress(TypedDict, total=False):
     step: int
     total: int
     loss: float
+    eval_loss: float
     learning_rate: float
+    gradient_norm: float
     tokens_per_second: float
+    memory_bytes: float
+    gpu_memory_bytes: float
     eta_seconds: float
 
 

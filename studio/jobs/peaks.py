@@ -1,14 +1,15 @@
-"""The most memory that this process has held so far, to be compared with what was estimated."""
+"""The memory that this process holds, and the most that it has held so far, to be compared with what was estimated."""
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from pathlib import Path
 
 import torch
 
-_STATUS = Path("/proc/self/status")
+_STATUS, _PAGES = Path("/proc/self/status"), Path("/proc/self/statm")
 
 
 def metrics() -> dict[str, float]:
@@ -17,6 +18,22 @@ def metrics() -> dict[str, float]:
     if torch.cuda.is_available():
         found["peak_gpu_memory_bytes"] = float(torch.cuda.max_memory_allocated())
     return found
+
+
+def now() -> dict[str, float]:
+    """Resident bytes at this moment, and bytes held on the GPU where there is one: what its allocator has taken, which
+    is what decides whether the next batch fits. Where a system does not tell the moment, the most so far."""
+    found = {"memory_bytes": float(_resident_now())}
+    if torch.cuda.is_available():
+        found["gpu_memory_bytes"] = float(torch.cuda.memory_reserved())
+    return found
+
+
+def _resident_now() -> int:
+    """The second number of ``statm`` counts resident pages (proc_pid_statm(5))."""
+    if _PAGES.exists():
+        return int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return _resident()
 
 
 def _resident() -> int:

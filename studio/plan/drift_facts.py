@@ -131,7 +131,7 @@ FACTS: dict[str, Fact] = {
         NEVER,
         "{where} is gone",
         Remedy.NOTHING,
-        ignored="the loss curve is a drawing of what MLflow holds as numbers",
+        ignored="the curves are a drawing of what MLflow holds as numbers",
     ),
     "chart": Fact(
         NEVER,

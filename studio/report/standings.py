@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import click
 
 from studio.core.endpoint import EndpointSize
-from studio.core.jobspec import Event
 from studio.inspection import Standing
-from studio.report import evaluations
+from studio.report import courses, evaluations, telling
 from studio.report.advice import Here
 from studio.report.findings import plural
 from studio.report.history import ending
 from studio.report.plain import plain
 from studio.report.tables import table
 from studio.state.base import Operation, Record, RunStatus
+from studio.traces import Told
 
 NOTHING = "nothing is recorded yet"
 FIRST = "'studio apply' makes the first records"
@@ -61,7 +60,7 @@ def _advice(standings: Sequence[Standing], here: Here) -> list[str]:
 def headline(standing: Standing) -> str:
     """The one thing to know about a resource."""
     if standing.live and standing.live.progress:
-        return progress(standing.live.progress)
+        return telling.progress(standing.live.progress)
     if standing.silence or standing.held:
         return plain(standing.silence or f"held back: {standing.held}")
     record = standing.record
@@ -93,18 +92,6 @@ def _facts(facts: dict[str, Any]) -> str:
     return plain(facts.get("family") or "")
 
 
-def progress(event: Event) -> str:
-    """A running job's latest event in words."""
-    parts = [plain(event.phase)]
-    if event.step is not None and event.total:
-        parts.append(f"{event.step}/{event.total}")
-    if event.loss is not None:
-        parts.append(f"loss {event.loss:.3f}")
-    if event.eta_seconds is not None and math.isfinite(event.eta_seconds):
-        parts.append(f"{int(event.eta_seconds)} s left")
-    return " ".join(parts)
-
-
 def to_json(standings: Iterable[Standing]) -> list[dict[str, Any]]:
     """Plain data for other tools."""
     return [_json(standing) for standing in standings]
@@ -123,8 +110,8 @@ def _json(standing: Standing) -> dict[str, Any]:
     }
 
 
-def detail(standing: Standing) -> str:
-    """Everything worth reading about one resource."""
+def detail(standing: Standing, told: Told | None = None) -> str:
+    """Everything worth reading about one resource; ``told`` is what a training said of its steps."""
     record, run = standing.record, standing.run
     lines = [click.style(str(standing.ref), bold=True) + f"  {standing.state}"]
     lines += _pairs(("held back", standing.held), ("not known", standing.silence))
@@ -141,6 +128,7 @@ def detail(standing: Standing) -> str:
         )
         lines += _pairs(*((key, _flat(value)) for key, value in record.facts.items()))
         lines += _outcome(record.outcome)
+    lines += courses.lines(told) if told else []
     if run:
         lines += ["", f"  latest run: {run.key}, attempt {run.attempt}, {run.status.value}"]
         lines += _pairs(("submitted", run.submitted_at), ("finished", run.finished_at), *_lines("error", run.error))

@@ -11,7 +11,7 @@ import pytest
 from studio.backends import BACKENDS
 from studio.core import beacons
 from studio.core.beacons import Beacon
-from studio.core.jobspec import Event
+from studio.core.event import Event
 from tests.fakes.backend import CountingBackend, result_of
 from tests.fakes.workspace import faults
 from tests.workspace.desk import Desk, comparison, desk, trainings

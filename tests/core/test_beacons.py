@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studio.core import beacons
 from studio.core.beacons import Beacon, Ended
-from studio.core.jobspec import Event
+from studio.core.event import Event
 
 KEYS = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,117}", fullmatch=True)
 BEACONS = st.builds(Beacon, KEYS, st.integers(1, 999_999), st.integers(0, 9999), st.booleans())

@@ -42,7 +42,7 @@ class RegisteringBackend(CountingBackend):
     def _left(self, spec: JobSpec, run: TrackedRun, output: Output | None) -> Output:
         match spec.work, output:
             case TrainingWork(), TrainingOutput():
-                return output.model_copy(update={"curve": written(spec, "loss.png")})
+                return output.model_copy(update={"curve": written(spec, "curves.png")})
             case EvaluationWork(), EvaluationOutput():
                 combinations = []
                 for number, each in enumerate(output.combinations, 1):

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from studio.core.event import Event
 from studio.core.jobresult import JobResult
-from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, SPEC_FILE, Event, JobSpec
+from studio.core.jobspec import EVENTS_FILE, RESULT_FILE, SPEC_FILE, JobSpec
 
 ROOT = Path(__file__).parents[2]
 QUEUES = ("card", "loan", "login", "fees", "other")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from studio.apply.outcome import Ending, Outcome
-from studio.core.jobspec import Event
+from studio.core.event import Event
 from studio.core.references import Ref
 from studio.plan.actions import Action, Verb
 from studio.report.advice import Here
 from studio.report.outcomes import line, summary
-from studio.report.standings import progress
+from studio.report.telling import progress
 
 MESSAGE = "the job was killed by SIGKILL (out of memory?)\nthe end of its log:\nstep 7\n\x1b[31mred\x1b[0m"
 OUTCOME = Outcome(Action(Ref("FineTuningJob", "router"), Verb.CREATE, "f" * 64), Ending.FAILED, MESSAGE, "apply again")

@@ -10,18 +10,20 @@ import click
 import pytest
 
 from studio.backends.base import JobState, JobStatus
-from studio.core.jobspec import Event
+from studio.core.course import Course
+from studio.core.event import Event
 from studio.core.references import Ref
 from studio.inspection import Standing
 from studio.report import evaluations, standings
 from studio.report.advice import Here
 from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
+from studio.traces import Told
 from tests.projects import ROOT
 
 JOB = Ref("FineTuningJob", "train")
 TRAINING = {
     "task": "training", "adapter": "runs/x/adapter", "digest": "d" * 64, "metrics": {"train_loss": 0.51, "steps": 10.0},
-    "curve": "loss.png",
+    "curve": "curves.png",
 }  # fmt: skip
 EVALUATION = {
     "task": "evaluation", "rows": 8,
@@ -77,7 +79,7 @@ EVENT = Event(time=0, phase="train", step=5, total=10, loss=1.234, eta_seconds=6
         (
             Standing(JOB, None, run(RunStatus.SUBMITTED), live(JobState.RUNNING, EVENT)),
             "running",
-            "train 5/10 loss 1.234 61 s left",
+            "train 5/10 loss 1.234, 1:01 left",
         ),
         (Standing(JOB, None, run(RunStatus.SUBMITTED), live(JobState.SUCCEEDED)), "succeeded, not recorded", ""),
         (Standing(JOB, None, run(RunStatus.INTENT), None), "intent", ""),
@@ -187,3 +189,16 @@ def test_the_guide_names_every_field_of_the_json_form() -> None:
     assert documented.keys() == found.keys()
     for part in ("record", "run"):
         assert found[part].keys() <= {*documented[part]}, part
+
+
+def test_show_draws_the_loss_of_a_training_with_the_numbers_that_count() -> None:
+    losses = Course(steps=(10, 20, 30), curves={"loss": (2.0, 0.25, 0.5), "memory_bytes": (1e9, 1.5e9, 2e9)})
+    shown = standings.detail(Standing(JOB, record({"output": TRAINING}), None, None), Told(losses, "the events"))
+    assert "course         steps 10 to 30, from the events" in shown
+    assert "training loss        █▁▂  2 → 0.5, lowest 0.25 at step 20" in shown
+    assert "process memory       ▁▅█  1 GB → 2 GB" in shown
+
+
+def test_show_says_when_nothing_of_the_course_is_kept() -> None:
+    shown = standings.detail(Standing(JOB, record({"output": TRAINING}), None, None), Told(Course(), "nothing is kept"))
+    assert shown.endswith("\n  course         nothing is kept")

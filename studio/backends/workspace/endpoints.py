@@ -28,9 +28,10 @@ from studio.core.endpoint import (
     WithdrawalWork,
 )
 from studio.core.errors import RefusedError
+from studio.core.event import Event
 from studio.core.job_keys import is_removal, is_revision
 from studio.core.jobresult import JobResult
-from studio.core.jobspec import Event, JobSpec
+from studio.core.jobspec import JobSpec
 
 EndpointWork = DeploymentWork | AdjustmentWork | WithdrawalWork
 ENDPOINT = "endpoint"

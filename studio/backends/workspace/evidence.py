@@ -17,7 +17,8 @@ from studio.backends.workspace.standing import Standing
 from studio.core import beacons, parts
 from studio.core.beacons import Beacon, Ended
 from studio.core.errors import BackendError
-from studio.core.jobspec import RESULT_FILE, RUNS_FOLDER, SPEC_FILE, Event, JobSpec
+from studio.core.event import Event
+from studio.core.jobspec import RESULT_FILE, RUNS_FOLDER, SPEC_FILE, JobSpec
 from studio.core.secrets import redact
 
 TAIL_LINES, TAIL_WIDTH = 8, 300

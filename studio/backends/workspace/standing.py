@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from studio.backends.workspace.templates import moment
-from studio.core.jobspec import Event
+from studio.core.event import Event
 
 CROWDED_SECONDS = 60.0
 """A run that has not been placed by then waits for something to become free."""

@@ -9,7 +9,7 @@ from studio.backends.base import Handle, JobStatus
 from studio.backends.workspace.standing import Engine, Standing
 from studio.core import parts
 from studio.core.beacons import Beacon, Ended
-from studio.core.jobspec import Event
+from studio.core.event import Event
 
 NEVER = float("-inf")
 

@@ -10,7 +10,7 @@ from studio.backends.workspace.evidence import Evidence
 from studio.backends.workspace.tracked import Part, Tracked
 from studio.core import parts
 from studio.core.errors import BackendError
-from studio.core.jobspec import Event
+from studio.core.event import Event
 
 UNGATHERED = "all parts ended well, but none of them made one result of what they did"
 

@@ -11,14 +11,15 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from studio.core.errors import JobError
-from studio.jobs import ranks
+from studio.jobs import peaks, ranks
 from studio.jobs.events import EventLog, Progress
 from studio.jobs.tracking import TrackedRun
 from studio.jobs.training import checkpoints
 
 LOG_SECONDS, SAVE_SECONDS, FLUSH_SECONDS = 10.0, 60.0, 10.0
 """Longest silence in events, longest work lost to a kill, and how long metrics wait for MLflow."""
-LOGGED = ("loss", "learning_rate", "grad_norm", "mean_token_accuracy", "eval_loss", "tokens_per_second")
+LOGGED = ("loss", "learning_rate", "grad_norm", "mean_token_accuracy", "eval_loss", "tokens_per_second", "memory_bytes",
+          "gpu_memory_bytes")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -83,10 +84,11 @@ class ProgressCallback(TrainerCallback):
                 "lower learning_rate, or set max_grad_norm",
             )
         if "loss" in logs:
-            logs["tokens_per_second"] = self._rate(logs)
+            logs |= {"tokens_per_second": self._rate(logs), **peaks.now()}
             self._events.write("train", **self._progress(logs, state))
         elif "eval_loss" in logs:
-            self._events.write("train", f"eval_loss {logs['eval_loss']:.4f}", step=state.global_step)
+            held_out = float(logs["eval_loss"])
+            self._events.write("train", step=state.global_step, total=state.max_steps, eval_loss=held_out)
         self._waiting.append((_metrics(logs), state.global_step))
         if time.perf_counter() - self.clock.flushed > FLUSH_SECONDS:
             self.flush()
@@ -122,14 +124,20 @@ class ProgressCallback(TrainerCallback):
     def _progress(self, logs: dict[str, float], state: TrainerState) -> Progress:
         done = state.global_step - self.clock.first_step
         elapsed = time.perf_counter() - self.clock.started
-        return Progress(
+        told = Progress(
             step=state.global_step,
             total=state.max_steps,
             loss=float(logs["loss"]),
             learning_rate=float(logs.get("learning_rate", 0.0)),
             tokens_per_second=logs["tokens_per_second"],
+            memory_bytes=logs["memory_bytes"],
             eta_seconds=elapsed / max(done, 1) * (state.max_steps - state.global_step),
         )
+        if "grad_norm" in logs:
+            told["gradient_norm"] = float(logs["grad_norm"])
+        if "gpu_memory_bytes" in logs:
+            told["gpu_memory_bytes"] = logs["gpu_memory_bytes"]
+        return told
 
 
 def _metrics(logs: dict[str, float]) -> dict[str, float]:

@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
+from studio.core import course
 from studio.core.errors import JobError
 from studio.core.jobresult import TrainingOutput
 from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import ranks
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome
+from studio.jobs.training import curves
 
 Framework = Callable[[JobSpec, TrainingWork, EventLog], Outcome]
 FRAMEWORKS: dict[str, str] = {"legacy": "studio.jobs.training.sft:train"}
@@ -25,12 +27,15 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     if not isinstance(work, TrainingWork):
         raise TypeError(f"training was given {type(work).__name__}")
     outcome = _framework(work)(spec, work, events)
-    if work.copy_to and ranks.is_main() and isinstance(outcome.output, TrainingOutput):
+    if not (ranks.is_main() and isinstance(outcome.output, TrainingOutput)):
+        return outcome
+    made = outcome.output.model_copy(update={"course": course.thinned(curves.told(spec))})
+    if work.copy_to:
         copy = f"{work.copy_to}/{work.adapter_name}"
-        shutil.copytree(spec.path(outcome.output.adapter), spec.path(copy), dirs_exist_ok=True)
+        shutil.copytree(spec.path(made.adapter), spec.path(copy), dirs_exist_ok=True)
         events.write("save", f"a copy of the adapter in {spec.path(copy)}")
-        return replace(outcome, output=outcome.output.model_copy(update={"copies": (copy,)}))
-    return outcome
+        made = made.model_copy(update={"copies": (copy,)})
+    return replace(outcome, output=made)
 
 
 def _framework(work: TrainingWork) -> Framework:

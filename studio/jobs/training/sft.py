@@ -17,7 +17,7 @@ from trl import SFTTrainer
 from studio.core.errors import JobError
 from studio.core.jobresult import Measures, TrainingOutput
 from studio.core.jobspec import JobSpec, TrainingWork
-from studio.jobs import charts, peaks, ranks, tracking
+from studio.jobs import peaks, ranks, tracking
 from studio.jobs.events import EventLog
 from studio.jobs.inputs import locations
 from studio.jobs.model import adapters, devices, lora, models, scoring, tokenizers
@@ -25,12 +25,12 @@ from studio.jobs.model.devices import Device
 from studio.jobs.model.models import Base
 from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
-from studio.jobs.training import checkpoints, corpus, training_arguments
+from studio.jobs.training import checkpoints, corpus, curves, training_arguments
 from studio.jobs.training.corpus import Corpus, Counts
 from studio.jobs.training.progress import ProgressCallback
 from studio.jobs.training.training_arguments import Arguments
 
-ADAPTER, CURVE, CHECKPOINTS = "adapter", "loss.png", "checkpoints"
+ADAPTER, CHECKPOINTS = "adapter", "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
         digest = adapters.save(
             setup.trainer.model, setup.tokenizer, locations.public_name(work.model), spec.folder / ADAPTER
         )
-        curve = charts.draw_losses(setup.trainer.state.log_history, f"{work.adapter_name}: loss", spec.folder / CURVE)
+        picture = curves.draw(spec, work.adapter_name)
         if run:
             run.log_metrics(metrics, setup.trainer.state.global_step)
-            run.log_file(curve)
+            run.log_file(picture)
         kept = adapters.keep(spec.folder / ADAPTER, spec, run, events) if run else None
     shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
     events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")
@@ -152,7 +152,8 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
     if held_out and ranks.is_main():
         loss = _held_out_loss(setup, held_out)
         metrics |= {"eval_loss": loss, "perplexity": math.exp(min(loss, 700.0))}
-        events.write("evaluate", f"eval_loss {loss:.4f} on {len(held_out)} held-out rows", loss=loss)
+        step = setup.trainer.state.global_step
+        events.write("evaluate", f"on {len(held_out)} held-out rows", step=step, total=step, eval_loss=loss)
     return metrics | peaks.metrics()
 
 
@@ -211,6 +212,6 @@ def _output(spec: JobSpec, work: TrainingWork, setup: Setup, digest: str, metric
         metrics=metrics,
         train_rows=len(setup.texts.train),
         held_out_rows=setup.texts.held_out_rows,
-        curve=f"{spec.run_dir}/{CURVE}",
+        curve=f"{spec.run_dir}/{curves.PICTURE}",
         model_family=models.family(setup.folder, work.model),
     )

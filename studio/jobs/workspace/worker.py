@@ -21,8 +21,9 @@ from studio.core import beacons
 from studio.core.atomic import write_atomically
 from studio.core.beacons import Beacon
 from studio.core.errors import JobError, StudioError
+from studio.core.event import Event
 from studio.core.jobresult import Failure, JobResult
-from studio.core.jobspec import EVENTS_FILE, LOG_FILE, RUNS_FOLDER, SPEC_FILE, Event, JobSpec
+from studio.core.jobspec import EVENTS_FILE, LOG_FILE, RUNS_FOLDER, SPEC_FILE, JobSpec
 from studio.jobs import events, ranks, run_folder
 from studio.jobs.result import read_result, told, write_result
 from studio.jobs.workspace import attending, claims, delivery, member, teams

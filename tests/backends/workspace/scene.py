@@ -17,8 +17,8 @@ from studio.backends.workspace.files import Files
 from studio.backends.workspace.watching import Watching
 from studio.core import beacons
 from studio.core.beacons import Beacon, Ended
+from studio.core.event import Event
 from studio.core.jobresult import EvaluationOutput, Failure, JobResult, Output, TrainingOutput
-from studio.core.jobspec import Event
 from tests.fakes.cml_server import Workspace, workspace
 from tests.fakes.workspace.running import Run
 

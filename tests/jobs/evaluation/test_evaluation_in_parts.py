@@ -15,8 +15,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from studio.core import parts
+from studio.core.event import Event
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Failure, JobResult, Measures
-from studio.core.jobspec import EVENTS_FILE, SPEC_FILE, Event, JobSpec
+from studio.core.jobspec import EVENTS_FILE, SPEC_FILE, JobSpec
 from studio.jobs import __main__ as front_door
 from studio.jobs import tracking
 from studio.jobs.evaluation import comparison, differences, gathering
