@@ -53,11 +53,14 @@ def read(adapter: FileIO, pair: Pair, dtype: torch.dtype, transposed: bool) -> C
     return Change(a, b, pair.scale, transposed or pair.embedding, pair.embedding, magnitude)
 
 
-def blocks(count: int, columns: int, change: Change | None) -> list[tuple[int, int]]:
-    """First row and end of each block of ``count`` rows; the last one takes in a rest that would be too short."""
+def blocks(count: int, columns: int, change: Change | None, multiple: int = 1) -> list[tuple[int, int]]:
+    """First row and end of each block of ``count`` rows; the last one takes in a rest that would be too short.
+
+    Every first row is a multiple of ``multiple``.
+    """
     if change is not None and change.is_whole:
         return [(0, count)]
-    step = max(ROWS, BLOCK_ELEMENTS // max(1, columns))
+    step = -(-max(ROWS, BLOCK_ELEMENTS // max(1, columns)) // multiple) * multiple
     cuts = list(range(0, count, step))
     if len(cuts) > 1 and count - cuts[-1] < ROWS:
         cuts.pop()

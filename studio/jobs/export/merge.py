@@ -22,9 +22,10 @@ from typing import Any
 import torch
 
 from studio.core.errors import JobError
-from studio.jobs.export import lora_sums, lora_weights, merge_plan, safetensors_file
+from studio.jobs.export import lora_sums, lora_weights, merge_plan, packed_weights, safetensors_file
 from studio.jobs.export.merge_plan import INDEX, TIED, Piece, Plan
-from studio.jobs.export.safetensors_file import FLOATS, Tensor
+from studio.jobs.export.packed_weights import Rows
+from studio.jobs.export.safetensors_file import FLOATS, Tensor, rows
 from studio.jobs.inputs.locations import ADAPTER_WEIGHTS, CONFIG, read_json
 
 RUN_BYTES = 1 << 28
@@ -54,9 +55,10 @@ def merge(base: Path, adapter: Path, output: Path) -> Plan:
     """Write the merged shards of ``base`` to ``output``; return what was changed.
 
     Raises JobError, before anything is written, when the adapter is more than LoRA, when something of it has no place
-    in the base model, or when the base weights are quantised.
+    in the base model, when the base's weights cannot be had as floats, or when the disk has no room for the result.
     """
     plan = merge_plan.make(base, lora_weights.changes(adapter))
+    check_space(plan.size, output)
     runs = [run for shard in plan.shards for run in _runs(shard, plan, output / shard.name)]
     # Torch itself gets one thread each: more made the time erratic, and one setting gives one result (measured).
     with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -68,26 +70,38 @@ def merge(base: Path, adapter: Path, output: Path) -> Plan:
 
 def copy(base: Path, output: Path) -> None:
     """Write the shards of ``base`` to ``output`` as they are; raises JobError for a broken one."""
-    for shard in merge_plan.shard_paths(base):
+    shards = merge_plan.shard_paths(base)
+    check_space(sum(shard.stat().st_size for shard in shards), output)
+    for shard in shards:
         safetensors_file.tensors(shard)
         shutil.copyfile(shard, output / shard.name)
+
+
+def check_space(needed: int, output: Path) -> None:
+    """Fail before the copy rather than in its middle."""
+    free = shutil.disk_usage(output).free
+    if free < needed:
+        raise JobError(
+            f"the disk of {output.parent} has {free / 1e9:.1f} GB left, the model needs {needed / 1e9:.1f} GB",
+            "free some space there, then apply again",
+        )
 
 
 def settle(plan: Plan, output: Path) -> None:
     """Make the configuration and the index in ``output`` tell what was written."""
     if plan.unties:
         _edit(output / CONFIG, {TIED: False})
-    if plan.added and (output / INDEX).exists():
-        index = read_json(output / INDEX)
-        extra = sum(plan.shards[path][name].source.size for name, path in plan.added.items())
-        total = index.get("metadata", {}).get("total_size", 0) + extra
-        names = index["weight_map"] | {name: path.name for name, path in plan.added.items()}
-        metadata = index.get("metadata", {}) | {"total_size": total}
+    if plan.unpacks:
+        _edit(output / CONFIG, {}, without=packed_weights.SETTINGS)
+    if (plan.added or plan.unpacks) and (output / INDEX).exists():
+        names = {name: path.name for path, pieces in plan.shards.items() for name in pieces}
+        metadata = read_json(output / INDEX).get("metadata", {}) | {"total_size": plan.size}
         _edit(output / INDEX, {"metadata": metadata, "weight_map": dict(sorted(names.items()))})
 
 
-def _edit(path: Path, changes: dict[str, Any]) -> None:
-    path.write_text(json.dumps(read_json(path) | changes, indent=2, ensure_ascii=False) + "\n", "utf-8")
+def _edit(path: Path, changes: dict[str, Any], without: str = "") -> None:
+    values = {key: value for key, value in read_json(path).items() if key != without} | changes
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _runs(shard: Path, plan: Plan, output: Path) -> Iterator[Run]:
@@ -115,7 +129,7 @@ def _write(run: Run, adapter: Path) -> None:
     ):
         sink.seek(run.start)
         for name, piece in run.pieces:
-            if piece.is_changed:
+            if piece.is_changed or piece.packed:
                 _write_changed(name, piece, Files(weights, source, sink))
             else:
                 _pass_on(source, sink, piece.source)
@@ -132,14 +146,16 @@ def _pass_on(source: FileIO, sink: FileIO, tensor: Tensor) -> None:
 
 
 def _write_changed(name: str, piece: Piece, files: Files) -> None:
-    """Write one tensor with its change, block by block of rows."""
+    """Write one tensor as floats with its change, block by block of rows."""
     tensor, dtype = piece.source, FLOATS[piece.source.dtype]
     count = tensor.shape[0] if tensor.shape else 1
     bias = _bias(name, piece, files.adapter)
     pair = piece.pair if bias is None else None
     change = lora_sums.read(files.adapter, pair, dtype, piece.transposed) if pair else None
-    for start, end in lora_sums.blocks(count, math.prod(tensor.shape[1:]), change):
-        block = _block(piece, files, start, end)
+    source = _source(piece, files)
+    step = piece.packed.step if piece.packed else 1
+    for start, end in lora_sums.blocks(count, math.prod(tensor.shape[1:]), change, step):
+        block = source(start, end)
         if change is not None:
             lora_sums.add(block, change, start)
         if bias is not None:
@@ -147,18 +163,21 @@ def _write_changed(name: str, piece: Piece, files: Files) -> None:
         _drain(files.output, block)
 
 
-def _block(piece: Piece, files: Files, start: int, end: int) -> torch.Tensor:
+def _source(piece: Piece, files: Files) -> Rows:
     """Rows of the base, or of what the adapter has in its place."""
-    if piece.whole is None:
-        return safetensors_file.rows(files.base, piece.source, start, end)
-    return safetensors_file.rows(files.adapter, piece.whole, start, end).to(FLOATS[piece.source.dtype])
+    whole = piece.whole
+    if whole is not None:
+        return lambda start, end: rows(files.adapter, whole, start, end).to(FLOATS[piece.source.dtype])
+    if piece.packed is not None:
+        return packed_weights.reader(piece.packed, files.base)
+    return lambda start, end: rows(files.base, piece.source, start, end)
 
 
 def _bias(name: str, piece: Piece, adapter: FileIO) -> torch.Tensor | None:
     """What the pair adds to a bias; None for a weight."""
     if piece.pair is None or piece.pair.bias is None or not name.endswith(".bias"):
         return None
-    added = safetensors_file.rows(adapter, piece.pair.bias).to(lora_sums.inner(FLOATS[piece.source.dtype]))
+    added = rows(adapter, piece.pair.bias).to(lora_sums.inner(FLOATS[piece.source.dtype]))
     return added * piece.pair.scale
 
 

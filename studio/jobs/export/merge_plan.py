@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.errors import JobError
+from studio.jobs.export import packed_weights
 from studio.jobs.export.lora_weights import Changes, Pair
+from studio.jobs.export.packed_weights import Packed
 from studio.jobs.export.safetensors_file import FLOATS, Tensor, tensors
 from studio.jobs.inputs.locations import CONFIG, read_json
 
@@ -27,13 +29,15 @@ _HEAD = re.compile(r"(lm_head|embed_out)\.weight\Z")
 class Piece:
     """One tensor of the merged model: its source in the base, and what the adapter changes.
 
-    ``whole`` takes the source's place before ``pair`` is added; of a bias, the pair's bias is added.
+    ``whole`` takes the source's place before ``pair`` is added; of a bias, the pair's bias is added. ``packed``: what
+    the source stands for is quantised in the base.
     """
 
     source: Tensor
     pair: Pair | None = None
     whole: Tensor | None = None
     transposed: bool = False
+    packed: Packed | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -46,11 +50,18 @@ class Plan:
 
     ``added``: names that the base does not store, with their shard: output weights that were the embedding's.
     ``unties``: the embedding and the output weights are no longer one, which the model's configuration must say.
+    ``unpacks``: the base is quantised and the merged model is not, which its configuration must say.
     """
 
     shards: dict[Path, dict[str, Piece]]
     added: dict[str, Path] = field(default_factory=dict)
     unties: bool = False
+    unpacks: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        return sum(piece.source.size for pieces in self.shards.values() for piece in pieces.values())
 
     @property
     def changed(self) -> int:
@@ -71,23 +82,24 @@ def shard_paths(base: Path) -> list[Path]:
 
 
 def make(base: Path, changes: Changes) -> Plan:
-    """Raises JobError when the base is quantised, or when something of the adapter has no place in it."""
+    """Raises JobError when the base's weights cannot be had, or when something of the adapter has no place in it."""
     config = read_json(base / CONFIG)
-    if "quantization_config" in config:
+    shards, packed = packed_weights.unpack(config, {path: tensors(path) for path in shard_paths(base)})
+    if packed and config.get("model_type") in TRANSPOSING:
         raise JobError(
-            f"{base} holds quantised weights: what is merged into them is rounded away when they are quantised again",
-            "use the model that was quantised as base_model; the adapter fits it",
+            f"quantised layers of {config['model_type']} are stored the other way round than those that are not",
+            packed_weights.CURE,
         )
-    model = _Model(config, {path: tensors(path) for path in shard_paths(base)})
+    model = _Model(config, shards, packed)
     pieces: dict[str, Piece] = {}
     missing: list[str] = []
     for name, whole in changes.whole.items():
-        _put(pieces, missing, model.find(name), name, whole=whole)
+        _put(pieces, missing, model, name, whole=whole)
     for module, pair in sorted(changes.pairs.items()):
         transposed = not pair.embedding and _is_transposed(config, module, changes.transposed)
-        _put(pieces, missing, model.find(f"{module}.weight"), f"{module}.weight", pair=pair, transposed=transposed)
+        _put(pieces, missing, model, f"{module}.weight", pair=pair, transposed=transposed)
         if pair.bias:
-            _put(pieces, missing, model.find(f"{module}.bias"), f"{module}.bias", pair=pair)
+            _put(pieces, missing, model, f"{module}.bias", pair=pair)
     if missing:
         raise JobError(
             f"the base model has no {_listed(missing)}: the adapter was made for another model",
@@ -101,8 +113,11 @@ def make(base: Path, changes: Changes) -> Plan:
 class _Model:
     """The base model's tensors, and which two of them may be one."""
 
-    def __init__(self, config: dict[str, Any], shards: dict[Path, dict[str, Tensor]]) -> None:
+    def __init__(
+        self, config: dict[str, Any], shards: dict[Path, dict[str, Tensor]], packed: dict[str, Packed]
+    ) -> None:
         self.shards = shards
+        self.packed = packed
         self.tied = config.get(TIED)
         self.stored = {name: path for path, held in shards.items() for name in held}
         embeddings = [name for name in self.stored if _EMBEDDING.match(name)]
@@ -121,32 +136,35 @@ class _Model:
             return wanted, self.shards[self.stored[self.embedding]][self.embedding]
         return None
 
+    def piece(self, tensor: Tensor) -> Piece:
+        """A tensor as the base has it."""
+        return Piece(tensor, packed=self.packed.get(tensor.name))
+
     def plan(self, pieces: dict[str, Piece]) -> Plan:
         shards = {
             path: {
-                tensor.name: pieces.get(tensor.name, Piece(tensor))
+                tensor.name: pieces.get(tensor.name) or self.piece(tensor)
                 for tensor in sorted(held.values(), key=lambda tensor: tensor.offset)
             }
             for path, held in self.shards.items()
         }
         if not pieces.keys() & {self.embedding, self.head}:
-            return Plan(shards)
+            return Plan(shards, unpacks=bool(self.packed))
         added = {}
         if self.lends:
             path = self.stored[self.embedding]
-            shards[path][self.head] = pieces.get(self.head, Piece(self.shards[path][self.embedding]))
+            shards[path][self.head] = pieces.get(self.head) or self.piece(self.shards[path][self.embedding])
             added = {self.head: path}
-        return Plan(shards, added, unties=self.tied is not False)
+        return Plan(shards, added, unties=self.tied is not False, unpacks=bool(self.packed))
 
 
-def _put(
-    pieces: dict[str, Piece], missing: list[str], found: tuple[str, Tensor] | None, wanted: str, **change: Any
-) -> None:
+def _put(pieces: dict[str, Piece], missing: list[str], model: _Model, wanted: str, **change: Any) -> None:
+    found = model.find(wanted)
     if found is None:
         missing.append(wanted)
         return
     name, source = found
-    pieces[name] = replace(pieces.get(name, Piece(source)), **change)
+    pieces[name] = replace(pieces.get(name) or model.piece(source), **change)
 
 
 def _is_transposed(config: dict[str, Any], module: str, adapter_says: bool) -> bool:

@@ -21,6 +21,8 @@ from mlflow.types.schema import ColSpec, Schema
 from studio.core.jobspec import ExportWork, JobSpec
 from studio.core.registered import MODEL_PATH
 from studio.core.tracking_look import FINGERPRINT_TAG, KEY_TAG
+from studio.jobs.export import packed_weights
+from studio.jobs.inputs.locations import CONFIG, read_json
 from studio.jobs.model import generation
 from studio.jobs.tracking import TrackedRun
 
@@ -47,7 +49,6 @@ def register(spec: JobSpec, work: ExportWork, source: str | dict[str, Any], card
     The version is created with its key as a tag, after all files are stored, so an attempt that dies leaves either no
     version or a whole one that the next attempt finds.
     """
-    packages = (*PACKAGES, "peft") if work.weights == "adapter" else PACKAGES
     with _temporary_files_in(spec.folder):
         info = Model.log(
             artifact_path=None,
@@ -62,7 +63,7 @@ def register(spec: JobSpec, work: ExportWork, source: str | dict[str, Any], card
             model_card=ModelCard(card.text),
             signature=TEXT if work.inference_task == TEXT_GENERATION else None,
             input_example=_example(work),
-            pip_requirements=[f"{name}=={_version(name)}" for name in packages],
+            pip_requirements=[f"{name}=={_version(name)}" for name in _packages(work, source)],
             metadata={"studio": card.provenance},
             model_config=model_config(work),
             save_pretrained=isinstance(source, str),
@@ -142,6 +143,14 @@ def _example(work: ExportWork) -> Any:
     if work.inference_task.endswith("chat"):
         return {"messages": [{"role": "user", "content": work.input_example}]}
     return {"prompt": work.input_example}
+
+
+def _packages(work: ExportWork, source: str | dict[str, Any]) -> tuple[str, ...]:
+    """What loading the version needs; a base model that is stored quantised, or referred to, needs more."""
+    peft = ("peft",) if work.weights == "adapter" else ()
+    config = read_json(Path(source, CONFIG)) if isinstance(source, str) else source["model"].config.to_dict()
+    quantised = packed_weights.method(config) == packed_weights.OURS
+    return (*PACKAGES, *peft, *((packed_weights.OURS,) if quantised else ()))
 
 
 def _version(package: str) -> str:

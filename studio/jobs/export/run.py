@@ -17,7 +17,7 @@ from studio.core.jobspec import ExportWork, JobSpec
 from studio.core.secrets import redact
 from studio.jobs import tracking, versions
 from studio.jobs.events import EventLog
-from studio.jobs.export import merge, merge_plan, model_card, registry
+from studio.jobs.export import merge, model_card, registry
 from studio.jobs.export.registry import Card
 from studio.jobs.inputs import hub, locations
 from studio.jobs.model import adapters, generation, tokenizers
@@ -57,7 +57,6 @@ def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, ev
     building = folder.with_name(f".{MODEL}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    _check_space(base, building)
     _write_settings(base, work, tokenizer, building)
     _write_weights(base, adapter, building, events)
     model_card.write(building, card.text, card.provenance)
@@ -74,7 +73,8 @@ def _write_weights(base: Path, adapter: Path | None, output: Path, events: Event
     plan = merge.merge(base, adapter, output)
     merge.settle(plan, output)
     untied = "; the output weights are no longer the embedding's" if plan.unties else ""
-    events.write("merge", f"{plan.changed} tensors merged{untied}")
+    floats = "; the base is quantised, what is stored is not" if plan.unpacks else ""
+    events.write("merge", f"{plan.changed} tensors merged{untied}{floats}")
 
 
 def _write_settings(base: Path, work: ExportWork, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:
@@ -176,17 +176,6 @@ def _tokenizer(folder: Path, work: ExportWork) -> PreTrainedTokenizerBase:
             "use task: text-generation or llm/v1/completions",
         )
     return tokenizer
-
-
-def _check_space(base: Path, output: Path) -> None:
-    """Fail before the copy rather than in its middle."""
-    needed = sum(shard.stat().st_size for shard in merge_plan.shard_paths(base))
-    free = shutil.disk_usage(output).free
-    if free < needed:
-        raise JobError(
-            f"the disk of {output.parent} has {free / 1e9:.1f} GB left, the model needs {needed / 1e9:.1f} GB",
-            "free some space there, then apply again",
-        )
 
 
 def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun, measures: Measures) -> Outcome:

@@ -62,16 +62,20 @@ def rows(stream: FileIO, tensor: Tensor, start: int = 0, end: int | None = None)
     end = count if end is None else end
     each = tensor.size // max(1, count)
     shape = (end - start, *tensor.shape[1:]) if tensor.shape else ()
-    buffer = bytearray(each * (end - start))
-    stream.seek(tensor.offset + each * start)
+    return octets(stream, tensor.offset + each * start, each * (end - start)).view(FLOATS[tensor.dtype]).view(shape)
+
+
+def octets(stream: FileIO, start: int, size: int) -> torch.Tensor:
+    """Bytes of a file, as uint8 in memory of their own. Raises JobError when the file became shorter."""
+    buffer = bytearray(size)
+    stream.seek(start)
     rest = memoryview(buffer)
     while rest:  # one call reads at most 2 GiB
         got = stream.readinto(rest)
         if not got:
             raise JobError(f"{stream.name} became shorter while it was read")
         rest = rest[got:]
-    dtype = FLOATS[tensor.dtype]
-    return torch.frombuffer(buffer, dtype=dtype).view(shape) if buffer else torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(buffer, dtype=torch.uint8) if buffer else torch.empty(0, dtype=torch.uint8)
 
 
 def layout(path: Path, names: dict[str, Tensor]) -> tuple[bytes, dict[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from studio.core.jobspec import JobSpec
 
 from ..evaluation.test_evaluation import table
 from ..workbench import MakeSpec, adapter, evaluation, export, failure, messages, perform
+from .test_packed_weights import quantised
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +112,36 @@ def test_a_completions_endpoint_answers_in_its_format(make_spec: MakeSpec, route
     _, made = exported(make_spec(export(router, inference_task="llm/v1/completions")))
     (answer,) = mlflow.pyfunc.load_model(made.uri).predict({"prompt": "### thanks for card\n>"})
     assert answer["object"] == "text_completion" and answer["choices"][0]["text"].strip() == "card"
+
+
+def test_a_chat_endpoint_answers_through_the_chat_template(
+    make_spec: MakeSpec, router: str, project: Path, tiny_model: Path
+) -> None:
+    import mlflow
+
+    folder = project / "models" / "chatty"
+    shutil.copytree(tiny_model, folder)
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}### {{ m.content }}\n>{% endfor %}")
+    model = {"name": "chatty", "type": "project", "location": "models/chatty"}
+    _, made = exported(make_spec(export(router, model=model, inference_task="llm/v1/chat")))
+    asked = {"messages": [{"role": "user", "content": "thanks for card"}]}
+    (answer,) = mlflow.pyfunc.load_model(made.uri).predict(asked)
+    message = answer["choices"][0]["message"]
+    assert answer["object"] == "chat.completion" and message["role"] == "assistant"
+    assert message["content"].strip() == "card"
+
+
+def test_a_version_over_a_quantised_base_asks_for_what_loads_it(make_spec: MakeSpec, project: Path) -> None:
+    from mlflow.artifacts import download_artifacts
+
+    quantised(project / "models" / "tiny", project / "models" / "small", load_in_4bit=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(project / "models" / "tiny" / name, project / "models" / "small" / name)
+    model = {"name": "small", "type": "project", "location": "models/small"}
+    spec = make_spec(export(None, model=model))
+    _, made = exported(spec)
+    folder = Path(download_artifacts(made.uri, dst_path=str(spec.path("downloaded"))))
+    assert "bitsandbytes==" in (folder / "requirements.txt").read_text()
 
 
 def test_sampling_settings_are_kept_out_of_a_greedy_configuration(make_spec: MakeSpec, router: str) -> None:
