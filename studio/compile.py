@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from studio import __version__
+from studio.core import judging
 from studio.core.errors import StudioError
 from studio.core.job_keys import job_key
 from studio.core.jobspec import (
     RUNS_FOLDER,
     AdapterInput,
     DatasetInput,
+    EvaluationWork,
     JobSpec,
     ModelInput,
     SeenRows,
@@ -265,6 +267,8 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
     if kind.compile is None or kind.resources is None:
         raise AssertionError(f"{item.resource.kind} is not a job")
     key = job_key(item.ref, item.fingerprint)
+    work = kind.compile(item.resource, ProjectScope(item, desire, target, state))
+    judges = judging.variables(work.judges) if isinstance(work, EvaluationWork) else {}
     return JobSpec(
         key=key,
         attempt=attempt,
@@ -274,11 +278,11 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         environment=target.environment,
         project_dir=str(target.root),
         run_dir=f"{RUNS_FOLDER}/{key}",
-        work=kind.compile(item.resource, ProjectScope(item, desire, target, state)),
+        work=work,
         names=_names(item, desire),
         resources=kind.resources(item.resource),
         tracking=tracking(target.settings, target.server),
-        secrets={"hf_token": target.settings.spec.hf_token.env},
+        secrets={"hf_token": target.settings.spec.hf_token.env, **judges},
     )
 
 

@@ -76,6 +76,8 @@ class CombinationOutput(Record):
     scores: str = ""
     """Location of what each row contributes to each metric."""
     predictions: str = ""
+    judgements: str = ""
+    """Location of what the judges said of each row as CSV, where there are any."""
     mlflow_run_id: str = ""
 
 

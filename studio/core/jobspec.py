@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from studio.core.endpoint import AdjustmentWork, DeploymentWork, WithdrawalWork
+from studio.core.judging import JudgeWork
 from studio.core.kept import Kept
 from studio.core.record import Record
 from studio.core.registered import Logged, Unregistering
@@ -134,6 +135,8 @@ class EvaluationWork(Record):
     selected_features: tuple[str, ...] = ()
     slice_by: tuple[str, ...] = ()
     """Columns, each by itself: metrics are computed of the rows with each of its values too."""
+    judges: tuple[JudgeWork, ...] = ()
+    """Each scores the answers; its name is that of a metric."""
     generation: dict[str, Any] = Field(default_factory=dict)
     model_quantization: dict[str, Any] | None = None
     adapter_quantization: dict[str, Any] | None = None

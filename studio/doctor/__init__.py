@@ -18,6 +18,7 @@ CHECKS: dict[str, Check] = {
     "MLflow": services.tracking,
     "hub token": services.token,
     "hub": services.hub,
+    "judges": services.judges,
     "CML": services.workspace,
     "CML engine": workspace.engine,
     "CML project": workspace.project,

@@ -10,15 +10,18 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
-from studio.core.errors import StudioError
+from studio.core.errors import JobError, StudioError
+from studio.core.judge_names import url_variable
 from studio.core.secrets import redact
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.jobs import relocation
+from studio.jobs.evaluation import judge_client
 from studio.load import disclosure
 from studio.load.registry import RegistryFault, registry
 from studio.load.settings import SecretName
 from studio.load.tracked import ARTIFACTS_FOLDER
 from studio.load.workspaces import KEY_VARIABLE, PROJECT_VARIABLE, access, project_id
+from studio.resources.evaluation_job import EvaluationJob
 
 TIMEOUT_SECONDS = 10.0
 NOT_ASKED = "not asked; --online asks"
@@ -87,6 +90,22 @@ def hub(around: Surroundings) -> Checkup:
         cure = "unset HF_HUB_OFFLINE, unless everything is in the cache"
         return Checkup(Verdict.WARNING if used else Verdict.OK, "HF_HUB_OFFLINE is set", cure if used else "")
     return _reached(f"{endpoint}/api/models?limit=1", redact(endpoint), around, Verdict.WARNING if not used else None)
+
+
+def judges(around: Surroundings) -> Checkup | None:
+    """Whether the environment says where the judges of evaluations are; none where nothing is judged."""
+    specs = [each.spec for each in around.resources if isinstance(each, EvaluationJob)]
+    names = sorted({judge.endpoint for spec in specs for judge in spec.judges})
+    if not names:
+        return None
+    try:
+        found = [judge_client.endpoint(name, around.environ) for name in names]
+        for each in found if around.online else ():
+            each.reach()
+    except JobError as error:
+        return Checkup(around.needed(), error.message, error.hint)
+    told = ", ".join(url_variable(each.name) for each in found)
+    return Checkup(Verdict.OK, f"{told}: {'answers' if around.online else NOT_ASKED}")
 
 
 def _reached(url: str, shown: str, around: Surroundings, verdict: Verdict | None = None) -> Checkup:

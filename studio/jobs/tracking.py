@@ -67,6 +67,10 @@ class TrackedRun:
         """Copy a folder's files to the run's artifacts."""
         self.client.log_artifacts(self.run_id, str(path), folder)
 
+    def log_table(self, columns: dict[str, list[Any]], file: str) -> None:
+        """File a table where MLflow shows those of evaluations."""
+        self.client.log_table(self.run_id, columns, file)
+
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Copy a file to the run's artifacts."""
         self.client.log_artifact(self.run_id, str(path), folder)

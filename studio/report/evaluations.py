@@ -53,7 +53,7 @@ def _sureness(made: EvaluationOutput) -> list[str]:
             if found:
                 tested = [f"{found.gain:+.4g}", _ends(found.intervals), f"{found.p_value:.2g}", found.test]
             rows.append([_label(each, baseline), name, _ends(levels), *tested])
-    return [f"  {SHOWN:.0%} intervals, from rows drawn anew", *table(rows)] if len(rows) > 1 else []
+    return [f"  {SHOWN:.0%} intervals, as if other such rows were asked", *table(rows)] if len(rows) > 1 else []
 
 
 def _ends(levels: Sequence[Interval]) -> str:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Strict, WithJsonSchema
 
 from studio.core.confidence import CONFIDENCES
+from studio.core.judge_names import NAME, SCALE
 from studio.core.metric_names import EVALUATION_METRICS
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
 from studio.resources.scope import Scope
 
 if TYPE_CHECKING:
     from studio.core.jobspec import EvaluationWork, Resources
+    from studio.core.judging import JudgeWork
 
 
 class EvaluationType(StrEnum):
@@ -30,7 +32,9 @@ class ModelAdapterCombination(Part):
 class Gate(Part):
     """A condition on one metric of one combination; re-decided from recorded metrics, never by running again."""
 
-    metric: str = field(DESCRIPTIVE, "The metric that is judged.", "", enum=list(EVALUATION_METRICS), required=True)
+    metric: str = field(
+        DESCRIPTIVE, "The metric that is judged, or a judge.", "", examples=list(EVALUATION_METRICS), required=True
+    )
     adapter: str = field(DESCRIPTIVE, "The combination's adapter; empty for the base model alone.", "")
     base_model: str = field(DESCRIPTIVE, "The combination's base model, when the adapter alone is ambiguous.", "")
     min: float | None = field(DESCRIPTIVE, "The metric must be at least this.")
@@ -42,6 +46,27 @@ class Gate(Part):
     tolerance: float | None = field(DESCRIPTIVE, "By how much it may be worse all the same; 0 if not said.", minimum=0)
     confidence: float | None = field(
         DESCRIPTIVE, "Judge the end of the interval at this level, not the number itself.", enum=list(CONFIDENCES)
+    )
+
+
+class Judge(Part):
+    """A language model that scores every answer; the score is a metric of that name."""
+
+    name: str = field(OUTCOME, "Name of the metric.", "", pattern=NAME.pattern.replace(r"\Z", "$"), required=True)
+    model: str = field(OUTCOME, "The judge, by the name that its service knows it by.", "", required=True)
+    endpoint: str = field(
+        OUTCOME,
+        "Which service: its address is in STUDIO_JUDGE_URL, of one called house in STUDIO_JUDGE_URL_HOUSE.",
+        "",
+    )
+    definition: str = field(OUTCOME, "What is judged, in words.", "", required=True)
+    grading: str = field(OUTCOME, "What deserves which score, in words.", "")
+    scale: Annotated[tuple[int, ...], Strict(False)] = field(
+        OUTCOME, "The lowest and the highest score; higher is better.", SCALE, minItems=2, maxItems=2
+    )
+    sample: int | None = field(OUTCOME, "Judge so many rows at most, the same for all combinations.", minimum=1)
+    parameters: dict[str, Any] | None = field(
+        OUTCOME, "Parameters of the request beside temperature 0 and max_tokens 512; null leaves one of these out."
     )
 
 
@@ -79,6 +104,9 @@ class EvaluationJobSpec(Spec):
     slice_by: OneOrMore = field(
         OUTCOME, "Columns, or one column: metrics are also computed of the rows with each of its values.", ()
     )
+    judges: Annotated[tuple[Judge, ...], Strict(False)] = field(
+        OUTCOME, "Language models that score the answers; none unless asked for.", (), nested=True
+    )
     generation_config: ConfigValue = field(
         OUTCOME, "How answers are generated.", config="generation_config", default_config=True
     )
@@ -88,6 +116,10 @@ class EvaluationJobSpec(Spec):
     num_gpu: int | None = field(PLACEMENT, "GPUs.", minimum=0, required=True)
     num_memory: int | None = field(PLACEMENT, "Memory in GB.", minimum=1, required=True)
     gpu_label_id: int | None = field(PLACEMENT, "Accelerator label on CML.", minimum=0)
+
+    def computed(self) -> tuple[str, ...]:
+        """Every metric that there will be, those of judges among them."""
+        return (*self.metrics, *(each.name for each in self.judges if each.name))
 
 
 class EvaluationJob(Resource):
@@ -116,9 +148,25 @@ def compile(job: EvaluationJob, scope: Scope) -> EvaluationWork:
         seen=tuple(dict.fromkeys(seen)),
         selected_features=spec.selected_features,
         slice_by=spec.slice_by,
+        judges=tuple(_judge(each) for each in spec.judges),
         generation=scope.config("generation_config", spec.generation_config, base),
         model_quantization=_asked(spec.model_bnb_config, base, scope),
         adapter_quantization=_asked(spec.adapter_bnb_config, base, scope),
+    )
+
+
+def _judge(judge: Judge) -> JudgeWork:
+    from studio.core.judging import JudgeWork
+
+    return JudgeWork(
+        name=judge.name,
+        model=judge.model,
+        endpoint=judge.endpoint,
+        definition=judge.definition,
+        grading=judge.grading,
+        scale=(judge.scale[0], judge.scale[1]),
+        sample=judge.sample or 0,
+        parameters=judge.parameters or {},
     )
 
 

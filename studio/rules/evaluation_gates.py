@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from studio.core.judge_names import SCALE
 from studio.core.metric_names import EVALUATION_METRICS, RANGES
 from studio.core.suggest import did_you_mean
 from studio.resources import gates
@@ -40,11 +41,12 @@ def gate_on_absent_metric(job: EvaluationJob, view: View) -> Iterator[Breach]:
               min: 0.5
     """
     for index, gate in enumerate(job.spec.gates):
-        if gate.metric not in job.spec.metrics:
+        computed = job.spec.computed()
+        if gate.metric not in computed:
             what = f"the metric {gate.metric!r} is not computed here" if gate.metric else "the gate names no metric"
-            hint = did_you_mean(gate.metric, job.spec.metrics)
+            hint = did_you_mean(gate.metric, computed)
             if gate.metric in EVALUATION_METRICS:
-                hint = f"add {gate.metric} to spec.metrics, or judge one of {', '.join(job.spec.metrics) or 'them'}"
+                hint = f"add {gate.metric} to spec.metrics, or judge one of {', '.join(computed) or 'them'}"
             yield Breach(f"spec.gates.{index}.metric", what, hint)
 
 
@@ -220,9 +222,10 @@ def unreachable_gate(job: EvaluationJob, view: View) -> Iterator[Breach]:
               min: 0.6
     """
     for index, gate in enumerate(job.spec.gates):
-        if gate.metric not in RANGES:
+        ranges = {**RANGES, **{each.name: each.scale for each in job.spec.judges if len(each.scale) == len(SCALE)}}
+        if gate.metric not in ranges:
             continue
-        least, most = RANGES[gate.metric]
+        least, most = ranges[gate.metric]
         bounded = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
         beyond = {"min": gate.min is not None and gate.min > most, "max": gate.max is not None and gate.max < least}
         for field in (field for field, is_beyond in beyond.items() if is_beyond):

@@ -12,7 +12,7 @@ from typing import Any
 from studio.core.references import Ref
 from studio.resources import KINDS
 from studio.resources.base import FieldMark, Metadata, Part, marks
-from studio.resources.evaluation_job import Gate, ModelAdapterCombination
+from studio.resources.evaluation_job import Gate, Judge, ModelAdapterCombination
 from studio.resources.prompt import PromptExample
 from tests import projects
 from tests.invariants.worlds import COMMIT, FAMILY, World
@@ -32,7 +32,7 @@ USERS = {
 }  # fmt: skip
 """The jobs whose outcome depends on it."""
 PARTS: dict[str, dict[str, type[Part]]] = {
-    "EvaluationJob": {"gates": Gate, "model_adapter_combinations": ModelAdapterCombination},
+    "EvaluationJob": {"gates": Gate, "judges": Judge, "model_adapter_combinations": ModelAdapterCombination},
     "Prompt": {"examples": PromptExample},
 }
 """Fields that hold parts with fields of their own."""
@@ -90,6 +90,13 @@ SPREAD = {"num_workers": 2}
 
 TRAINED = [Ref("FineTuningJob", name) for name in ("train", "again", "other")]
 COMPARE, RELEASE = Ref("EvaluationJob", "compare"), Ref("ModelExport", "release")
+
+
+JUDGE = {"name": "helpful", "model": "judge-large", "definition": "It helps."}
+
+
+def judges(**changes: Any) -> Values:
+    return {"judges": [{**JUDGE, **changes}]}
 
 
 def gates(**changes: Any) -> Values:
@@ -200,6 +207,15 @@ OTHERS: dict[str, dict[str, Other]] = {
         "eval_dataset_fraction": Other({"eval_dataset_fraction": 0.5}),
         "selected_features": Other({"selected_features": ["text"]}),
         "slice_by": Other({"slice_by": ["text"]}),
+        "judges": Other(judges()),
+        "judges.name": Other(judges(name="useful"), judges()),
+        "judges.model": Other(judges(model="judge-small"), judges()),
+        "judges.endpoint": Other(judges(endpoint="house"), judges()),
+        "judges.definition": Other(judges(definition="It is right."), judges()),
+        "judges.grading": Other(judges(grading="5 for the right queue"), judges()),
+        "judges.scale": Other(judges(scale=[1, 10]), judges()),
+        "judges.sample": Other(judges(sample=3), judges()),
+        "judges.parameters": Other(judges(parameters={"seed": 7}), judges()),
         "generation_config": Other({"generation_config": {"do_sample": False, "max_new_tokens": 4}}),
         "model_bnb_config": Other({"model_bnb_config": QUANTISED}, WITH_GPU),
         "adapter_bnb_config": Other({"adapter_bnb_config": QUANTISED}, WITH_GPU),

@@ -127,7 +127,7 @@ def test_intervals_and_the_test_against_the_baseline_are_shown_and_make_the_head
         }],
     }  # fmt: skip
     shown = [" ".join(line.split()) for line in evaluations.comparison(output, [])]
-    assert "95% intervals, from rows drawn anew" in shown
+    assert "95% intervals, as if other such rows were asked" in shown
     assert "tiny + router exact_match [0.85, 0.94] +0.8 [0.7, 0.88] 0.00012 McNemar" in shown
     words = "8 rows, exact_match of router 0.9 [0.85, 0.94], +0.8 over the baseline (p 0.00012)"
     assert standings.headline(Standing(JOB, record({"output": output}), None, None)) == words

@@ -15,7 +15,7 @@ import numpy as np
 from studio.core.confidence import CONFIDENCES
 from studio.core.jobresult import Interval
 from studio.core.jobspec import SEED
-from studio.jobs.evaluation.metrics import METRICS, Array, Scores
+from studio.jobs.evaluation.metrics import Array, Scores, value
 
 REPLICATES = 2000
 """Efron and Tibshirani (chapter 12) ask for 1000 or more where the ends of an interval count."""
@@ -30,7 +30,7 @@ def replicates(scores: Scores) -> dict[str, Array]:
     names, lines = list(scores), list(scores.values())
     ends = np.cumsum([line.shape[1] for line in lines])[:-1]
     sums = np.concatenate([counts @ np.hstack(lines) for counts in _draws(len(lines[0]))])
-    return {name: METRICS[name].value(each) for name, each in zip(names, np.split(sums, ends, axis=1), strict=True)}
+    return {name: value(name, each) for name, each in zip(names, np.split(sums, ends, axis=1), strict=True)}
 
 
 def _draws(rows: int) -> Iterator[Array]:
@@ -44,11 +44,12 @@ def _draws(rows: int) -> Iterator[Array]:
 
 
 def intervals(values: Array, levels: tuple[float, ...] = CONFIDENCES) -> tuple[Interval, ...]:
-    """Between the quantiles of the replicates that leave out half of the rest on each side."""
+    """Between the quantiles of the replicates that leave out half of the rest on each side. Replicates without a row
+    that has a score do not count."""
     return tuple(
         Interval(confidence=level, low=float(low), high=float(high))
         for level in levels
-        for low, high in [np.quantile(values, [(1 - level) / 2, (1 + level) / 2])]
+        for low, high in [np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])]
     )
 
 

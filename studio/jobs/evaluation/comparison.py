@@ -89,5 +89,6 @@ def params(work: EvaluationWork, rows: int) -> dict[str, Any]:
         "dataset_digest": work.dataset.digest,
         "rows": rows,
         "metrics": ",".join(work.metrics),
+        **{f"judge.{each.name}": f"{each.model}: {each.definition}" for each in work.judges},
         **tracking.flat(work.generation, "generation"),
     }

@@ -52,7 +52,11 @@ def _cells(
     row: CombinationOutput | SliceOutput, baseline: CombinationOutput | SliceOutput, intervals: dict[str, Interval]
 ) -> Cells:
     """Metrics, then gains, then intervals."""
-    gains = {f"{name}_gain": gain(name, value, baseline.metrics[name]) for name, value in row.metrics.items()}
+    gains = {
+        f"{name}_gain": gain(name, value, baseline.metrics[name])
+        for name, value in row.metrics.items()
+        if name in baseline.metrics
+    }
     ends = {f"{name}_{end}": getattr(each, end) for name, each in intervals.items() for end in ("low", "high")}
     return {**row.metrics, **gains, **ends}
 

@@ -14,10 +14,11 @@ from scipy.stats import binomtest
 from studio.core.confidence import pairs
 from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput, Difference
-from studio.core.jobspec import JobSpec
+from studio.core.jobspec import EvaluationWork, JobSpec
 from studio.core.metric_names import gain
-from studio.jobs.evaluation import bootstrap, metrics
+from studio.jobs.evaluation import bootstrap, metrics, sureness
 from studio.jobs.evaluation.metrics import Array, Scores
+from studio.jobs.evaluation.sureness import Ranges
 
 
 def keep(path: Path, scores: Scores) -> None:
@@ -39,28 +40,30 @@ def between(spec: JobSpec, combinations: Sequence[CombinationOutput]) -> tuple[D
         return ()
     scores = [read(spec.path(each.scores)) for each in combinations]
     drawn = [bootstrap.replicates(each) for each in scores]
+    among = sureness.ranges(spec.work) if isinstance(spec.work, EvaluationWork) else sureness.PLAIN
     return tuple(
         difference
         for later, earlier in pairs(len(combinations))
-        for difference in _gains((later, earlier), scores, drawn)
+        for difference in _gains((later, earlier), scores, drawn, among)
     )
 
 
 def _gains(
-    pair: tuple[int, int], scores: list[dict[str, Array]], drawn: list[dict[str, Array]]
+    pair: tuple[int, int], scores: list[dict[str, Array]], drawn: list[dict[str, Array]], among: Ranges
 ) -> Iterator[Difference]:
     mine, other = (scores[number] for number in pair)
     values, others = metrics.values(mine), metrics.values(other)
-    for name in mine:
+    for name in (each for each in values if each in others):
         sign = gain(name, 1.0, 0.0)
         gains = sign * (drawn[pair[0]][name] - drawn[pair[1]][name])
+        gains = gains[~np.isnan(gains)]
         exact = name == "exact_match"
         yield Difference(
             metric=name,
             combination=pair[0],
             than=pair[1],
             gain=gain(name, values[name], others[name]),
-            intervals=bootstrap.intervals(gains),
+            intervals=sureness.of_gain(name, mine[name], other[name], gains, among),
             p_value=mcnemar(mine[name][:, 0], other[name][:, 0]) if exact else bootstrap.p_value(gains),
             test="McNemar" if exact else "paired bootstrap",
         )

@@ -53,7 +53,9 @@ def _means(values: Sequence[float]) -> Array:
 
 
 def _mean(sums: Array) -> Array:
-    return sums[..., 0] / sums[..., 1]
+    """Of the rows that have a score; NaN of none."""
+    weights = sums[..., 1]
+    return np.divide(sums[..., 0], weights, out=np.full_like(weights, np.nan), where=weights > 0)
 
 
 def _perplexity(sums: Array) -> Array:
@@ -86,6 +88,11 @@ WHOLE: dict[str, Callable[[Answers], float]] = {"latency": lambda answers: answe
 """What no single row has; latency is seconds of generation per row, mean."""
 
 
+def value(name: str, sums: Array) -> Array:
+    """A metric from the sums of its rows' lines; one that is none of METRICS is a judge's, the mean of its scores."""
+    return METRICS[name].value(sums) if name in METRICS else _mean(sums)
+
+
 def check(names: tuple[str, ...]) -> None:
     """Raises JobError for a metric that is not in METRICS."""
     for name in names:
@@ -99,8 +106,9 @@ def score(names: tuple[str, ...], answers: Answers) -> dict[str, Array]:
 
 
 def values(scores: Scores) -> dict[str, float]:
-    """The metrics over all rows."""
-    return {name: float(METRICS[name].value(lines.sum(axis=0))) for name, lines in scores.items()}
+    """The metrics over all rows; those of which no row has a score are left out."""
+    found = {name: float(value(name, lines.sum(axis=0))) for name, lines in scores.items()}
+    return {name: each for name, each in found.items() if not np.isnan(each)}
 
 
 def compute(names: tuple[str, ...], answers: Answers, scores: Scores) -> dict[str, float]:

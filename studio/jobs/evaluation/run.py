@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +17,19 @@ from studio.core.jobspec import Combination, EvaluationWork, JobSpec
 from studio.core.secrets import redact
 from studio.core.tracking_look import COMBINATION_TAG, KEY_TAG
 from studio.jobs import charts, tracking
-from studio.jobs.evaluation import bootstrap, comparison, confusion, differences, gathering, metrics, questions, slices
+from studio.jobs.evaluation import (
+    bootstrap,
+    comparison,
+    confusion,
+    differences,
+    gathering,
+    judging,
+    metrics,
+    questions,
+    slices,
+    sureness,
+)
+from studio.jobs.evaluation.judging import Judge, Judgement
 from studio.jobs.evaluation.metrics import Answers, Scores
 from studio.jobs.evaluation.questions import Questions
 from studio.jobs.events import EventLog
@@ -49,6 +59,7 @@ class Session:
     questions: Questions
     device: Device
     events: EventLog
+    judges: tuple[Judge, ...] = ()
     done: int = 0
     working_seconds: float = 0.0
     parameters: int = 0
@@ -67,6 +78,7 @@ class Measured:
     answers: Answers
     scores: Scores
     metrics: dict[str, float]
+    judgements: dict[str, dict[int, Judgement]]
 
 
 def run(spec: JobSpec, events: EventLog) -> Outcome:
@@ -87,7 +99,8 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     if earlier:
         events.write("reuse", f"an earlier attempt evaluated {parts.title(spec, spec.part)}: its answers are kept")
         return earlier
-    session = Session(spec, work, asked, devices.choose(spec.resources, events), events)
+    judges = judging.reached(work.judges)
+    session = Session(spec, work, asked, devices.choose(spec.resources, events), events, judges)
     return _part(session) if spec.part else _whole(session)
 
 
@@ -106,8 +119,7 @@ def _part(session: Session) -> Outcome:
     number = session.spec.part - 1
     combination = session.work.combinations[number]
     with tracking.run(session.spec, *_labels(session, number)) as run:
-        with _loaded(session, combination) as loaded:
-            measured = _measure(session, combination, loaded)
+        measured = _measure(session, combination, _load(session, combination))
         output = _record(session, number, measured, run)
     return Outcome(_output(session, [output]), run.run_id, run.experiment_id, _measures(session))
 
@@ -134,12 +146,19 @@ def _combinations(session: Session, parent: TrackedRun) -> list[CombinationOutpu
         by_base.setdefault(_base_key(session, combination), []).append(number)
     outputs: dict[int, CombinationOutput] = {}
     for numbers in by_base.values():
-        with _loaded(session, combinations[numbers[0]]) as loaded:
-            for number in numbers:
-                measured = _measure(session, combinations[number], loaded)
-                with tracking.child(parent, *_labels(session, number)) as run:
-                    outputs[number] = _record(session, number, measured, run)
+        outputs |= _of_one_base(session, numbers, parent)
     return [outputs[number] for number in sorted(outputs)]
+
+
+def _of_one_base(session: Session, numbers: list[int], parent: TrackedRun) -> dict[int, CombinationOutput]:
+    """A function of its own: when it returns, nothing refers to the base any more, and the next one may come."""
+    outputs = {}
+    loaded = _load(session, session.work.combinations[numbers[0]])
+    for number in numbers:
+        measured = _measure(session, session.work.combinations[number], loaded)
+        with tracking.child(parent, *_labels(session, number)) as run:
+            outputs[number] = _record(session, number, measured, run)
+    return outputs
 
 
 def _base_key(session: Session, combination: Combination) -> str:
@@ -156,9 +175,10 @@ def _quantization(work: EvaluationWork, combination: Combination) -> dict[str, A
     return (work.adapter_quantization if combination.adapter else None) or work.model_quantization
 
 
-@contextmanager
-def _loaded(session: Session, combination: Combination) -> Iterator[Loaded]:
-    """The base model, out of memory again before the next one comes."""
+def _load(session: Session, combination: Combination) -> Loaded:
+    """The base model. One before it leaves memory first: adapters that were attached make circles of references."""
+    if session.parameters:
+        gc.collect()
     source = combination.model
     session.events.write("load", f"model {source.name}")
     folder = locations.model_folder(source, session.spec)
@@ -166,11 +186,7 @@ def _loaded(session: Session, combination: Combination) -> Iterator[Loaded]:
     model = models.load(Base(source, folder, _quantization(session.work, combination)), session.device, session.events)
     tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(model))
     session.parameters = max(session.parameters, int(model.num_parameters()))
-    try:
-        yield Loaded(model, tokenizer)
-    finally:
-        del model
-        gc.collect()
+    return Loaded(model, tokenizer)
 
 
 def _measure(session: Session, combination: Combination, loaded: Loaded) -> Measured:
@@ -200,9 +216,13 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
 
     answers = Answers(generated.texts, tuple(asked.expected), generated.seconds, losses, tokens)
     scores = metrics.score(session.work.metrics, answers)
-    computed = metrics.compute(session.work.metrics, answers, scores)
+    judgements = {
+        each.work.name: judging.judged(each, asked.prompts, answers, session.events) for each in session.judges
+    }
+    scores |= {name: judging.scores(found, len(asked.prompts)) for name, found in judgements.items()}
+    computed = metrics.compute((*session.work.metrics, *judgements), answers, scores)
     session.working_seconds += time.perf_counter() - started
-    return Measured(answers, scores, computed)
+    return Measured(answers, scores, computed, judgements)
 
 
 def _labels(session: Session, number: int) -> tuple[str, dict[str, str]]:
@@ -222,9 +242,9 @@ def _record(session: Session, number: int, measured: Measured, run: TrackedRun) 
     run.log_params({"base_model": model, "adapter": adapter, "baseline": number == 0})
     scores = f"scores-{number + 1}.npz"
     differences.keep(spec.folder / scores, measured.scores)
-    drawn = bootstrap.replicates(measured.scores)
-    intervals = {name: bootstrap.intervals(each) for name, each in drawn.items()}
-    sliced = slices.measured(asked.slices, measured.scores)
+    drawn, among = bootstrap.replicates(measured.scores), sureness.ranges(session.work)
+    intervals = {name: sureness.of(name, measured.scores[name], each, among) for name, each in drawn.items()}
+    sliced = slices.measured(asked.slices, measured.scores, among)
     run.log_metrics(measured.metrics | comparison.bounds(intervals) | comparison.of_slices(sliced))
     run.log_file(path)
     return CombinationOutput(
@@ -234,10 +254,22 @@ def _record(session: Session, number: int, measured: Measured, run: TrackedRun) 
         intervals=intervals,
         slices=sliced,
         confusion=_confused(session, number, measured.answers, run),
+        judgements=_judged(session, number, measured, run),
         scores=parts.location(spec, scores),
         predictions=parts.location(spec, name),
         mlflow_run_id=run.run_id,
     )
+
+
+def _judged(session: Session, number: int, measured: Measured, run: TrackedRun) -> str:
+    """Write and log what the judges said; where it is, "" without judges."""
+    if not measured.judgements:
+        return ""
+    columns = judging.table(measured.judgements, session.questions.prompts, measured.answers)
+    path = judging.write(session.spec.folder / f"judgements-{number + 1}.csv", columns)
+    run.log_table(columns, path.with_suffix(".json").name)
+    run.log_file(path)
+    return parts.location(session.spec, path.name)
 
 
 def _confused(session: Session, number: int, answers: Answers, run: TrackedRun) -> str:

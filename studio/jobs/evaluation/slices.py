@@ -14,8 +14,9 @@ from studio.core.jobresult import SliceOutput
 from studio.core.jobspec import EvaluationWork
 from studio.core.metric_names import OF_BATCHES
 from studio.core.secrets import redact
-from studio.jobs.evaluation import bootstrap, metrics
+from studio.jobs.evaluation import bootstrap, metrics, sureness
 from studio.jobs.evaluation.metrics import Scores
+from studio.jobs.evaluation.sureness import Ranges
 
 MOST_VALUES = 50
 """Different values of one column; with more, hardly a slice has rows enough to say anything."""
@@ -39,7 +40,7 @@ class Slice:
 def cut(columns: Mapping[str, Sequence[object]], work: EvaluationWork) -> tuple[Slice, ...]:
     """Slices in the order of the columns, then of their values. Raises JobError when there are too many to read."""
     found = tuple(each for column, cells in columns.items() for each in _of_column(column, cells))
-    computed = sum(name not in OF_BATCHES for name in work.metrics)
+    computed = sum(name not in OF_BATCHES for name in work.metrics) + len(work.judges)
     numbers = len(found) * computed * len(work.combinations)
     if numbers > MOST_NUMBERS:
         raise JobError(
@@ -68,18 +69,19 @@ def _text(cell: object) -> str:
     return NONE if not text else text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def measured(slices: Sequence[Slice], scores: Scores) -> tuple[SliceOutput, ...]:
+def measured(slices: Sequence[Slice], scores: Scores, among: Ranges) -> tuple[SliceOutput, ...]:
     """The metrics of each slice that are of rows, and how sure they are."""
-    return tuple(_measured(each, scores) for each in slices)
+    return tuple(_measured(each, scores, among) for each in slices)
 
 
-def _measured(part: Slice, scores: Scores) -> SliceOutput:
+def _measured(part: Slice, scores: Scores, among: Ranges) -> SliceOutput:
     mine = {name: lines[part.rows] for name, lines in scores.items()}
     drawn = bootstrap.replicates(mine)
+    values = metrics.values(mine)
     return SliceOutput(
         column=part.column,
         value=part.value,
         rows=len(part.rows),
-        metrics=metrics.values(mine),
-        intervals={name: bootstrap.intervals(each, (SHOWN,))[0] for name, each in drawn.items()},
+        metrics=values,
+        intervals={name: sureness.of(name, mine[name], drawn[name], among, (SHOWN,))[0] for name in values},
     )

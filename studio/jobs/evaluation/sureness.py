@@ -1,0 +1,84 @@
+"""Intervals of metrics and of gains: exact where rows are right or wrong, of the bootstrap elsewhere.
+
+The bootstrap knows only rows that were asked. When all of them score the same it would say that no other row can score
+differently, however few they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import NormalDist
+
+import numpy as np
+from scipy.stats import beta
+
+from studio.core.confidence import CONFIDENCES
+from studio.core.jobresult import Interval
+from studio.core.jobspec import EvaluationWork
+from studio.core.metric_names import SCORES
+from studio.jobs.evaluation import bootstrap
+from studio.jobs.evaluation.metrics import Array
+
+Ranges = Mapping[str, tuple[float, float]]
+"""The least and the greatest score of one row, for metrics that are means of rows and have such limits."""
+PLAIN: Ranges = dict.fromkeys(sorted(SCORES), (0.0, 1.0))
+SHARE = "exact_match"
+"""The metric that a row has or has not."""
+
+
+def ranges(work: EvaluationWork) -> Ranges:
+    """Of the metrics of an evaluation, its judges' among them."""
+    return {**PLAIN, **{each.name: (float(each.scale[0]), float(each.scale[1])) for each in work.judges}}
+
+
+def of(
+    name: str, lines: Array, drawn: Array, among: Ranges = PLAIN, levels: tuple[float, ...] = CONFIDENCES
+) -> tuple[Interval, ...]:
+    """Where a metric lies, from the scores of its rows and their replicates."""
+    scores, limits = lines[lines[:, -1] > 0, 0], among.get(name)
+    if name == SHARE:
+        return tuple(_share(int(scores.sum()), len(scores), level) for level in levels)
+    if limits and len(scores) and np.ptp(scores) == 0:
+        return tuple(_unanimous(float(scores[0]), len(scores), limits, level) for level in levels)
+    return bootstrap.intervals(drawn, levels)
+
+
+def of_gain(name: str, mine: Array, other: Array, drawn: Array, among: Ranges = PLAIN) -> tuple[Interval, ...]:
+    """Where a gain lies; ``drawn`` are its replicates. Both combinations were asked the same rows; those count that
+    have a score of both."""
+    both = (mine[:, -1] > 0) & (other[:, -1] > 0)
+    gains, limits = mine[both, 0] - other[both, 0], among.get(name)
+    if name == SHARE:
+        won, lost = int((gains > 0).sum()), int((gains < 0).sum())
+        return tuple(_paired_shares(won, lost, len(gains), level) for level in CONFIDENCES)
+    if limits and len(gains) and np.ptp(gains) == 0:
+        width = limits[1] - limits[0]
+        return tuple(_unanimous(float(gains[0]), len(gains), (-width, width), level) for level in CONFIDENCES)
+    return bootstrap.intervals(drawn)
+
+
+def _share(hits: int, rows: int, confidence: float) -> Interval:
+    """Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the binomial, 1934:
+    holds the truth at least as often as it says, with any number of rows."""
+    tail = (1 - confidence) / 2
+    low = float(beta.ppf(tail, hits, rows - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, rows - hits)) if hits < rows else 1.0
+    return Interval(confidence=confidence, low=low, high=high)
+
+
+def _unanimous(score: float, rows: int, limits: tuple[float, float], confidence: float) -> Interval:
+    """The mean where all rows score the same: at most the share that Clopper and Pearson's limit leaves to other
+    scores would score otherwise, and no more than the limits of one row."""
+    others = _share(0, rows, confidence).high
+    low, high = score - others * (score - limits[0]), score + others * (limits[1] - score)
+    return Interval(confidence=confidence, low=low, high=high)
+
+
+def _paired_shares(won: int, lost: int, rows: int, confidence: float) -> Interval:
+    """Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based on paired
+    data, 2012: one row is added to those that only one of both answers rightly, each way."""
+    gained, missed = (won + 1) / (rows + 2), (lost + 1) / (rows + 2)
+    spread = ((gained + missed - (gained - missed) ** 2) / (rows + 2)) ** 0.5
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * spread
+    low, high = gained - missed - half, gained - missed + half
+    return Interval(confidence=confidence, low=max(-1.0, low), high=min(1.0, high))
