@@ -193,7 +193,7 @@ def guide(task: Task) -> Took:
     if mlflow.get_experiment_by_name("evaluation") is None:
         mlflow.create_experiment("evaluation", (task.folder / "guide").as_uri())
     mlflow.set_experiment("evaluation")
-    answering = pipeline("text-generation", model=str(task.model), device="cpu")
+    answering = pipeline("text-generation", model=str(task.model), device="cpu", dtype=torch.float32)
     answering.tokenizer.padding_side = "left"
     answering.tokenizer.pad_token = answering.tokenizer.pad_token or answering.tokenizer.eos_token
     given = answering(

@@ -16,7 +16,7 @@ from studio.core.metric_names import OF_BATCHES
 from studio.core.secrets import redact
 from studio.jobs.evaluation import bootstrap, metrics, sureness
 from studio.jobs.evaluation.metrics import Scores
-from studio.jobs.evaluation.sureness import Ranges
+from studio.jobs.evaluation.sureness import PLAIN, Ranges
 
 MOST_VALUES = 50
 """Different values of one column; with more, hardly a slice has rows enough to say anything."""
@@ -69,7 +69,7 @@ def _text(cell: object) -> str:
     return NONE if not text else text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def measured(slices: Sequence[Slice], scores: Scores, among: Ranges) -> tuple[SliceOutput, ...]:
+def measured(slices: Sequence[Slice], scores: Scores, among: Ranges = PLAIN) -> tuple[SliceOutput, ...]:
     """The metrics of each slice that are of rows, and how sure they are."""
     return tuple(_measured(each, scores, among) for each in slices)
 
