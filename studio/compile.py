@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from studio import __version__
-from studio.core import judging
+from studio.core import job_secrets
 from studio.core.errors import StudioError
 from studio.core.job_keys import job_key
 from studio.core.jobspec import (
     RUNS_FOLDER,
     AdapterInput,
     DatasetInput,
-    EvaluationWork,
     JobSpec,
     ModelInput,
     SeenRows,
@@ -268,7 +267,6 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         raise AssertionError(f"{item.resource.kind} is not a job")
     key = job_key(item.ref, item.fingerprint)
     work = kind.compile(item.resource, ProjectScope(item, desire, target, state))
-    judges = judging.variables(work.judges) if isinstance(work, EvaluationWork) else {}
     return JobSpec(
         key=key,
         attempt=attempt,
@@ -282,7 +280,7 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         names=_names(item, desire),
         resources=kind.resources(item.resource),
         tracking=tracking(target.settings, target.server),
-        secrets={"hf_token": target.settings.spec.hf_token.env, **judges},
+        secrets=job_secrets.needed(work, target.settings.spec.hf_token.env),
     )
 
 
