@@ -21,10 +21,13 @@ from studio.resources.adapter import Adapter, AdapterFacts
 from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks, stored
 from studio.resources.config import Config
 from studio.resources.dataset import DatasetFacts
+from studio.resources.fine_tuning_job import JobFacts
 from studio.resources.model import ModelFacts
 from studio.resources.model_export import ModelExport
 from studio.resources.prompt import Prompt, PromptFacts
 
+CONTENT = "content"
+"""Label of an input's own content; of one of several files with its name behind it, as ``content/train.py``."""
 REGISTRY, WORKSPACE = "registry", "workspace"
 """Labels of the input that says where an export goes: a registry that is not the project's own, or the workspace that
 serves an endpoint."""
@@ -95,8 +98,10 @@ def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[st
     inputs: dict[str, str] = {}
     spec = _outcome(resource.spec, resource, ("spec",), found, inputs)
     content = content_of(found.observations.get(resource.ref))
-    if content:
-        inputs["content"] = digest(content)
+    if isinstance(content, dict):
+        inputs |= {f"{CONTENT}/{name}": hashed for name, hashed in content.items()}
+    elif content:
+        inputs[CONTENT] = digest(content)
     if isinstance(resource, Prompt):  # its templates are its content, written or generated
         spec = {}
     payload: dict[str, Any] = {"kind": resource.kind, "spec": spec, "content": content}
@@ -176,5 +181,7 @@ def content_of(facts: Observation) -> Any:
             return facts.digest or facts.mlflow_run_id
         case PromptFacts():
             return [facts.prompt_template, facts.input_template, facts.completion_template]
+        case JobFacts():
+            return dict(facts.files)
         case _:
             return None

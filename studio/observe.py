@@ -6,11 +6,12 @@ from pathlib import Path
 
 from studio.core.references import Ref
 from studio.graph import Graph
-from studio.load import adapters, datasets, models
+from studio.load import adapters, datasets, job_files, models
 from studio.load.observation import Observation
 from studio.resources.adapter import Adapter
 from studio.resources.base import Resource, Spec
 from studio.resources.dataset import Dataset, DatasetFacts
+from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model
 from studio.resources.prompt import Prompt, PromptFacts, generate_templates
 
@@ -25,7 +26,8 @@ def observe(graph: Graph, root: Path, observed: Observed | None = None) -> dict[
     for ref, resource in graph.resources.items():
         if isinstance(resource, Prompt):
             found[ref] = _prompt(resource, found.get(Ref("Dataset", resource.spec.dataset)))
-    return found
+    jobs = (resource for resource in graph.resources.values() if isinstance(resource, FineTuningJob))
+    return found | {job.ref: facts for job in jobs if (facts := job_files.observe(job.spec, graph.resources, root))}
 
 
 def _once(resource: Resource, root: Path, seen: Observed) -> Observation:

@@ -113,6 +113,8 @@ class TrainingWork(Record):
     """An existing folder that receives a copy of the adapter (the guide's out_dir)."""
     user_script: str = ""
     user_config: dict[str, Any] | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    """Project-relative name to SHA-256 of the script, what it imports from the project, and files of settings."""
 
 
 class Combination(Record):

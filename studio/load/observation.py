@@ -11,6 +11,7 @@ from studio.load import files
 from studio.load.witness import note
 from studio.resources.adapter import AdapterFacts
 from studio.resources.dataset import DatasetFacts
+from studio.resources.fine_tuning_job import JobFacts
 from studio.resources.model import ModelFacts
 from studio.resources.prompt import PromptFacts
 
@@ -40,7 +41,7 @@ class Unusable:
     hint: str
 
 
-Facts = DatasetFacts | ModelFacts | AdapterFacts | PromptFacts
+Facts = DatasetFacts | ModelFacts | AdapterFacts | PromptFacts | JobFacts
 Observation = Facts | Unusable | None
 """None: nothing can be known without the network."""
 

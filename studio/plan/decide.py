@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
-from studio.desired import REGISTRY, WORKSPACE, Desire, Desired
+from studio.desired import CONTENT, REGISTRY, WORKSPACE, Desire, Desired
 from studio.load.settings import Project
 from studio.plan.actions import NAMED, NEW, RUNS, Action, Kept, LeftOut, Move, Plan, Refreshed, Verb, leading
 from studio.plan.diff import SAME, Change, compare_inputs, compare_parts
@@ -223,7 +223,7 @@ def _because(changes: tuple[Change, ...]) -> str:
 
 
 def _is_hash(change: Change) -> bool:
-    return change.path in ("content", REGISTRY, WORKSPACE) or "/" in change.path.split(".")[0]
+    return change.path in (CONTENT, REGISTRY, WORKSPACE) or "/" in change.path.split(".")[0]
 
 
 def _changes(item: Desired, record: Record) -> list[Change]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.core.findings import Path, format_path
 from studio.core.fingerprints import canonical
-from studio.desired import REGISTRY, WORKSPACE
+from studio.desired import CONTENT, REGISTRY, WORKSPACE
 from studio.resources.base import Effect, Part, effects, meanings, revised
 
 
@@ -59,9 +59,15 @@ def compare_inputs(old: Mapping[str, str], new: Mapping[str, str]) -> list[Chang
         if label in PLACES:
             found.append(Change(label, Effect.OUTCOME, PLACES[label]))
             continue
-        reason = "the content changed" if label == "content" else _upstream_reason(before, after)
+        reason = _reason(label, before, after)
         found.append(Change(label, Effect.OUTCOME, reason, _short(before), _short(after)))
     return found
+
+
+def _reason(label: str, before: str | None, after: str | None) -> str:
+    if label == CONTENT or (label.startswith(f"{CONTENT}/") and before and after):
+        return "the content changed"
+    return _upstream_reason(before, after)
 
 
 def _upstream_reason(before: str | None, after: str | None) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as member
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -28,6 +31,27 @@ class Loss(StrEnum):
 
     COMPLETION = "completion"
     FULL = "full"
+
+
+FILES = ("accelerator_config", "deepspeed", "fsdp_config")
+"""Training arguments that may be the path of a JSON file in the project."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """The files of the project that a job reads besides its data: its script with what that imports, and settings.
+
+    ``files`` maps project-relative names to SHA-256; ``fault`` says where the script is no Python.
+    """
+
+    files: Mapping[str, str] = member(default_factory=dict)
+    fault: str = ""
+
+
+def settings_files(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """The training arguments that name a file, and which."""
+    named = {key: arguments.get(key) for key in FILES}
+    return {key: value for key, value in named.items() if isinstance(value, str) and not value.lstrip().startswith("{")}
 
 
 class FineTuningJobSpec(Spec):
@@ -97,6 +121,7 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
         axolotl=_asked("axolotl", spec.axolotl_config, spec, scope),
         copy_to=spec.out_dir,
         user_script=spec.user_script,
+        files=dict(scope.files()),
         user_config=_asked("custom", spec.user_config, spec, scope),
     )
 

@@ -34,6 +34,9 @@ class Scope(Protocol):
 
     def config(self, type: str, value: str | dict[str, Any] | None, model: str) -> dict[str, Any]: ...
 
+    def files(self) -> Mapping[str, str]:
+        """Project-relative name to SHA-256 of the files that the job reads besides its data."""
+
     def seen(self, adapter: str) -> SeenRows | None: ...
 
     def example(self, prompt: str) -> str: ...

@@ -42,6 +42,11 @@ def save(model: Any, tokenizer: PreTrainedTokenizerBase, base_name: str, folder:
     # Embeddings are never resized here, so there are none to save; "auto" would ask the hub whether they were.
     model.save_pretrained(str(building), save_embedding_layers=False)
     tokenizers.save(tokenizer, building)
+    return settle(building, base_name, folder)
+
+
+def settle(building: Path, base_name: str, folder: Path) -> str:
+    """Take away what names this machine, put ``building`` in the place of ``folder``, and return its digest."""
     (building / PICKLED_ARGUMENTS).unlink(missing_ok=True)
     (building / "README.md").unlink(missing_ok=True)
     _normalise(building / ADAPTER_CONFIG, base_name)

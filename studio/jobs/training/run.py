@@ -17,8 +17,12 @@ from studio.jobs.result import Outcome
 from studio.jobs.training import curves
 
 Framework = Callable[[JobSpec, TrainingWork, EventLog], Outcome]
-FRAMEWORKS: dict[str, str] = {"legacy": "studio.jobs.training.sft:train"}
-"""``framework`` to ``module:function``."""
+USER_SCRIPT = "user_script"
+FRAMEWORKS: dict[str, str] = {
+    "legacy": "studio.jobs.training.sft:train",
+    USER_SCRIPT: "studio.jobs.training.user_script:train",
+}
+"""``framework``, or that the job has a script of its own, to ``module:function``."""
 
 
 def run(spec: JobSpec, events: EventLog) -> Outcome:
@@ -39,16 +43,12 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
 
 
 def _framework(work: TrainingWork) -> Framework:
-    if work.user_script:
-        raise JobError(
-            f"user_script {work.user_script!r} cannot be run here: this version trains with trl only",
-            "remove user_script and user_config",
-        )
-    if work.framework not in FRAMEWORKS:
+    name = USER_SCRIPT if work.user_script else work.framework
+    if name not in FRAMEWORKS:
         raise JobError(
             f"framework {work.framework} needs an environment of its own, with {work.framework} installed",
-            f"use framework_type: {' or '.join(FRAMEWORKS)}",
+            "use framework_type: legacy",
         )
-    module, _, function = FRAMEWORKS[work.framework].partition(":")
+    module, _, function = FRAMEWORKS[name].partition(":")
     framework: Framework = getattr(importlib.import_module(module), function)
     return framework

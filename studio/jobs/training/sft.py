@@ -20,13 +20,14 @@ from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import peaks, ranks, tracking
 from studio.jobs.events import EventLog
 from studio.jobs.inputs import locations
-from studio.jobs.model import adapters, devices, lora, models, scoring, tokenizers
+from studio.jobs.model import adapters, devices, lora, models, tokenizers
 from studio.jobs.model.devices import Device
 from studio.jobs.model.models import Base
 from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
 from studio.jobs.training import checkpoints, corpus, curves, training_arguments
 from studio.jobs.training.corpus import Corpus, Counts
+from studio.jobs.training.held_out import loss as held_out_loss
 from studio.jobs.training.progress import ProgressCallback
 from studio.jobs.training.training_arguments import Arguments
 
@@ -150,20 +151,12 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
     }
     held_out = setup.texts.held_out
     if held_out and ranks.is_main():
-        loss = _held_out_loss(setup, held_out)
+        trainer = setup.trainer
+        loss = held_out_loss(trainer.model, setup.tokenizer, held_out, trainer.args.max_length)
         metrics |= {"eval_loss": loss, "perplexity": math.exp(min(loss, 700.0))}
         step = setup.trainer.state.global_step
         events.write("evaluate", f"on {len(held_out)} held-out rows", step=step, total=step, eval_loss=loss)
     return metrics | peaks.metrics()
-
-
-def _held_out_loss(setup: Setup, held_out: datasets.Dataset) -> float:
-    columns = held_out.column_names
-    completions = held_out["completion" if "completion" in columns else "prediction"][:]
-    prompts = held_out["prompt"][:] if "prompt" in columns else [""] * len(completions)
-    model = setup.trainer.model.eval()
-    encoded = scoring.encode(setup.tokenizer, prompts, completions, setup.trainer.args.max_length)
-    return scoring.mean_loss(model, encoded, int(setup.tokenizer.pad_token_id)).nats
 
 
 def _mean_by_step(losses: list[tuple[int, float]]) -> float:

@@ -1,0 +1,43 @@
+"""The files of the project that a fine-tuning job reads besides its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from studio.core.fingerprints import file_digest
+from studio.core.references import Ref
+from studio.load import configs
+from studio.load.files import Place, inside, look
+from studio.resources.base import Resource
+from studio.resources.fine_tuning_job import FineTuningJobSpec, JobFacts, settings_files
+
+
+def observe(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource], root: Path) -> JobFacts | None:
+    """What a job's files hold; None for a job that reads none. Files that are missing are left to the rules."""
+    named = settings_files(_arguments(spec, resources)).values()
+    if not spec.user_script and not named:
+        return None
+    files, fault = {name: digest for name in sorted(named) if (digest := _digest(root, name))}, ""
+    if spec.user_script:
+        from studio.load import scripts  # only for those who have one: the parser takes its time to load
+
+        found = scripts.sources(root, spec.user_script)
+        files, fault = {**files, **found.files}, found.fault
+    return JobFacts(dict(sorted(files.items())), fault)
+
+
+def _arguments(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource]) -> Mapping[str, Any]:
+    try:
+        return configs.in_force(resources, {}, "training_arguments", spec.training_arguments_config, "")[1]
+    except (KeyError, ValueError):  # rules report it
+        return {}
+
+
+def _digest(root: Path, name: str) -> str:
+    path = inside(root, name) if look(root, name) is Place.FILE else None
+    try:
+        return file_digest(path) if path else ""
+    except OSError:
+        return ""
