@@ -37,7 +37,7 @@ from studio.resources.adapter import Adapter, AdapterFacts, AdapterSpec
 from studio.resources.base import ConfigValue, marks
 from studio.resources.config import Config
 from studio.resources.dataset import Dataset, DatasetFacts
-from studio.resources.fine_tuning_job import FineTuningJob, JobFacts
+from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelFacts, ModelSpec, ModelType
 from studio.resources.model_export import ModelExport
 from studio.resources.prompt import PromptFacts
@@ -150,8 +150,7 @@ class ProjectScope:
         return self.desire.config(type, value, self.desire.family(model))[1]
 
     def files(self) -> Mapping[str, str]:
-        facts = self.desire.observations.get(self.job.ref)
-        return facts.files if isinstance(facts, JobFacts) else {}
+        return content_of(self.desire.observations.get(self.job.ref)) or {}
 
     def seen(self, adapter: str) -> SeenRows | None:
         job = self._producer(adapter)

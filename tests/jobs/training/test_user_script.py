@@ -283,7 +283,7 @@ def test_a_worker_whose_script_fails_is_named_by_the_first(script: Any, monkeypa
     assert said == "worker 1: the script scripts/run.py ended with exit code 1: ValueError: a fault in one"
 
 
-def until(condition: Any, seconds: float = 60.0) -> None:
+def until(condition: Any, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
