@@ -54,6 +54,9 @@ def settings_files(arguments: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in named.items() if isinstance(value, str) and not value.lstrip().startswith("{")}
 
 
+MORE_ROWS = "a step learns from batch × accumulation × workers rows"
+
+
 class FineTuningJobSpec(Spec):
     framework_type: str = field(OUTCOME, "Training framework.", "legacy", enum=[str(f) for f in Framework])
     base_model: str = field(OUTCOME, "The model to fine-tune.", "", references="Model", required=True)
@@ -84,7 +87,7 @@ class FineTuningJobSpec(Spec):
     num_cpu: int = field(PLACEMENT, "CPU cores.", 0, minimum=1, required=True)
     num_gpu: int = field(PLACEMENT, "GPUs.", 0, minimum=0)
     num_memory: int = field(PLACEMENT, "Memory in GB.", 0, minimum=1, required=True)
-    num_workers: int = field(OUTCOME, "Training workers; changes the effective batch.", 1, minimum=1)
+    num_workers: int = field(OUTCOME, "Training workers; changes the effective batch.", 1, minimum=1, because=MORE_ROWS)
     dist_cpu: int | None = field(PLACEMENT, "CPU cores of each distributed worker.", minimum=1)
     dist_gpu: int | None = field(PLACEMENT, "GPUs of each distributed worker.", minimum=0)
     dist_mem: int | None = field(PLACEMENT, "Memory in GB of each distributed worker.", minimum=1)

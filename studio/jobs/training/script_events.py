@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from studio.core.errors import JobError
 from studio.jobs.events import EventLog, Progress
@@ -22,6 +22,18 @@ SHOWN = 2000
 """Characters of a message that are passed on."""
 NAME = re.compile(r"(?=.{1,250}\Z)[A-Za-z0-9_][A-Za-z0-9_ -]*([./:][A-Za-z0-9_ -]+)*\Z")
 """Names of metrics that MLflow takes (mlflow 3.17, validation.py): no path that leads up."""
+CURVES = (
+    "loss",
+    "eval_loss",
+    "learning_rate",
+    "gradient_norm",
+    "tokens_per_second",
+    "memory_bytes",
+    "gpu_memory_bytes",
+)
+"""Numbers that an event has a place for; others are in MLflow alone."""
+AT_ONCE = 50
+"""Events of one look; a script that tells more is shown in part, its last line always."""
 APART = frozenset({"time", "phase", "message", "step", "total"})
 
 
@@ -49,15 +61,15 @@ class Told:
     def follow(self) -> bool:
         """Pass on what is new; whether there was anything. Raises JobError when the loss is not a number."""
         lines = list(self._lines())
-        shown: Progress | None = None
+        shown: list[Progress] = []
         for line in lines:
             said = self._parsed(line)
             if said is None:
                 self._complain("line", f"a line of {self.file.name} is no JSON object and is left out: {_cut(line)}")
                 continue
-            shown = self._take(said) or shown
-        if shown:
-            self.events.write("train", **shown)
+            shown += self._take(said)
+        for progress in shown[-1 :: -(len(shown) // AT_ONCE + 1)][::-1]:
+            self.events.write("train", **progress)
         if self._waiting and time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
         return bool(lines)
@@ -78,7 +90,7 @@ class Told:
     def steps(self) -> int:
         return max((int(entry["step"]) for entry in self.history), default=0)
 
-    def _take(self, said: dict[str, Any]) -> Progress | None:
+    def _take(self, said: dict[str, Any]) -> list[Progress]:
         """One line; its numbers as an event, when it has any."""
         loss = said.get("loss")
         if is_number(loss) and not math.isfinite(loss):
@@ -92,7 +104,7 @@ class Told:
             self._wait(entry)
         if message := str(said.get("message") or ""):
             self.events.write("train", message[:SHOWN])
-        return self._progress(entry, said) if entry or "step" in said else None
+        return [self._progress(entry, said)] if entry or "step" in said else []
 
     def _resume(self, step: int) -> None:
         kept = [entry for entry in self._earlier if entry["step"] < step]
@@ -122,17 +134,9 @@ class Told:
 
     def _progress(self, entry: dict[str, Any], said: dict[str, Any]) -> Progress:
         """The numbers that an event has a place for."""
-        found: Progress = {"step": self._step}
         total = said.get("total")
-        if _is_count(total):
-            found["total"] = total
-        if "loss" in entry:
-            found["loss"] = entry["loss"]
-        if "learning_rate" in entry:
-            found["learning_rate"] = entry["learning_rate"]
-        if "tokens_per_second" in entry:
-            found["tokens_per_second"] = entry["tokens_per_second"]
-        return found
+        found = {"total": total} if _is_count(total) else {}
+        return cast(Progress, {"step": self._step, **found, **{name: entry[name] for name in CURVES if name in entry}})
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:
         try:

@@ -20,7 +20,7 @@ from studio.core.atomic import write_atomically
 from studio.core.errors import JobError
 from studio.core.jobresult import Measures, TrainingOutput
 from studio.core.jobspec import JobSpec, TrainingWork
-from studio.jobs import charts, peaks, ranks, tracking
+from studio.jobs import peaks, ranks, tracking
 from studio.jobs.events import EventLog
 from studio.jobs.inputs import locations
 from studio.jobs.model import adapters, devices, generation, lora, models, tokenizers
@@ -29,6 +29,7 @@ from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
 from studio.jobs.training import (
     corpus,
+    curves,
     held_out,
     script_adapter,
     script_folder,
@@ -40,7 +41,7 @@ from studio.jobs.training.script_events import Told
 from studio.jobs.training.script_folder import ScriptFolder
 from studio.jobs.training.script_process import Pulse, Script
 
-ADAPTER, CURVE = "adapter", "loss.png"
+ADAPTER = "adapter"
 PATIENCE_SECONDS = 20.0
 """How long a worker whose script failed waits for the first one to say so: whoever ends first ends all."""
 
@@ -179,11 +180,10 @@ def _measure(spec: JobSpec, work: TrainingWork, inputs: Inputs, events: EventLog
 def _show(spec: JobSpec, work: TrainingWork, told: Told, metrics: dict[str, float], run: TrackedRun) -> str:
     """Log the numbers and, where the script told losses, their curve; its location."""
     run.log_metrics(metrics, told.steps)
-    if not any("loss" in entry or "eval_loss" in entry for entry in told.history):
+    if not curves.told(spec).points("loss"):
         return ""
-    curve = charts.draw_losses(told.history, f"{work.adapter_name}: loss", spec.folder / CURVE)
-    run.log_file(curve)
-    return f"{spec.run_dir}/{CURVE}"
+    run.log_file(curves.draw(spec, work.adapter_name))
+    return f"{spec.run_dir}/{curves.PICTURE}"
 
 
 def _params(work: TrainingWork, inputs: Inputs) -> dict[str, Any]:
