@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from studio.load import configs
 from studio.load.files import Place, inside, look
 from studio.resources.base import Resource
 from studio.resources.fine_tuning_job import FineTuningJobSpec, JobFacts, settings_files
+
+LARGEST = 1 << 20
+"""Bytes of a file of settings that are read."""
 
 
 def observe(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource], root: Path) -> JobFacts | None:
@@ -41,3 +45,30 @@ def _digest(root: Path, name: str) -> str:
         return file_digest(path) if path else ""
     except OSError:
         return ""
+
+
+def settings(root: Path, text: str) -> dict[str, Any] | str:
+    """What a training argument holds that is written as JSON, or names a file of it; else why there is nothing."""
+    is_file = not text.lstrip().startswith("{")
+    try:
+        held = json.loads(_content(root, text) if is_file else text)
+    except OSError as error:
+        return str(error.strerror)
+    except (ValueError, RecursionError):
+        return f"{text!r} is not JSON" if is_file else "it is not JSON"
+    return held if isinstance(held, dict) else "it is no JSON object"
+
+
+def _content(root: Path, name: str) -> str:
+    """Raises OSError, with words for a user."""
+    match look(root, name):
+        case Place.OUTSIDE:
+            raise OSError(0, f"{name!r} leaves the project")
+        case Place.MISSING:
+            raise OSError(0, f"the file {name!r} does not exist")
+        case Place.FOLDER:
+            raise OSError(0, f"{name!r} is a folder")
+        case _:
+            path = inside(root, name)
+            with (path or Path(name)).open("rb") as stream:
+                return stream.read(LARGEST).decode("utf-8")

@@ -32,15 +32,22 @@ KEPT = "adapter"
 """Folder among the artifacts of the MLflow run that trained it."""
 
 
-def save(model: Any, tokenizer: PreTrainedTokenizerBase, base_name: str, folder: Path) -> str:
+def save(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    base_name: str,
+    folder: Path,
+    weights: dict[str, Any] | None = None,
+) -> str:
     """Write adapter and tokenizer to ``folder`` in one step and return their digest.
 
-    ``base_name`` replaces the path that the base model was loaded from.
+    ``base_name`` replaces the path that the base model was loaded from; ``weights`` are those of a model of which this
+    process holds only a part.
     """
     building = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     # Embeddings are never resized here, so there are none to save; "auto" would ask the hub whether they were.
-    model.save_pretrained(str(building), save_embedding_layers=False)
+    model.save_pretrained(str(building), save_embedding_layers=False, state_dict=weights)
     tokenizers.save(tokenizer, building)
     return settle(building, base_name, folder)
 

@@ -25,7 +25,7 @@ from studio.jobs.model.devices import Device
 from studio.jobs.model.models import Base
 from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
-from studio.jobs.training import checkpoints, corpus, curves, training_arguments
+from studio.jobs.training import checkpoints, corpus, curves, script_folder, sharding, training_arguments
 from studio.jobs.training.corpus import Corpus, Counts
 from studio.jobs.training.held_out import loss as held_out_loss
 from studio.jobs.training.progress import ProgressCallback
@@ -51,17 +51,19 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
     """Set up, train or resume, measure, save, log. Raises JobError for whatever a user can mend."""
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
-    setup = _set_up(spec, work, events)
+    script_folder.check_files(spec, work)
+    setup = _set_up(spec, sharding.with_settings(work, spec), events)
     with _tracked(spec) as run:
         if run:
             run.log_params(_params(work, setup))
         progress = _fit(spec, setup, run, events)
         metrics = _measure(setup, progress, events)
+        weights = sharding.whole(setup.trainer)
         if not ranks.is_main():
             return Outcome(_output(spec, work, setup, "", metrics))
-        digest = adapters.save(
-            setup.trainer.model, setup.tokenizer, locations.public_name(work.model), spec.folder / ADAPTER
-        )
+        model = setup.trainer.accelerator.unwrap_model(setup.trainer.model)
+        base = locations.public_name(work.model)
+        digest = adapters.save(model, setup.tokenizer, base, spec.folder / ADAPTER, weights)
         picture = curves.draw(spec, work.adapter_name)
         if run:
             run.log_metrics(metrics, setup.trainer.state.global_step)
@@ -75,12 +77,14 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
 
 def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
     device = devices.choose(spec.resources, events)
+    sharding.check(work.training_arguments, device)
     folder = locations.model_folder(work.model, spec)
     tokenizer = tokenizers.load(folder, work.model)
     texts = corpus.load(spec, work, str(tokenizer.eos_token), events)
     arguments = training_arguments.build(work, spec.folder / CHECKPOINTS, device, texts.completion_only)
     for note in arguments.notes:
         events.write("setup", note)
+    events.write("setup", sharding.batch(arguments.config))
     wanted = lora.config(work.lora)
     base = models.load(Base(work.model, folder, work.model_quantization or work.adapter_quantization), device, events)
     pad = tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(base))
@@ -150,7 +154,7 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
         "unmasked_token_share": setup.counts.unmasked / max(setup.counts.tokens, 1),
     }
     held_out = setup.texts.held_out
-    if held_out and ranks.is_main():
+    if held_out and (ranks.is_main() or sharding.is_split(setup.trainer)):
         trainer = setup.trainer
         loss = held_out_loss(trainer.model, setup.tokenizer, held_out, trainer.args.max_length)
         metrics |= {"eval_loss": loss, "perplexity": math.exp(min(loss, 700.0))}

@@ -1,0 +1,3 @@
+#!/bin/sh
+set -eu
+accelerate launch --num_processes 2 train.py "$1"
