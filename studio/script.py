@@ -29,7 +29,7 @@ VARIABLE = "STUDIO_JOB"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training job. Paths are absolute; those under ``leaves`` in docs/training.md are for the script to write."""
+    """One training job. Paths are absolute; docs/training.md says more."""
 
     name: str
     adapter_name: str
@@ -39,7 +39,7 @@ class Job:
     model: Path
     """Folder of the base model: config, tokenizer, safetensors."""
     train: Path
-    """JSON lines, a row each: its ``text``, or its ``prompt`` and ``completion``; the last ends in the EOS token."""
+    """JSON lines, a row each: its ``prompt`` and ``completion``, or ``prediction``, the whole text; EOS ends it."""
     held_out: Path | None
     """The same of rows that must not be trained on; None when none are held out."""
     adapter: Path

@@ -138,7 +138,7 @@ def _run(spec: JobSpec, work: TrainingWork, folder: ScriptFolder, script: Script
         told.events.write("train", f"{work.user_script} ended well in an earlier attempt and is not run again")
     else:
         script_folder.furnish(folder, spec, work, inputs.model, inputs.texts)
-        told.events.write("train", f"{work.user_script}, {spec.resources.workers} worker(s), attempt {spec.attempt}")
+        told.events.write("train", f"{work.user_script} is run")
     started = time.perf_counter()
 
     def tick(pulse: Pulse) -> None:

@@ -227,7 +227,9 @@ def test_a_diverging_loss_stops_the_training(make_spec: MakeSpec, project: Path,
         ({"templates": {"prompt": "{txt}"}}, "no column 'txt'\ndid you mean 'text'"),
         ({"templates": {"prompt": "{text.real}"}}, "faulty at character 0"),
         ({"framework": "axolotl"}, "axolotl needs an environment of its own"),
-        ({"user_script": "train.py"}, "user_script 'train.py' cannot be run"),
+        ({"user_script": "train.py", "files": {"train.py": "0"}}, "train.py does not exist"),
+        ({"training_arguments": {"fsdp": True}}, "fsdp splits the model among workers"),
+        ({"training_arguments": {"deepspeed": "zero.json"}}, "zero.json cannot be read"),
     ],
 )
 def test_what_a_user_can_mend_is_said(make_spec: MakeSpec, changes: dict[str, Any], fault: str) -> None:
