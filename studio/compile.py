@@ -26,7 +26,7 @@ from studio.core.kept import Kept
 from studio.core.references import Ref
 from studio.core.registered import Logged
 from studio.core.templates import TemplateError, parse
-from studio.desired import Desire, Desired, base_model, content_of
+from studio.desired import Desire, Desired, content_of, names
 from studio.graph import producer
 from studio.load.online import logged_by
 from studio.load.settings import Project
@@ -34,7 +34,7 @@ from studio.load.tracked import tracking
 from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter, AdapterFacts, AdapterSpec
-from studio.resources.base import ConfigValue, marks
+from studio.resources.base import ConfigValue
 from studio.resources.config import Config
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
@@ -45,7 +45,6 @@ from studio.state.base import Artifact, StateReader
 from studio.state.endpoints import endpoint, is_same
 
 R = TypeVar("R")
-CONFIG = "Config/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,23 +279,8 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         project_dir=str(target.root),
         run_dir=f"{RUNS_FOLDER}/{key}",
         work=work,
-        names=_names(item, desire),
+        names=names(item, desire),
         resources=kind.resources(item.resource),
         tracking=tracking(target.settings, target.server),
         secrets=job_secrets.needed(work, target.settings.spec.hf_token.env),
     )
-
-
-def _names(item: Desired, desire: Desire) -> dict[str, str]:
-    """What a job's fields name, and which default Configs are in force; what stands in its parts is in the work."""
-    found: dict[str, str] = {}
-    family = desire.family(base_model(item.resource))
-    for mark in marks(type(item.resource.spec)):
-        value = getattr(item.resource.spec, mark.name)
-        if mark.config and (value or mark.default_config):
-            label, _ = desire.config(mark.config, value, family)
-            if label.startswith(CONFIG):
-                found[mark.name] = label.removeprefix(CONFIG)
-        elif mark.references and value and isinstance(value, str):
-            found[mark.name] = value
-    return found

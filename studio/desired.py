@@ -28,6 +28,7 @@ from studio.resources.prompt import Prompt, PromptFacts
 
 CONTENT = "content"
 """Label of an input's own content; of one of several files with its name behind it, as ``content/train.py``."""
+CONFIG = "Config/"
 REGISTRY, WORKSPACE = "registry", "workspace"
 """Labels of the input that says where an export goes: a registry that is not the project's own, or the workspace that
 serves an endpoint."""
@@ -185,3 +186,18 @@ def content_of(facts: Observation) -> Any:
             return dict(facts.files)
         case _:
             return None
+
+
+def names(item: Desired, desire: Desire) -> dict[str, str]:
+    """What a job's fields name, and which default Configs are in force; what stands in its parts is in the work."""
+    found: dict[str, str] = {}
+    family = desire.family(base_model(item.resource))
+    for mark in marks(type(item.resource.spec)):
+        value = getattr(item.resource.spec, mark.name)
+        if mark.config and (value or mark.default_config):
+            label, _ = desire.config(mark.config, value, family)
+            if label.startswith(CONFIG):
+                found[mark.name] = label.removeprefix(CONFIG)
+        elif mark.references and value and isinstance(value, str):
+            found[mark.name] = value
+    return found
