@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from studio import __version__
+from studio import __version__, provenance
 from studio.core import job_secrets
 from studio.core.errors import StudioError
 from studio.core.job_keys import job_key
@@ -195,22 +195,20 @@ class ProjectScope:
         return f"{self.job.ref} in {self.target.environment}"
 
     def provenance(self) -> dict[str, Any]:
-        graph = self.desire.graph
-        upstream = sorted(graph.ancestors(self.job.ref))
         job = self._producer(self._get(self.job.ref, ModelExport).spec.adapter)
         return {
             "export": str(self.job.ref),
             "environment": self.target.environment,
             "commit": self.target.commit,
             "studio": __version__,
-            "inputs": {str(ref): self.desire.items[ref].fingerprint for ref in upstream},
-            "trained_by": {"job": str(job), "key": job_key(job, self.desire.items[job].fingerprint)} if job else {},
-            "content": {
-                str(ref): content_of(facts)
-                for ref in upstream
-                if isinstance(facts := self.desire.observations.get(ref), DatasetFacts | ModelFacts | AdapterFacts)
-            },
+            "trained_by": self._trained_by(job) if job else {},
+            **provenance.upstream(self.job.ref, self.desire),
         }
+
+    def _trained_by(self, job: Ref) -> dict[str, Any]:
+        fingerprint = self.desire.items[job].fingerprint
+        known = provenance.origin(job.kind, fingerprint, self.state, self.state.operations(provenance.OPERATIONS))
+        return {"job": str(job), "key": job_key(job, fingerprint)} | known
 
     def _producer(self, adapter: str) -> Ref | None:
         graph, manifest = self.desire.graph, Ref("Adapter", adapter)

@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "show": "One resource in full: facts, metrics, comparison.",
         "logs": "The log of a resource's latest run.",
         "cancel": "Stop a job.",
+        "try": "Ask a base model and what was made of it the same.",
         "serve": "Answer prompts with what was applied, on this machine.",
     },
     "State": {

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,25 +64,25 @@ def command(
     """
     from studio.load.project import load_project
     from studio.workflow import places
-    from studio.workflow.serving import Shelf
+    from studio.workflow.serving import SERVED, Shelf
 
     loaded = load_project(options.root_of(folder), environment, given)
     shelf = Shelf(loaded, places.open_state(loaded))
-    ref = find(name, shelf, loaded)
+    ref = find(name, shelf, loaded, SERVED)
     demand_libraries()
     spec = shelf.spec(ref, len(os.sched_getaffinity(0)), generation)
     return _serve(spec, _address(host, port, token_env), max_queue, timeout)
 
 
-def find(name: str, shelf: Shelf, loaded: Loaded) -> Ref:
-    """The one resource that is meant; raises UsageError for none, for several, and for one that answers nothing."""
+def find(name: str, shelf: Shelf, loaded: Loaded, kinds: Sequence[str]) -> Ref:
+    """The one resource of these kinds that is meant; raises UsageError for none, for several, and for one that answers
+    nothing."""
     from studio.cli import resource
-    from studio.workflow.serving import SERVED
 
     known = shelf.names()
     others = resource.matching(name, shelf.others())
     if others and not resource.matching(name, known):
-        raise UsageError(f"{others[0]} answers no prompts", f"name one of these kinds: {', '.join(SERVED)}")
+        raise UsageError(f"{others[0]} answers no prompts", f"name one of these kinds: {', '.join(kinds)}")
     return resource.recorded(name, known, loaded)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -21,7 +22,7 @@ def command(
     name: str | None, folder: Path, environment: str, given: dict[str, str], as_json: bool, defaults: bool
 ) -> None:
     """One resource in full: facts, metrics, the comparison with the baseline, gates, and its latest run."""
-    from studio import inspection, traces
+    from studio import inspection, provenance, traces
     from studio.cli import resource
     from studio.load.project import load_project
     from studio.report import standings
@@ -41,11 +42,13 @@ def command(
     latest = next((run for run in runs if run.ref == ref), None)
     witness = places.witness(loaded, os.environ)
     found = inspection.standing(ref, records.get(ref), latest, witness, held.get(ref, ""))
+    links = provenance.chain(ref, state)
     if as_json:
-        options.echo_json(standings.to_json([found])[0])
+        made_from = [{**asdict(link), "ref": str(link.ref)} for link in links]
+        options.echo_json({**standings.to_json([found])[0], "provenance": made_from})
     else:
         told = traces.course_of(loaded.root, records.get(ref), latest) if ref.kind == "FineTuningJob" else None
-        click.echo(standings.detail(found, told))
+        click.echo("\n".join([standings.detail(found, told), *standings.chain(links)]))
 
 
 def _show_defaults(name: str | None, as_json: bool) -> None:

@@ -121,6 +121,8 @@ class ExportOutput(Record):
     """In the workspace's registry too, where it was exported in one that has any."""
     remark: str = ""
     """Why it is not registered there."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Of the libraries that made it."""
 
 
 class RemovalOutput(Record):

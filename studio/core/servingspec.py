@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +42,23 @@ class ServingSpec(Record):
     def path(self, location: str) -> Path:
         """A location of this spec as an absolute path."""
         return Path(self.project_dir, location)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt, where it is from, and what the row it was made from has for an answer."""
+
+    prompt: str
+    origin: str = ""
+    expected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Who is asked. ``beside`` is the base as a model of its own; None where the subject's own base answers."""
+
+    subject: ServingSpec
+    beside: ServingSpec | None
+    made: str
+    base: str
+    """What the two are called."""

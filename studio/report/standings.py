@@ -10,6 +10,7 @@ import click
 
 from studio.core.endpoint import EndpointSize
 from studio.inspection import Standing
+from studio.provenance import Link
 from studio.report import courses, evaluations, telling
 from studio.report.advice import Here
 from studio.report.findings import plural
@@ -133,6 +134,27 @@ def detail(standing: Standing, told: Told | None = None) -> str:
         lines += ["", f"  latest run: {run.key}, attempt {run.attempt}, {run.status.value}"]
         lines += _pairs(("submitted", run.submitted_at), ("finished", run.finished_at), *_lines("error", run.error))
     return "\n".join(lines)
+
+
+def chain(links: Sequence[Link]) -> list[str]:
+    """Where a resource came from, step by step, below a heading; nothing for one that was made of nothing."""
+    if len(links) < 2:
+        return []
+    lines = ["", "  made from"]
+    for link in links:
+        told = "; ".join(f"{name} {_flat(value)}" for name, value in _told(link.facts).items())
+        changed = "  (has changed since)" if link.changed else ""
+        lines.append(f"  {'  ' * link.depth}  {link.ref}  {plain(told)}{changed}")
+    return lines
+
+
+def _told(facts: dict[str, Any]) -> dict[str, Any]:
+    """Hashes as short as people compare them; versions as pip writes them."""
+    short = {name: str(value)[:12] for name, value in facts.items() if name in ("commit", "committed", "fingerprint")}
+    digest = {"digest": str(facts["digest"])[:12]} if "digest" in facts else {}
+    held = facts.get("versions")
+    versions = {"versions": [f"{name} {number}" for name, number in sorted(held.items())]} if held else {}
+    return {**facts, **short, **digest, **versions}
 
 
 def _lines(name: str, text: str) -> list[tuple[str, str]]:

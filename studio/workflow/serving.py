@@ -49,13 +49,15 @@ class Shelf:
 
     loaded: Loaded
     state: StateReader
+    verb: str = "serve"
+    """The command that asks, for what it recommends."""
 
     def names(self) -> list[Ref]:
         """What may be named: resources that answer, recorded or under way, and adapters that jobs made."""
         known = {ref for ref in self.state.records() if ref.kind in SERVED}
         known |= {run.ref for run in self.state.active() if run.ref.kind in SERVED}
         taken = {ref.name for ref in known}
-        return sorted(known | {Ref(ADAPTER, name) for name in self._makers() if name not in taken})
+        return sorted(known | {Ref(ADAPTER, name) for name in self.makers() if name not in taken})
 
     def others(self) -> list[Ref]:
         """What is recorded and answers nothing."""
@@ -63,7 +65,14 @@ class Shelf:
 
     def spec(self, ref: Ref, cores: int, generation: str = "") -> ServingSpec:
         """Raises StudioError for what cannot be served, with the reason."""
-        source = self._source(ref)
+        return self._of(ref, self._source(ref), cores, generation)
+
+    def base_of(self, user: Record, cores: int) -> ServingSpec:
+        """The base model that a recorded resource was made on. Raises StudioError when it is another by now."""
+        ref = Ref(MODEL, user.spec["base_model"])
+        return self._of(ref, self._model(ref.name, user), cores)
+
+    def _of(self, ref: Ref, source: Source, cores: int, generation: str = "") -> ServingSpec:
         settings = self.loaded.settings
         server = places.server(self.loaded, os.environ) or ""
         return ServingSpec(
@@ -118,7 +127,7 @@ class Shelf:
         """One that was brought along, or one that a job made, with a manifest of its own or without."""
         record = self.state.records().get(ref)
         if record is None:
-            job = self._makers()[ref.name]
+            job = self.makers()[ref.name]
             return self._trained(job.ref, job)
         spec = AdapterSpec.model_validate(record.spec)
         if spec.fine_tuning_job and not (spec.location or spec.huggingface_name):
@@ -163,7 +172,7 @@ class Shelf:
         if "model_version" not in output:
             adapter = record.spec.get("adapter")
             source = f"Adapter/{adapter}" if adapter else f"{MODEL}/{record.spec['base_model']}"
-            raise StudioError(f"{ref} is an endpoint that its workspace serves", f"here: 'studio serve {source}'")
+            raise StudioError(f"{ref} is an endpoint that its workspace serves", f"here: 'studio {self.verb} {source}'")
         name, number = str(output["model_name"]), str(output["model_version"])
         version = RegisteredVersion(model_name=name, model_version=number)
         base = self.state.records().get(Ref(MODEL, record.spec["base_model"]))
@@ -173,11 +182,11 @@ class Shelf:
     def _not_made(self, ref: Ref, record: Record | None) -> StudioError:
         if any(run.ref == ref for run in self.state.active()):
             return StudioError(
-                f"{ref} is still under way: there is nothing to serve yet", "'studio status' says how far"
+                f"{ref} is still under way: there is nothing to {self.verb} yet", "'studio status' says how far"
             )
         if record and record.status is RecordStatus.FAILED:
             return StudioError(f"{ref} failed: {record.error}", f"'studio logs {ref}' has more; 'studio apply' retries")
-        return StudioError(f"{ref} has not run yet: there is nothing to serve", "'studio apply' runs it")
+        return StudioError(f"{ref} has not run yet: there is nothing to {self.verb}", "'studio apply' runs it")
 
     def _generation(self, named: str, source: Source) -> dict[str, Any] | None:
         """The Config that was asked for, else the default one; of a version, what it was registered with."""
@@ -201,7 +210,7 @@ class Shelf:
         except ValueError as error:
             raise StudioError(str(error), "'studio validate' shows where") from error
 
-    def _makers(self) -> dict[str, Record]:
+    def makers(self) -> dict[str, Record]:
         """Adapter name to the job that was recorded with it; the first by name where several were."""
         found: dict[str, Record] = {}
         for record in _sorted(self.state.records().values()):

@@ -29,9 +29,13 @@ def provenance(spec: JobSpec, work: ExportWork) -> dict[str, Any]:
         },
         "adapter": {"name": adapter.name, "revision": adapter.revision, "digest": adapter.digest} if adapter else None,
         "weights": work.weights,
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of what an export depends on, as it is installed here."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def text(work: ExportWork, facts: dict[str, Any]) -> str:

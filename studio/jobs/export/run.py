@@ -187,5 +187,6 @@ def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun, m
         digest=digest,
         source=str(found.source or ""),
         description=str(found.description or ""),
+        versions=model_card.versions(),
     )
     return Outcome(output, tracked.run_id, tracked.experiment_id, measures)

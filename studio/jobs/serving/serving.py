@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from studio.jobs.model.models import Base
 from studio.jobs.serving import answering, released
 from studio.jobs.serving.answering import Answer, Halt, Question, Reason, Say
 from studio.jobs.serving.refusals import Closing, Refusal, TimedOut, Unavailable
+from studio.jobs.serving.released import Files
 from studio.jobs.serving.requests import Ask
 from studio.jobs.serving.turns import Ticket, Turns
 
@@ -137,20 +138,26 @@ class Served:
 @contextmanager
 def opened(spec: ServingSpec, waiting: int = WAITING) -> Iterator[Served]:
     """The model in memory, warmed up, for as long as the context lasts. Raises JobError for what a user can mend."""
-    transformers.utils.logging.disable_progress_bar()
     with released.files(spec) as files:
-        generation.check(files.generation)
-        if (files.generation.get("num_return_sequences") or 1) != 1:
-            raise JobError("generation_config: num_return_sequences must be 1 where a model is served")
-        tokenizer = tokenizers.load(files.folder, files.model)
-        events = EventLog(Path(os.devnull), muted=True)
-        model = models.load(Base(files.model, files.folder), devices.choose(resources(spec), events), events)
-        tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(model))
+        base = loaded(spec, files, waiting)
         if files.adapter is None:
-            yield _warm(Served(spec, model, tokenizer, files.generation, Turns(waiting)))
+            yield base
             return
-        with lora.attached(model, files.adapter, spec.adapter.name if spec.adapter else spec.title) as adapted:
-            yield _warm(Served(spec, adapted, tokenizer, files.generation, Turns(waiting)))
+        with lora.attached(base.model, files.adapter, spec.adapter.name if spec.adapter else spec.title) as adapted:
+            yield _warm(replace(base, model=adapted))
+
+
+def loaded(spec: ServingSpec, files: Files, waiting: int) -> Served:
+    """The model of these files without their adapter, in memory and warmed up; raises JobError as ``opened`` does."""
+    transformers.utils.logging.disable_progress_bar()
+    generation.check(files.generation)
+    if (files.generation.get("num_return_sequences") or 1) != 1:
+        raise JobError("generation_config: num_return_sequences must be 1 where a model is served")
+    tokenizer = tokenizers.load(files.folder, files.model)
+    events = EventLog(Path(os.devnull), muted=True)
+    model = models.load(Base(files.model, files.folder), devices.choose(resources(spec), events), events)
+    tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(model))
+    return _warm(Served(spec, model, tokenizer, files.generation, Turns(waiting)))
 
 
 def resources(spec: ServingSpec) -> Resources:

@@ -24,14 +24,15 @@ PROMPTS = ("### lost my card\n>", "### thanks for", "ä€🙂 card", "x", "### 
 CHAT = "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
 
 
-def write_adapter(model: Path, folder: Path) -> Path:
+def write_adapter(model: Path, folder: Path, **settings: Any) -> Path:
     """LoRA weights drawn at random, not zero as at the start of training."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(1)
-    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    whole = {"r": 4, "target_modules": ["q_proj", "v_proj"], "init_lora_weights": False, **settings}
+    config = LoraConfig(task_type="CAUSAL_LM", **whole)
     adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(str(model)), config)
     adapted.save_pretrained(str(folder), save_embedding_layers=False)
     return folder

@@ -18,6 +18,7 @@ from studio.jobs.serving.answering import Halt
 from studio.jobs.serving.requests import Ask
 
 from . import serving_bench
+from .test_comparing import compared
 
 FLAVOR = {"model_binary": "model", "task": "text-generation"}
 CONFIG = {"max_new_tokens": 5, "do_sample": False, "return_full_text": False}
@@ -56,6 +57,15 @@ def test_a_version_answers_with_the_settings_it_was_registered_with(
         assert served.settings == {"max_new_tokens": 5, "do_sample": False}
     with serving.opened(serving_bench.spec_of(tiny_model, generation={"max_new_tokens": 5})) as served:
         assert served.answer(Ask("card"), served.join(), Halt()) == found
+
+
+def test_a_version_beside_its_base_is_asked_with_the_same_settings(
+    project: Path, version: Path, tiny_model: Path
+) -> None:
+    base = serving_bench.spec_of(tiny_model, generation={"max_new_tokens": 12})
+    told, _ = compared(spec_in(project), base)
+    assert {each.tokens for each in told.values()} == {5}, "as the version was registered"
+    assert all(each.is_cut for each in told.values()) and told[(0, False)].text == told[(0, True)].text
 
 
 def test_settings_that_were_asked_for_replace_those_of_the_version(project: Path, version: Path) -> None:
