@@ -31,7 +31,7 @@ class Link:
 
 
 def chain(ref: Ref, state: StateReader) -> list[Link]:
-    """What the resource was made of, each once, and below each what that was made of."""
+    """What a job made its outcome of, each once, and below each what that was made of; nothing for what no job made."""
     records, operations = state.records(), state.operations(OPERATIONS)
     seen = {ref}
 
@@ -49,7 +49,9 @@ def chain(ref: Ref, state: StateReader) -> list[Link]:
             yield from below(found, depth + 1)
 
     start = records.get(ref)
-    return [Link(ref, 0, _facts(start, state, operations)), *below(start, 1)] if start else []
+    if start is None or not start.outcome.get("output"):
+        return []
+    return [Link(ref, 0, _facts(start, state, operations)), *below(start, 1)]
 
 
 def upstream(ref: Ref, desire: Desire) -> dict[str, Any]:
