@@ -19,10 +19,10 @@ from studio.core.jobspec import (
     ModelInput,
     SeenRows,
     Split,
-    Templates,
     Work,
 )
 from studio.core.kept import Kept
+from studio.core.prompting import Templates
 from studio.core.references import Ref
 from studio.core.registered import Logged
 from studio.core.templates import TemplateError, parse
@@ -40,7 +40,7 @@ from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelFacts, ModelSpec, ModelType
 from studio.resources.model_export import ModelExport
-from studio.resources.prompt import PromptFacts
+from studio.resources.prompt import PromptFacts, templates
 from studio.state.base import Artifact, StateReader
 from studio.state.endpoints import endpoint, is_same
 
@@ -133,7 +133,7 @@ class ProjectScope:
             raise StudioError(
                 f"the templates of Prompt/{prompt} are not known", "write them, or declare its data set's features"
             )
-        return Templates(prompt=facts.prompt_template, input=facts.input_template, completion=facts.completion_template)
+        return templates(facts)
 
     def dataset_format(self, name: str) -> Templates:
         """The guide's Axolotl auto-prompt: one line for each column of the format."""
@@ -167,7 +167,7 @@ class ProjectScope:
         job = self._producer(adapter) if adapter else None
         prompt = Ref("Prompt", self._get(job, FineTuningJob).spec.prompt) if job else None
         facts = self.desire.observations.get(prompt) if prompt else None
-        if not isinstance(facts, PromptFacts):
+        if not isinstance(facts, PromptFacts) or (facts.chat and facts.chat.messages):
             return "Hello"
         try:
             template = parse(facts.input_template or facts.prompt_template)

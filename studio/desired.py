@@ -8,7 +8,7 @@ added to a kind later changes no old fingerprint.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from studio.core.fingerprints import canonical, digest
@@ -181,7 +181,8 @@ def content_of(facts: Observation) -> Any:
         case ModelFacts() | AdapterFacts():  # what a run logged does not change any more
             return facts.digest or facts.mlflow_run_id
         case PromptFacts():
-            return [facts.prompt_template, facts.input_template, facts.completion_template]
+            templates = [facts.prompt_template, facts.input_template, facts.completion_template]
+            return [*templates, asdict(facts.chat)] if facts.chat else templates
         case JobFacts():
             return dict(facts.files)
         case _:

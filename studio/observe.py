@@ -6,14 +6,14 @@ from pathlib import Path
 
 from studio.core.references import Ref
 from studio.graph import Graph
-from studio.load import adapters, datasets, job_files, models
-from studio.load.observation import Observation
+from studio.load import adapters, chat_templates, datasets, job_files, models
+from studio.load.observation import Observation, Unusable
 from studio.resources.adapter import Adapter
 from studio.resources.base import Resource, Spec
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model
-from studio.resources.prompt import Prompt, PromptFacts, generate_templates
+from studio.resources.prompt import ChatFacts, Prompt, PromptFacts, generate_templates
 
 Observed = dict[Spec, Observation]
 """What there is behind a spec; the same in every environment."""
@@ -25,7 +25,7 @@ def observe(graph: Graph, root: Path, observed: Observed | None = None) -> dict[
     found = {ref: _once(resource, root, seen) for ref, resource in graph.resources.items()}
     for ref, resource in graph.resources.items():
         if isinstance(resource, Prompt):
-            found[ref] = _prompt(resource, found.get(Ref("Dataset", resource.spec.dataset)))
+            found[ref] = _prompt(resource, found.get(Ref("Dataset", resource.spec.dataset)), root)
     jobs = (resource for resource in graph.resources.values() if isinstance(resource, FineTuningJob))
     return found | {job.ref: facts for job in jobs if (facts := job_files.observe(job.spec, graph.resources, root))}
 
@@ -52,8 +52,14 @@ def look_at(resource: Resource, root: Path) -> Observation:
             return None
 
 
-def _prompt(prompt: Prompt, dataset: Observation) -> PromptFacts | None:
+def _prompt(prompt: Prompt, dataset: Observation, root: Path) -> PromptFacts | Unusable | None:
     spec = prompt.spec
+    if spec.is_chat:
+        template = chat_templates.given(root, spec.chat_template) if spec.chat_template else ""
+        if isinstance(template, Unusable):
+            return template
+        chat = ChatFacts(spec.messages, spec.system, template)
+        return PromptFacts(spec.prompt_template, spec.input_template, spec.completion_template, chat)
     if not spec.generate:
         return PromptFacts(spec.prompt_template, spec.input_template, spec.completion_template)
     if isinstance(dataset, DatasetFacts) and dataset.features:

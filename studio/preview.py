@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.core.errors import StudioError, UsageError
-from studio.core.jobspec import Templates
 from studio.core.references import Ref
 from studio.core.schedule import Schedule, schedule
 from studio.core.splits import Sizes, sizes
 from studio.core.suggest import did_you_mean
-from studio.core.templates import Template, TemplateError, parse
+from studio.core.templates import TemplateError
 from studio.load import data_folders, datasets, lengths, samples, token_counts
-from studio.load.lengths import PERCENTILES, Lengths, Limit, Texts, percentile
+from studio.load.lengths import PERCENTILES, Lengths, Limit, Source, percentile
 from studio.load.samples import Rows
 from studio.load.token_counts import NotAtHand, Tokenizer
+from studio.load.turns import Said, Turns
 from studio.resources.dataset import Dataset, DatasetFacts, DatasetType
 from studio.resources.fine_tuning_job import DEFAULT_EPOCHS, FineTuningJob, Framework
 from studio.resources.model import Model
-from studio.resources.prompt import Prompt, PromptFacts
+from studio.resources.prompt import PromptFacts
 from studio.rules import measures
 from studio.rules.base import View
 
@@ -40,12 +40,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A rendered row. ``number`` counts from 1; what follows ``input`` is learnt. Tokens are None when not counted."""
+    """A rendered row. ``number`` counts from 1; what follows ``input`` is learnt, of a conversation the turns that
+    count. Tokens are None when not counted."""
 
     number: int
     why: str
     input: str
     completion: str
+    said: tuple[Said, ...] = ()
     tokens: int | None = None
     begins: int | None = None
 
@@ -114,7 +116,7 @@ def preview(view: View, ref: Ref, ask: Ask) -> Preview:
         ref, subject.prompt, subject.dataset, model, chosen, missing, texts.end, limit,
         _shown(rows, texts, measured, None if missing else tokenizer, ask),
         _spread(rows, texts, measured, limit),
-        split, steps, tuple(_notes(subject, measured, limit)),
+        split, steps, tuple(_notes(subject, texts, measured, limit)),
     )  # fmt: skip
 
 
@@ -180,62 +182,59 @@ def _rows(view: View, ref: Ref) -> tuple[Rows, int | None]:
     return rows, held_out
 
 
-def _texts(view: View, subject: _Subject, rows: Rows, end: str) -> Texts:
+def _texts(view: View, subject: _Subject, rows: Rows, end: str) -> Source:
     facts = view.facts(subject.prompt, PromptFacts)
     if facts is None:
         raise StudioError(f"the templates of {subject.prompt} are not known", "declare the features of its data set")
-    whole = Templates(prompt=facts.prompt_template, input=facts.input_template, completion=facts.completion_template)
-    shown, answer = whole.trained(subject.job.spec.loss if subject.job else "completion")
-    prompt = view.get(subject.prompt, Prompt)
-    columns = list(rows.rows[0])
-    return Texts(_parsed(prompt, shown, columns), _parsed(prompt, answer, columns), end)
-
-
-def _parsed(prompt: Prompt | None, text: str, columns: list[str]) -> Template:
-    where = prompt.ref if prompt else "the prompt"
+    loss = subject.job.spec.loss if subject.job else "completion"
     try:
-        template = parse(text)
+        found = lengths.source(facts, loss, end)
     except TemplateError as error:
-        raise StudioError(f"{where}: {error} (character {error.offset + 1})", "write {column}") from error
-    absent = next((field for field in template.fields if field not in columns), None)
+        raise StudioError(f"{subject.prompt}: {error} (character {error.offset + 1})", "write {column}") from error
+    columns = list(rows.rows[0])
+    absent = next((field for field in found.columns() if field not in columns), None)
     if absent is not None:
-        raise StudioError(f"{where}: {{{absent}}} is not a column of the data set", did_you_mean(absent, columns))
-    return template
+        raise StudioError(
+            f"{subject.prompt}: {{{absent}}} is not a column of the data set", did_you_mean(absent, columns)
+        )
+    return found
 
 
-def _measured(rows: Rows, texts: Texts, tokenizer: Tokenizer | NotAtHand, limit: Limit) -> Lengths | NotAtHand:
+def _measured(rows: Rows, texts: Source, tokenizer: Tokenizer | NotAtHand, limit: Limit) -> Lengths | NotAtHand:
     if isinstance(tokenizer, NotAtHand):
         return tokenizer
     return lengths.measure(rows, texts, tokenizer, sys.maxsize if limit.tokens is None else limit.tokens)
 
 
 def _shown(
-    rows: Rows, texts: Texts, measured: Lengths | NotAtHand, tokenizer: Tokenizer | NotAtHand | None, ask: Ask
+    rows: Rows, texts: Source, measured: Lengths | NotAtHand, tokenizer: Tokenizer | NotAtHand | None, ask: Ask
 ) -> tuple[Shown, ...]:
     """The first row, the longest, and random ones; none twice."""
     if isinstance(measured, Lengths):
         longest = max(zip(measured.tokens, (-number for number in measured.numbers), strict=True))[1] * -1
     else:
-        longest = max((sum(map(len, texts.pair(row))), -number) for number, row in _numbered(rows))[1] * -1
+        longest = (
+            max((sum(map(len, texts.pair(row))), -number) for number, row in zip(rows.numbers, rows.rows, strict=True))[
+                1
+            ]
+            * -1
+        )
     drawn = random.Random(ask.seed).sample(rows.numbers, min(ask.rows, len(rows.numbers)))
     reasons: dict[int, str] = {rows.numbers[0]: "the first"}
     for number, why in ((longest, "the longest"), *((number, "random") for number in drawn)):
         reasons.setdefault(number, why)
-    pairs = [texts.pair(rows.rows[rows.numbers.index(number)]) for number in reasons]
+    chosen = [rows.rows[rows.numbers.index(number)] for number in reasons]
+    pairs = [texts.pair(row) for row in chosen]
     counts = token_counts.count(tokenizer, pairs, -1) if isinstance(tokenizer, Tokenizer) else None
     return tuple(
-        Shown(number + 1, why, *pair, *((count.tokens, count.begins) if count else (None, None)))
-        for (number, why), pair, count in zip(
-            reasons.items(), pairs, counts if isinstance(counts, list) else [None] * len(pairs), strict=True
+        Shown(number + 1, why, *pair, texts.said(row), *((count.tokens, count.begins) if count else (None, None)))
+        for (number, why), row, pair, count in zip(
+            reasons.items(), chosen, pairs, counts if isinstance(counts, list) else [None] * len(pairs), strict=True
         )
     )
 
 
-def _numbered(rows: Rows) -> list[tuple[int, Mapping[str, Any]]]:
-    return list(zip(rows.numbers, rows.rows, strict=True))
-
-
-def _spread(rows: Rows, texts: Texts, measured: Lengths | NotAtHand, limit: Limit) -> Spread:
+def _spread(rows: Rows, texts: Source, measured: Lengths | NotAtHand, limit: Limit) -> Spread:
     if isinstance(measured, NotAtHand):
         values = [sum(map(len, texts.pair(row))) for row in rows.rows]
         return Spread("characters", len(values), rows.total, _percentiles(values))
@@ -268,7 +267,7 @@ def _own_way(job: FineTuningJob) -> bool:
     return job.spec.framework_type != Framework.LEGACY or bool(job.spec.user_script)
 
 
-def _notes(subject: _Subject, measured: Lengths | NotAtHand, limit: Limit) -> list[str]:
+def _notes(subject: _Subject, texts: Source, measured: Lengths | NotAtHand, limit: Limit) -> list[str]:
     notes = []
     if subject.job and _own_way(subject.job):
         notes.append(f"{subject.job.ref} does not train with trl: its own settings decide what is cut")
@@ -276,4 +275,8 @@ def _notes(subject: _Subject, measured: Lengths | NotAtHand, limit: Limit) -> li
         notes.append("rows that lose their whole completion are dropped: there will be fewer steps")
     if subject.arguments.get("packing") is True:
         notes.append("packing puts several rows into one: the number of steps is known when training starts")
+    if isinstance(texts, Turns):
+        notes.append(
+            "lengths are of what is said: the chat template adds its own tokens, and training counts those too"
+        )
     return notes

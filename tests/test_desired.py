@@ -53,6 +53,7 @@ def descriptive_and_placement() -> list[tuple[str, str]]:
 OTHER: dict[str, Any] = {
     "features": ["text", "queue"],
     "examples": [{"row": {"queue": "card"}, "completion": " card"}],
+    "chat_template": "templates/chat.jinja",
     "framework": "onnx",
     "model_family": "GPT2LMHeadModel",
     "default": True,

@@ -14,10 +14,9 @@ from studio.core.verdicts import Verdict
 from studio.desired import Desired
 from studio.load.observation import Facts, Unusable
 from studio.plan.actions import Action, Plan, Verb
-from studio.resources.base import Resource
+from studio.resources.base import UNRECORDED, Resource
 from studio.resources.evaluation_job import EvaluationJob
 from studio.resources.gates import judge
-from studio.resources.model import UNRECORDED
 from studio.resources.model_export import ModelExport
 from studio.state.base import Artifact, Record, RecordStatus, Run, StateStore
 from studio.state.endpoints import endpoint

@@ -15,6 +15,7 @@ from pydantic import Field
 from studio.core.endpoint import AdjustmentWork, DeploymentWork, WithdrawalWork
 from studio.core.judging import JudgeWork
 from studio.core.kept import Kept
+from studio.core.prompting import Templates
 from studio.core.record import Record
 from studio.core.registered import Logged, Unregistering
 
@@ -63,19 +64,6 @@ class AdapterInput(Record):
     logged: Logged | None = None
 
 
-class Templates(Record):
-    """A prompt's three templates; ``core.templates`` fills them."""
-
-    prompt: str
-    input: str = ""
-    completion: str = ""
-
-    def trained(self, loss: str) -> tuple[str, str]:
-        """What a row shows and what it teaches: two parts for completion-only loss, else the whole text teaches."""
-        both = loss == "completion" and self.input and self.completion
-        return (self.input, self.completion) if both else ("", self.prompt)
-
-
 class Split(Record):
     """How rows become training and held-out rows: sample ``fraction``, then keep ``train`` of it for training."""
 
@@ -101,7 +89,7 @@ class TrainingWork(Record):
     templates: Templates
     adapter_name: str
     split: Split = Split()
-    loss: Literal["completion", "full"] = "completion"
+    loss: Literal["completion", "assistant", "full"] = "completion"
     epochs: float
     learning_rate: float
     training_arguments: dict[str, Any] = Field(default_factory=dict)

@@ -70,7 +70,8 @@ IGNORED: Mapping[str, Mapping[str, Decision]] = {
 REFUSED: Mapping[str, Mapping[str, Decision]] = {
     "training_arguments": {
         "push_to_hub": Decision(NOTHING_IS_PUBLISHED, bool),
-        "assistant_only_loss": Decision("rows are texts, not conversations; the job's loss decides", bool),
+        "assistant_only_loss": Decision("the job's loss decides; write loss: assistant there", bool),
+        "chat_template_path": Decision("the prompt's chat_template decides; write it there"),
         "hub_token": Decision("secrets are names of variables, never values", bool),
     },
     "lora_config": {

@@ -18,6 +18,7 @@ from studio.resources.base import Resource
 from studio.resources.dataset import Dataset, DatasetFacts, DatasetType
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.resources.model import ModelFacts, ModelShape
+from studio.resources.prompt import Prompt, PromptSpec
 
 MOST = 1 << 24
 """Rows of a batch, or tokens of a row, beyond which a number is no such number."""
@@ -109,9 +110,14 @@ def _longest(job: FineTuningJob, inputs: Inputs) -> int | None:
         return None
     path = files.inside(inputs.root, dataset.spec.location)
     prompt = inputs.resources.get(Ref("Prompt", job.spec.prompt))
-    template = str(getattr(prompt.spec, "prompt_template", "")) if prompt else ""
+    template = _written(prompt.spec) if isinstance(prompt, Prompt) else ""
     line = _longest_line(path, facts.digest) if path else 0
     return -(-(line + len(template)) // CHARACTERS_PER_TOKEN) if line else None
+
+
+def _written(spec: PromptSpec) -> str:
+    """What a prompt adds to a row. Of a conversation its roles, quoted in the row, stand for what its template adds."""
+    return "".join((spec.system, spec.input_template, spec.completion_template)) if spec.chat else spec.prompt_template
 
 
 @lru_cache(maxsize=1024)

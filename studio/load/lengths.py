@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from studio.core.templates import Template
+from studio.core.conversations import ASSISTANT, SYSTEM, USER
+from studio.core.templates import Template, parse
 from studio.load import samples, token_counts
 from studio.load.samples import Rows
 from studio.load.token_counts import NotAtHand, Tokenizer
+from studio.load.turns import Said, Turns
+from studio.resources.prompt import PromptFacts, templates
 
 MAX_LENGTH = 1024
 """trl's ``max_length`` when the training arguments say nothing."""
@@ -45,6 +48,34 @@ class Texts:
     def pair(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """Raises KeyError for a row without a column of the templates."""
         return self.input.render(row), self.completion.render(row) + self.end
+
+    def said(self, row: Mapping[str, Any]) -> tuple[Said, ...]:
+        """Nobody speaks in a text."""
+        return ()
+
+    def columns(self) -> Iterator[str]:
+        """What it needs of a row."""
+        yield from (*self.input.fields, *self.completion.fields)
+
+    def most(self, known: samples.Profile) -> int:
+        """A bound on the tokens of any measured row."""
+        return known.most(self.input) + known.most(self.completion)
+
+
+Source = Texts | Turns
+"""How a row becomes what a model learns from."""
+
+
+def source(prompt: PromptFacts, loss: str, end: str = "") -> Source:
+    """What a prompt makes of rows; raises TemplateError."""
+    chat = prompt.chat
+    if chat and chat.messages:
+        return Turns(chat.messages, (), loss, end)
+    if chat:
+        said = ((SYSTEM, chat.system), (USER, prompt.input_template), (ASSISTANT, prompt.completion_template))
+        return Turns("", tuple((role, parse(text)) for role, text in said if text), loss, end)
+    shown, answer = templates(prompt).trained(loss)
+    return Texts(parse(shown), parse(answer), end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +135,15 @@ def end(arguments: Mapping[str, Any], eos: str) -> str:
     return eos + own if isinstance(own, str) and not eos.endswith(own) else eos
 
 
-def fits(profile: samples.Profile, texts: Texts, limit: Limit) -> bool:
+def fits(profile: samples.Profile, texts: Source, limit: Limit) -> bool:
     """Whether no measured row can exceed the limit, told from the longest values without any tokenizer. What ends a
     text is within the margin of the bound."""
-    return limit.tokens is None or profile.most(texts.input) + profile.most(texts.completion) <= limit.tokens
+    return limit.tokens is None or texts.most(profile) <= limit.tokens
 
 
 @lru_cache(maxsize=256)
 def of_file(
-    path: Path, digest: str, total: int, texts: Texts, tokenizer: Tokenizer, model_digest: str, begins_over: int
+    path: Path, digest: str, total: int, texts: Source, tokenizer: Tokenizer, model_digest: str, begins_over: int
 ) -> Lengths | NotAtHand:
     """Lengths of the rows of a file; ``digest`` and ``model_digest`` stand for the content of file and tokenizer."""
     rows = samples.read(path, total)
@@ -121,7 +152,7 @@ def of_file(
     return measure(rows, texts, tokenizer, begins_over)
 
 
-def measure(rows: Rows, texts: Texts, tokenizer: Tokenizer, begins_over: int) -> Lengths | NotAtHand:
+def measure(rows: Rows, texts: Source, tokenizer: Tokenizer, begins_over: int) -> Lengths | NotAtHand:
     """Tokens of rows, fewer of them where their texts are long; beginnings of completions only above a limit."""
     pairs = [texts.pair(row) for row in rows.rows]
     characters = sum(len(shown) + len(answer) for shown, answer in pairs)

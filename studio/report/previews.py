@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from studio.core.secrets import redact
+from studio.load.turns import Said
 from studio.preview import Preview, Shown
 from studio.report.findings import plural
 from studio.report.plain import excerpt, plain
@@ -25,7 +26,7 @@ def to_text(found: Preview, *, color: bool = False) -> str:
     lines = [plain(f"{found.subject}: rows of {found.dataset} through {found.prompt}"), ""]
     for row in found.shown:
         lines += [*_row(row, found), ""]
-    lines += [f"{MARK} marks where the completion begins: what follows is learnt.", "", *_lengths(found)]
+    lines += [_LEGENDS[any(row.said for row in found.shown)], "", *_lengths(found)]
     lines += [*_steps(found), *(f"note: {plain(note)}" for note in found.notes)]
     text = "\n".join(lines)
     return text if color else click.unstyle(text)
@@ -36,10 +37,20 @@ def _row(row: Shown, found: Preview) -> list[str]:
     size = plural(length, "character") if row.tokens is None else plural(row.tokens, "token")
     begins = f", completion from token {row.begins + 1}" if row.begins is not None else ""
     head = click.style(f"Row {row.number:,} ({row.why}): {size}{begins}{_cut(row, found)}", bold=True)
+    if row.said:
+        return [head, *(line for said in row.said for line in _said(said))]
     *before, last = (excerpt(line) for line in _shortened(row.input, MOST_SHOWN).split("\n"))
     first, *after = (excerpt(line) for line in _shortened(row.completion, MOST_SHOWN).split("\n"))
     learnt = [last + click.style(MARK + first, fg="green"), *(click.style(line, fg="green") for line in after)]
     return [head, *(f"  │ {line}" for line in (*before, *learnt))]
+
+
+def _said(said: Said) -> list[str]:
+    """A turn under its role; one that counts is marked."""
+    mark = MARK if said.counts else " "
+    first, *after = (excerpt(line) for line in _shortened(said.text, MOST_SHOWN).split("\n"))
+    lines = [f"{mark}{plain(said.role)}: {first}", *(f"   {line}" for line in after)]
+    return [f"  │ {click.style(line, fg='green') if said.counts else line}" for line in lines]
 
 
 def _cut(row: Shown, found: Preview) -> str:
@@ -71,6 +82,10 @@ def _lengths(found: Preview) -> list[str]:
     return lines
 
 
+_LEGENDS = {
+    False: f"{MARK} marks where the completion begins: what follows is learnt.",
+    True: f"{MARK} marks the turns that are learnt.",
+}
 _LABELS = {"p50": "median", "p90": "90 %", "p99": "99 %", "max": "longest"}
 
 
@@ -136,7 +151,13 @@ def _row_json(row: Shown) -> dict[str, Any]:
         "characters": len(row.input) + len(row.completion),
         "tokens": row.tokens,
         "completion_at_token": row.begins,
+        **({"turns": [_said_json(each) for each in row.said]} if row.said else {}),
     }
+
+
+def _said_json(said: Said) -> dict[str, Any]:
+    text = redact(_shortened(said.text, MOST_WRITTEN)).encode("utf-8", "replace").decode("utf-8")
+    return {"role": said.role, "text": text, "counts": said.counts}
 
 
 def _steps_json(found: Preview) -> dict[str, Any] | None:

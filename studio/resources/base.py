@@ -24,6 +24,8 @@ NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 """A DNS-like slug of at most 253 characters."""
 SLUG = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 """The same for texts that may end in a line break."""
+UNRECORDED = "unrecorded"
+"""Marks a fact that is read anew each time, and so has no place in a record."""
 UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 """An id of a record: as a rule a UUID, or what another system calls it; to be matched in full."""
 

@@ -30,6 +30,7 @@ class Loss(StrEnum):
     """On which tokens the loss is taken."""
 
     COMPLETION = "completion"
+    ASSISTANT = "assistant"
     FULL = "full"
 
 
@@ -55,6 +56,11 @@ def settings_files(arguments: Mapping[str, Any]) -> dict[str, str]:
 
 
 MORE_ROWS = "a step learns from batch × accumulation × workers rows"
+_LOSSES: dict[str, Literal["completion", "assistant", "full"]] = {
+    Loss.COMPLETION: "completion",
+    Loss.ASSISTANT: "assistant",
+    Loss.FULL: "full",
+}
 
 
 class FineTuningJobSpec(Spec):
@@ -77,7 +83,11 @@ class FineTuningJobSpec(Spec):
     user_script: str = field(OUTCOME, "A training script of your own, relative to the project.", "")
     user_config: ConfigValue = field(OUTCOME, "Configuration handed to the user script.", config="custom")
     loss: str = field(
-        OUTCOME, "Tokens that count: the completion only, or the full text.", "completion", enum=[str(x) for x in Loss]
+        OUTCOME,
+        "Tokens that count: the completion (of a conversation its last answer), all answers of the assistant, or the "
+        "full text.",
+        "completion",
+        enum=[str(x) for x in Loss],
     )
     num_epochs: float | None = field(OUTCOME, "Passes over the rows; overrides the arguments.", exclusiveMinimum=0)
     learning_rate: float | None = field(OUTCOME, "Peak rate; overrides the arguments.", exclusiveMinimum=0)
@@ -114,7 +124,7 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
         templates=scope.templates(spec.prompt) if spec.prompt else scope.dataset_format(_format(spec, scope)),
         adapter_name=spec.adapter_name,
         split=Split(fraction=spec.dataset_fraction, train=spec.train_test_split),
-        loss="full" if spec.loss == Loss.FULL else "completion",
+        loss=_LOSSES[spec.loss],
         epochs=spec.num_epochs or arguments.get("num_train_epochs", DEFAULT_EPOCHS),
         learning_rate=spec.learning_rate or arguments.get("learning_rate", DEFAULT_LEARNING_RATE),
         training_arguments=arguments,

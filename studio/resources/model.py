@@ -7,10 +7,7 @@ from dataclasses import field as attribute
 from enum import StrEnum
 from typing import Literal
 
-from studio.resources.base import DESCRIPTIVE, OUTCOME, Resource, Spec, field
-
-UNRECORDED = "unrecorded"
-"""Marks a fact that is read anew each time, and so has no place in a record."""
+from studio.resources.base import DESCRIPTIVE, OUTCOME, UNRECORDED, Resource, Spec, field
 
 
 class ModelType(StrEnum):

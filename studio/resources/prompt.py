@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
 from studio.core.templates import escape
-from studio.resources.base import DESCRIPTIVE, OUTCOME, Part, Resource, Spec, field
+from studio.resources.base import DESCRIPTIVE, OUTCOME, UNRECORDED, Part, Resource, Spec, field
 from studio.resources.output_columns import output_column
+
+if TYPE_CHECKING:
+    from studio.core.prompting import Templates
 
 
 class PromptType(StrEnum):
@@ -37,14 +41,38 @@ class PromptSpec(Spec):
     input_template: str = field(OUTCOME, "What the model is shown.", "")
     completion_template: str = field(OUTCOME, "What the model must answer.", "")
     generate: bool = field(OUTCOME, "Derive the templates from the data set's columns.", False)
+    messages: str = field(OUTCOME, "A column that holds conversations, in place of the templates.", "")
+    chat: bool = field(OUTCOME, "The input is a user's turn and the completion the assistant's answer to it.", False)
+    system: str = field(OUTCOME, "With chat: the system turn before them, which may use columns too.", "")
+    chat_template: str = field(
+        DESCRIPTIVE,
+        "A Jinja file in the project that writes conversations as text, in place of the tokenizer's own template; "
+        "the content decides, not the path.",
+        "",
+    )
     examples: Annotated[tuple[PromptExample, ...], Strict(False)] = field(
         DESCRIPTIVE, "Rows and the texts they must become; validate compares them with what the templates give.", ()
     )
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether rows become conversations."""
+        return self.chat or bool(self.messages)
 
 
 class Prompt(Resource):
     kind: Literal["Prompt"] = "Prompt"
     spec: PromptSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFacts:
+    """How rows become conversations: the column that holds them, or "" where the templates make the turns; the system
+    turn; and the chat template of the project, "" for the tokenizer's own."""
+
+    messages: str = ""
+    system: str = ""
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +82,20 @@ class PromptFacts:
     prompt_template: str
     input_template: str
     completion_template: str
+    chat: ChatFacts | None = attribute(default=None, metadata={UNRECORDED: True})
+
+
+def templates(facts: PromptFacts) -> Templates:
+    """As jobs read them."""
+    from studio.core.prompting import Chat, Templates
+
+    chat = facts.chat
+    return Templates(
+        prompt=facts.prompt_template,
+        input=facts.input_template,
+        completion=facts.completion_template,
+        chat=Chat(messages=chat.messages, system=chat.system, template=chat.template) if chat else None,
+    )
 
 
 _PREAMBLE = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from studio.core.jobspec import AdapterInput, DatasetInput, ModelInput, SeenRows, Templates
+    from studio.core.jobspec import AdapterInput, DatasetInput, ModelInput, SeenRows
+    from studio.core.prompting import Templates
 
 
 @dataclass(frozen=True, slots=True)

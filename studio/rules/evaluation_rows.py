@@ -243,8 +243,12 @@ def prompt_of_other_columns(job: EvaluationJob, view: View) -> Iterator[Breach]:
 
 
 def _fields(facts: PromptFacts) -> list[str]:
-    """The placeholders of what the model is shown and must answer; none of a template that does not parse."""
+    """The columns of what the model is shown and must answer; none of a template that does not parse."""
+    chat = facts.chat
+    if chat and chat.messages:
+        return [chat.messages]
+    templates = (chat.system if chat else "", facts.input_template, facts.completion_template)
     try:
-        return [*parse(facts.input_template).fields, *parse(facts.completion_template).fields]
+        return [field for template in templates for field in parse(template).fields]
     except TemplateError:
         return []

@@ -9,6 +9,7 @@ from studio.load.lengths import Lengths, Limit
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.rules import measures
 from studio.rules.base import Breach, View, rule
+from studio.rules.measures import Cut
 
 
 def _field(job: FineTuningJob) -> str:
@@ -17,7 +18,13 @@ def _field(job: FineTuningJob) -> str:
     return "spec.training_arguments_config" + (".max_length" if inline else "")
 
 
-def _hint(found: Lengths) -> str:
+def _hint(cut: Cut) -> str:
+    found = cut.lengths
+    if cut.bare:
+        return (
+            f"99 % of the conversations say at most {found.percentile(99)} tokens, all at most {found.longest}; raise "
+            "max_length above that, for the chat template adds its own"
+        )
     return f"max_length: {found.percentile(99)} fits 99 % of the rows, {found.longest} all; or shorten the templates"
 
 
@@ -45,7 +52,7 @@ def completion_cut_off(job: FineTuningJob, view: View) -> Iterator[Breach]:
     """
     cut = measures.cut(job, view)
     if cut and cut.lengths.lost(cut.limit) and not cut.lengths.all_lost(cut.limit):
-        yield Breach(_field(job), _loss(cut.lengths, cut.limit), _hint(cut.lengths))
+        yield Breach(_field(job), _loss(cut.lengths, cut.limit), _hint(cut))
 
 
 @rule("FT-030", FineTuningJob)
@@ -67,7 +74,7 @@ def every_completion_cut_off(job: FineTuningJob, view: View) -> Iterator[Breach]
     """
     cut = measures.cut(job, view)
     if cut and cut.lengths.all_lost(cut.limit):
-        yield Breach(_field(job), _loss(cut.lengths, cut.limit), _hint(cut.lengths))
+        yield Breach(_field(job), _loss(cut.lengths, cut.limit), _hint(cut))
 
 
 @rule("FT-031", FineTuningJob, severity=Severity.WARNING)
@@ -95,4 +102,4 @@ def rows_cut(job: FineTuningJob, view: View) -> Iterator[Breach]:
     if shortened:
         part = "beginning" if limit.from_end else "end"
         message = f"{shortened:,} of {found.scope()}: longer than max_length {limit.tokens}, their {part} is cut"
-        yield Breach(_field(job), message, _hint(found))
+        yield Breach(_field(job), message, _hint(cut))

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studio.core.jobspec import Templates
 from studio.core.references import Ref
 from studio.core.templates import Template, TemplateError, parse
 from studio.load import configs, datasets, lengths, samples, token_counts
-from studio.load.lengths import Lengths, Limit, Texts
+from studio.load.lengths import Lengths, Limit, Source
 from studio.load.samples import Profile
 from studio.load.token_counts import NotAtHand, Tokenizer
 from studio.load.witness import doubt
@@ -23,10 +22,12 @@ from studio.rules.base import View
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The limit of a job's rows, and their lengths; some row exceeds it."""
+    """The limit of a job's rows, and their lengths; some row exceeds it. Of conversations the lengths are ``bare``:
+    without what a chat template adds."""
 
     limit: Limit
     lengths: Lengths
+    bare: bool = False
 
 
 def profile(view: View, ref: Ref | None) -> Profile | None:
@@ -71,16 +72,16 @@ def _cut(job: FineTuningJob, view: View) -> Cut | None:
     if spec.framework_type != Framework.LEGACY or spec.user_script or known is None or prompt is None:
         return None
     arguments, facts = training_arguments(view, job), view.facts(model, ModelFacts)
-    texts = _texts(prompt, spec.loss, known)
+    texts = _source(prompt, spec.loss, known)
     if arguments is None or facts is None or texts is None or lengths.fits(known, texts, lengths.limit(arguments)):
         return None
     found = _lengths(view, data, model, texts, arguments)
     allowed = lengths.limit(arguments)
-    return Cut(allowed, found) if found and found.over(allowed) else None
+    return Cut(allowed, found, prompt.chat is not None) if found and found.over(allowed) else None
 
 
 def _lengths(
-    view: View, data: Ref | None, model: Ref | None, texts: Texts, arguments: Mapping[str, Any]
+    view: View, data: Ref | None, model: Ref | None, texts: Source, arguments: Mapping[str, Any]
 ) -> Lengths | None:
     dataset, base = view.get(data, Dataset), view.get(model, Model)
     path = datasets.local_file(dataset.spec, view.root) if dataset else None
@@ -101,10 +102,10 @@ def _lengths(
     return found
 
 
-def _texts(prompt: PromptFacts, loss: str, known: Profile) -> Texts | None:
-    """The templates of a job, without what ends a text."""
-    parts = Templates(
-        prompt=prompt.prompt_template, input=prompt.input_template, completion=prompt.completion_template
-    ).trained(loss)
-    shown, answer = (template(part, known) for part in parts)
-    return Texts(shown, answer, "") if shown and answer else None
+def _source(prompt: PromptFacts, loss: str, known: Profile) -> Source | None:
+    """What a job makes of rows, without what ends it."""
+    try:
+        found = lengths.source(prompt, loss)
+    except TemplateError:
+        return None
+    return found if all(column in known.columns for column in found.columns()) else None

@@ -11,7 +11,7 @@ from studio.core.templates import Template, TemplateError, parse
 from studio.resources.prompt import Prompt
 from studio.rules.base import Breach, View, rule
 
-TEMPLATES = ("prompt_template", "input_template", "completion_template")
+TEMPLATES = ("prompt_template", "input_template", "completion_template", "system")
 BRACED = re.compile(r"\{\s*([^{}]*?)\s*\}")
 """Literal text in literal braces, as ``{{ text }}`` becomes it."""
 
@@ -114,7 +114,7 @@ def input_ends_in_space(prompt: Prompt, view: View) -> Iterator[Breach]:
           input_template: "### CUSTOMER: {text}\\n### QUEUE:"
           completion_template: " {queue}"
     """
-    text = prompt.spec.input_template
+    text = "" if prompt.spec.chat else prompt.spec.input_template  # the chat template ends a turn
     if text.strip() and text != text.rstrip():
         message = "input_template ends in white space; measured: exact match 0.18 instead of 0.76"
         yield Breach("spec.input_template", message, "move it to the beginning of completion_template")

@@ -62,7 +62,9 @@ def no_dataset(prompt: Prompt, view: View) -> Iterator[Breach]:
 
 
 def _missing(prompt: Prompt, field: str, hint: str) -> Iterator[Breach]:
-    if not prompt.spec.generate and not getattr(prompt.spec, field).strip():
+    spec = prompt.spec
+    unneeded = spec.generate or spec.messages or (spec.chat and field == "prompt_template")
+    if not unneeded and not getattr(spec, field).strip():
         yield Breach(f"spec.{field}", f"{field} is missing", f"{hint}; or write generate: true")
 
 

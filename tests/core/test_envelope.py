@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from studio import __version__
 from studio.core.envelope import MAX_BYTES, SPEC_VARIABLE, pack, unpack
 from studio.core.errors import JobError, RefusedError
-from studio.core.jobspec import DatasetInput, JobSpec, ModelInput, Templates, Tracking, TrainingWork
+from studio.core.jobspec import DatasetInput, JobSpec, ModelInput, Tracking, TrainingWork
+from studio.core.prompting import Templates
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 ARGUMENTS = st.dictionaries(

@@ -81,6 +81,7 @@ COMBINATIONS = [BASE, {**BASE, "adapter": "router"}, {**BASE, "adapter": "import
 ROW = {"row": {"text": "lost", "queue": "card"}}
 SHOWN = {**ROW, "prompt": "### lost\n> card"}
 FOUND = {"row": {"text": "found", "queue": "card"}, "prompt": "### found\n> card"}
+CHAT = {"chat": True, "prompt_template": None, "chat_template": "templates/chat.jinja"}
 QUANTISED = {"load_in_4bit": True}
 WITH_GPU = {"num_gpu": 1}
 SCRIPT = {"user_script": "scripts/train.py"}
@@ -143,6 +144,10 @@ OTHERS: dict[str, dict[str, Other]] = {
         "generate": Other(
             {"generate": True, "prompt_template": None, "input_template": None, "completion_template": None}
         ),
+        "messages": Other({"messages": "long"}, of="talk"),
+        "chat": Other({**CHAT, "chat": True}),
+        "system": Other({"system": "Route {text}"}, CHAT),
+        "chat_template": Other({"chat_template": "templates/moved.jinja"}, CHAT),
         "examples": Other({"examples": [SHOWN]}),
         "examples.row": Other({"examples": [FOUND]}, {"examples": [SHOWN]}),
         "examples.prompt": Other({"examples": [SHOWN]}, {"examples": [{**ROW, "completion": " card"}]}),
@@ -268,6 +273,8 @@ def world() -> World:
         *desk,
         manifest("Dataset", "copy", {"type": "project_csv", "location": "data/copy.csv"}),
         manifest("Dataset", "letters", {"type": "project_csv", "location": "data/letters.csv"}),
+        manifest("Dataset", "chats", {"type": "project_jsonl", "location": "data/chats.jsonl"}),
+        manifest("Prompt", "talk", {"dataset": "chats", "messages": "short"}),
         manifest("Prompt", "ask", {**prompt, "dataset": "letters"}),
         manifest("Prompt", "route-short", {**prompt, **short}),
         manifest("Model", "small", {"type": "project", "location": "models/small"}),
@@ -296,7 +303,13 @@ def _axolotl(rate: float) -> Values:
 def _files() -> dict[str, bytes]:
     rows = [line.split(",") for line in projects.TICKETS.splitlines()[1:]]
     lines = [json.dumps({"text": text, "queue": queue}) for text, queue in rows]
+    asked, answered = ({"role": role, "content": role} for role in ("user", "assistant"))
+    chats = [{"short": [asked, answered], "long": [asked, answered, asked, answered]}] * 2
+    template = b"{% for message in messages %}{{ message.content }}{% endfor %}"
     return {
+        "data/chats.jsonl": "\n".join(map(json.dumps, chats)).encode(),
+        "templates/chat.jinja": template,
+        "templates/moved.jinja": template,
         "data/copy.csv": projects.TICKETS.encode(),
         "data/moved.csv": projects.TICKETS.encode(),
         "data/letters.csv": projects.TICKETS.replace("card number", "letter").encode(),

@@ -12,8 +12,8 @@ from datasets import Dataset
 
 from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput
-from studio.core.jobspec import Templates
 from studio.core.metric_names import EVALUATION_METRICS, OF_ROWS, RANGES
+from studio.core.prompting import Templates
 from studio.jobs.evaluation import comparison_table, metrics
 from studio.jobs.evaluation.metrics import Answers
 from studio.jobs.inputs import templating

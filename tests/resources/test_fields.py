@@ -39,7 +39,7 @@ OURS = {
     "Dataset": "revision subset",
     "Model": "revision",
     "Adapter": "revision",
-    "Prompt": "generate examples",
+    "Prompt": "generate messages chat system chat_template examples",
     "Config": "default",
     "FineTuningJob": "loss",
     "EvaluationJob": "metrics gates slice_by gpu_label_id",

@@ -9,7 +9,6 @@ from typing import Any
 
 import datasets
 import transformers
-from transformers import PreTrainedTokenizerBase
 
 from studio.core import parts
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Measures
@@ -18,6 +17,7 @@ from studio.core.secrets import redact
 from studio.core.tracking_look import COMBINATION_TAG, KEY_TAG
 from studio.jobs import charts, tracking
 from studio.jobs.evaluation import (
+    asking,
     bootstrap,
     comparison,
     confusion,
@@ -29,6 +29,7 @@ from studio.jobs.evaluation import (
     slices,
     sureness,
 )
+from studio.jobs.evaluation.asking import Loaded
 from studio.jobs.evaluation.judging import Judge, Judgement
 from studio.jobs.evaluation.metrics import Answers, Scores
 from studio.jobs.evaluation.questions import Questions
@@ -39,14 +40,6 @@ from studio.jobs.model.devices import Device
 from studio.jobs.model.models import Base
 from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model in memory, alone or with an adapter, and its tokenizer with padding configured."""
-
-    model: Any
-    tokenizer: PreTrainedTokenizerBase
 
 
 @dataclass(slots=True)
@@ -186,7 +179,7 @@ def _load(session: Session, combination: Combination) -> Loaded:
     model = models.load(Base(source, folder, _quantization(session.work, combination)), session.device, session.events)
     tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(model))
     session.parameters = max(session.parameters, int(model.num_parameters()))
-    return Loaded(model, tokenizer)
+    return Loaded(source.name, model, tokenizer)
 
 
 def _measure(session: Session, combination: Combination, loaded: Loaded) -> Measured:
@@ -195,7 +188,8 @@ def _measure(session: Session, combination: Combination, loaded: Loaded) -> Meas
         return _answer(session, loaded)
     folder = adapters.folder(adapter, session.spec)
     with lora.attached(loaded.model, folder, adapter.name) as adapted:
-        return _answer(session, Loaded(adapted, loaded.tokenizer))
+        template = tokenizers.template_in(folder)
+        return _answer(session, Loaded(adapter.name, adapted, loaded.tokenizer, template))
 
 
 def _answer(session: Session, loaded: Loaded) -> Measured:
@@ -203,13 +197,13 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
     started = time.perf_counter()
     model, tokenizer, asked = loaded.model, loaded.tokenizer, session.questions
     config = generation.settings(session.work.generation, tokenizer, model.generation_config)
-    generated = generation.generate(model, tokenizer, asked.prompts, config, session.answered)
+    put = asking.put(asked, session.work.templates.chat, loaded)
+    generated = generation.generate(model, tokenizer, put.texts, config, session.answered, put.special)
     if generated.cut:
         session.events.write("evaluate", f"{generated.cut} prompts lost their beginning: the model has no room")
 
     def losses() -> list[tuple[float, int]]:
-        encoded = scoring.encode(tokenizer, asked.prompts, asked.expected, None)
-        return scoring.losses(model, encoded, int(tokenizer.pad_token_id))
+        return scoring.losses(model, put.encoded(), int(tokenizer.pad_token_id))
 
     def tokens() -> list[int]:
         return [len(ids) for ids in tokenizer(list(generated.texts), add_special_tokens=False)["input_ids"]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import transformers
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
 from studio.core.jobresult import ExportOutput, Measures
@@ -52,7 +52,7 @@ def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, ev
     """A whole checkpoint, logged from its folder without loading it; version and content digest."""
     base = locations.model_folder(work.model, spec)
     adapter = adapters.folder(work.adapter, spec) if work.adapter else None
-    tokenizer = _tokenizer(base, work)
+    tokenizer = _tokenizer(base, work, adapter)
     folder = spec.folder / MODEL
     building = folder.with_name(f".{MODEL}.building")
     shutil.rmtree(building, ignore_errors=True)
@@ -84,7 +84,7 @@ def _write_settings(base: Path, work: ExportWork, tokenizer: PreTrainedTokenizer
             shutil.copyfile(file, output / file.name)
             _hide_secrets(output / file.name)
     tokenizers.save(tokenizer, output)
-    generation.settings(work.generation, tokenizer, _own_generation(base)).save_pretrained(str(output))
+    generation.settings(work.generation, tokenizer, generation.own(base)).save_pretrained(str(output))
 
 
 def _hide_secrets(settings: Path) -> None:
@@ -95,10 +95,6 @@ def _hide_secrets(settings: Path) -> None:
         return
     if redact(text) != text:
         settings.write_text(redact(text), "utf-8")
-
-
-def _own_generation(base: Path) -> GenerationConfig | None:
-    return GenerationConfig.from_pretrained(str(base)) if (base / "generation_config.json").exists() else None
 
 
 def _adapter_only(
@@ -112,7 +108,7 @@ def _adapter_only(
         raise JobError("weights: adapter needs an adapter", "name one, or use weights: merged")
     _need_hub_model(work)
     adapter = adapters.folder(work.adapter, spec)
-    model, tokenizer = _from_hub(spec, work)
+    model, tokenizer = _from_hub(spec, work, adapter)
     adapted = PeftModel.from_pretrained(model, str(adapter))
     version = registry.register(spec, work, {"model": adapted, "tokenizer": tokenizer}, card, tracked)
     return version, adapters.digest(adapter)
@@ -128,7 +124,7 @@ def _reference(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun,
     _need_hub_model(work)
     if work.persist:
         return _merged(spec, work, card, tracked, events)
-    model, tokenizer = _from_hub(spec, work)
+    model, tokenizer = _from_hub(spec, work, None)
     return registry.register(spec, work, {"model": model, "tokenizer": tokenizer}, card, tracked), work.model.digest
 
 
@@ -149,10 +145,10 @@ def _need_hub_model(work: ExportWork) -> None:
         )
 
 
-def _from_hub(spec: JobSpec, work: ExportWork) -> tuple[Any, PreTrainedTokenizerBase]:
+def _from_hub(spec: JobSpec, work: ExportWork, adapter: Path | None) -> tuple[Any, PreTrainedTokenizerBase]:
     """Loaded by its hub name, because MLflow takes the reference from the loaded model."""
     folder = locations.model_folder(work.model, spec)
-    tokenizer = _tokenizer(folder, work)
+    tokenizer = _tokenizer(folder, work, adapter)
     name, revision = work.model.huggingface_name, work.model.revision or None
     with hub.explained(name, work.model.revision):
         model = AutoModelForCausalLM.from_pretrained(
@@ -167,8 +163,8 @@ def _from_hub(spec: JobSpec, work: ExportWork) -> tuple[Any, PreTrainedTokenizer
     return model, tokenizer
 
 
-def _tokenizer(folder: Path, work: ExportWork) -> PreTrainedTokenizerBase:
-    tokenizer = tokenizers.load(folder, work.model)
+def _tokenizer(folder: Path, work: ExportWork, adapter: Path | None) -> PreTrainedTokenizerBase:
+    tokenizer = tokenizers.load(folder, work.model, adapter)
     tokenizers.configure_padding(tokenizer)
     if work.inference_task == CHAT and not tokenizer.chat_template:
         raise JobError(

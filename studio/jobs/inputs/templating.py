@@ -8,7 +8,7 @@ from datasets import Dataset
 
 from studio.core import templates
 from studio.core.errors import JobError
-from studio.core.jobspec import Templates
+from studio.core.prompting import Templates
 from studio.core.suggest import did_you_mean
 from studio.core.templates import Template, TemplateError
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedTokenizerBase, set_seed
+from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase, set_seed
 
 from studio.core.errors import JobError
 from studio.core.jobspec import SEED
@@ -80,13 +81,15 @@ def generate(
     prompts: Sequence[str],
     config: GenerationConfig,
     done: Callable[[int], None],
+    special: bool = True,
 ) -> Generated:
-    """Answers without their prompts and without special tokens; ``done`` is told the rows of every batch.
+    """Answers without their prompts and without special tokens; ``done`` is told the rows of every batch. ``special``
+    adds what the tokenizer begins texts with; a chat template writes that itself.
 
     The seed is set first and batches depend on the prompts alone, so sampling repeats too.
     """
     set_seed(SEED)
-    rows, cut = _encode(tokenizer, prompts, _room(model, config))
+    rows, cut = _shortened(token_ids(tokenizer, prompts, special), _room(model, config))
     answers = [""] * len(rows)
     _warm_up(model, rows)
     started = time.perf_counter()
@@ -140,11 +143,8 @@ def call_options(config: GenerationConfig, tokenizer: PreTrainedTokenizerBase) -
     return {"generation_config": config, **({"tokenizer": tokenizer} if config.stop_strings else {})}
 
 
-def _encode(
-    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], room: int | None
-) -> tuple[list[list[int]], int]:
+def _shortened(rows: list[list[int]], room: int | None) -> tuple[list[list[int]], int]:
     """Too long prompts keep their end."""
-    rows = token_ids(tokenizer, prompts)
     if room is None:
         return rows, 0
     return [row[-room:] for row in rows], sum(len(row) > room for row in rows)
@@ -162,6 +162,19 @@ def _room(model: Any, config: GenerationConfig) -> int | None:
             "lower max_new_tokens in the generation config",
         )
     return room
+
+
+def own(folder: Path) -> GenerationConfig | None:
+    """How the model of a folder says it generates."""
+    return GenerationConfig.from_pretrained(str(folder)) if (folder / "generation_config.json").exists() else None
+
+
+def own_ends(folder: Path, trusted: bool) -> list[int]:
+    """The tokens that end an answer of the model of a folder, before it is loaded."""
+    config = own(folder)
+    if config is None:
+        config = GenerationConfig.from_model_config(AutoConfig.from_pretrained(str(folder), trust_remote_code=trusted))
+    return end_tokens(config)
 
 
 def end_tokens(config: GenerationConfig | None) -> list[int]:

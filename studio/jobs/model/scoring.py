@@ -28,15 +28,19 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Token ids of a prompt and its completion; the first ``ignored`` tokens are the prompt's and do not count."""
+    """Token ids of a text, and the same as labels, IGNORED where they do not count."""
 
     ids: list[int]
-    ignored: int
+    labels: list[int]
 
     @property
     def counts(self) -> bool:
         """Whether a counted token is left; the first of a text is never foretold."""
-        return max(self.ignored, 1) < len(self.ids)
+        return any(label != IGNORED for label in self.labels[1:])
+
+    def cut(self, longest: int | None) -> Scored:
+        """The first tokens of it."""
+        return Scored(self.ids[:longest], self.labels[:longest])
 
 
 def encode(
@@ -49,7 +53,11 @@ def encode(
     """
     alone = tokenizer(list(prompts))["input_ids"] if any(prompts) else [[] for _ in prompts]
     whole = tokenizer([p + c for p, c in zip(prompts, completions, strict=True)])["input_ids"]
-    return [Scored(ids[:longest], _common(ids, prompt)) for ids, prompt in zip(whole, alone, strict=True)]
+    return [_completion(ids, _common(ids, prompt)).cut(longest) for ids, prompt in zip(whole, alone, strict=True)]
+
+
+def _completion(ids: list[int], begins: int) -> Scored:
+    return Scored(ids, [IGNORED] * begins + ids[begins:])
 
 
 def mean_loss(model: Any, rows: Sequence[Scored], pad: int) -> Loss:
@@ -80,7 +88,7 @@ def _batch_losses(model: Any, rows: list[Scored], batch: Batch, pad: int) -> lis
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = torch.tensor(row.ids)
         mask[number, : len(row.ids)] = 1
-        labels[number, row.ignored : len(row.ids)] = torch.tensor(row.ids[row.ignored :])
+        labels[number, : len(row.ids)] = torch.tensor(row.labels)
     device = model.device
     with torch.inference_mode():
         logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits[:, :-1]

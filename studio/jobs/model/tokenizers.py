@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import CHAT_TEMPLATE_FILE
 
 from studio.core.errors import JobError
 from studio.core.jobspec import ModelInput
+from studio.jobs.inputs import locations
 
+CONFIG = "tokenizer_config.json"
 MARKS = ("pad", "reserved")
 """What find_padding_token_candidate() looks for (guide, Key Training Utilities)."""
 
 
-def load(folder: Path, model: ModelInput) -> PreTrainedTokenizerBase:
-    """The tokenizer of a base model, as it is; raises JobError when it is missing or has no EOS token."""
+def load(folder: Path, model: ModelInput, adapter: Path | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model, as it is but for the chat template of an ``adapter``. Raises JobError when it is
+    missing or has no EOS token."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError) as error:
@@ -30,7 +34,30 @@ def load(folder: Path, model: ModelInput) -> PreTrainedTokenizerBase:
             f"model {model.name}: its tokenizer has no EOS token, so a fine-tuned model would never stop",
             "set eos_token in the tokenizer's tokenizer_config.json",
         )
+    if adapter is not None:
+        adopt_template(tokenizer, adapter)
     return tokenizer
+
+
+def adopt_template(tokenizer: PreTrainedTokenizerBase, adapter: Path) -> None:
+    """An adapter that was trained with a chat template wants to be asked with it."""
+    tokenizer.chat_template = template_in(adapter) or tokenizer.chat_template
+
+
+def template_in(folder: Path) -> str:
+    """The chat template that a tokenizer was saved with, the default one of several; "" for none."""
+    if (folder / CHAT_TEMPLATE_FILE).is_file():
+        return (folder / CHAT_TEMPLATE_FILE).read_text("utf-8")
+    config = locations.read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    return default_template(config.get("chat_template"))
+
+
+def default_template(held: Any) -> str:
+    """Of what a tokenizer holds: a template, several by name, or none."""
+    if isinstance(held, list):
+        held = {str(each.get("name")): each.get("template") for each in held if isinstance(each, dict)}
+    found = held.get("default") if isinstance(held, dict) else held
+    return found if isinstance(found, str) else ""
 
 
 def configure_padding(tokenizer: PreTrainedTokenizerBase, given: str = "", embeddings: int = 0) -> str:
@@ -61,7 +88,7 @@ def find_padding_token_candidate(tokenizer: PreTrainedTokenizerBase, special: bo
 
     An ordinary word is a last resort: as a pad token it would vanish from decoded text, so it is never saved.
     """
-    specials = _special_ids(tokenizer)
+    specials = special_ids(tokenizer)
     for token, number in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1]):
         if (number in specials) is special and any(mark in token.lower() for mark in MARKS):
             return str(token)
@@ -71,7 +98,7 @@ def find_padding_token_candidate(tokenizer: PreTrainedTokenizerBase, special: bo
 def save(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Save the tokenizer; a pad token that is an ordinary word stays out, see find_padding_token_candidate()."""
     pad = tokenizer.pad_token
-    borrowed = pad is not None and tokenizer.pad_token_id not in _special_ids(tokenizer)
+    borrowed = pad is not None and tokenizer.pad_token_id not in special_ids(tokenizer)
     if borrowed:
         tokenizer.pad_token = None
     try:
@@ -81,7 +108,7 @@ def save(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
             tokenizer.pad_token = pad
 
 
-def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Ids of added and special tokens, which no text tokenises to by accident; the pad token is judged like others."""
     added: dict[int, Any] = tokenizer.added_tokens_decoder
     return {number for number, token in added.items() if token.special or str(token).startswith(("<", "["))}

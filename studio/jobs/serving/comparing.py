@@ -13,7 +13,7 @@ from functools import partial
 
 from studio.core.errors import JobError
 from studio.core.servingspec import ServingSpec
-from studio.jobs.model import lora
+from studio.jobs.model import lora, tokenizers
 from studio.jobs.serving import released, serving
 from studio.jobs.serving.answering import Halt, Reason, Say
 from studio.jobs.serving.refusals import Refusal
@@ -68,6 +68,7 @@ def _models(subject: ServingSpec, base: ServingSpec | None) -> Iterator[Served]:
             served = serving.loaded(subject, files, ALONE)
             yield served
             with lora.attached(served.model, files.adapter, subject.title) as adapted:
+                tokenizers.adopt_template(served.tokenizer, files.adapter)
                 yield replace(served, model=adapted)
             return
         if base is None:

@@ -144,6 +144,7 @@ def opened(spec: ServingSpec, waiting: int = WAITING) -> Iterator[Served]:
             yield base
             return
         with lora.attached(base.model, files.adapter, spec.adapter.name if spec.adapter else spec.title) as adapted:
+            tokenizers.adopt_template(base.tokenizer, files.adapter)
             yield _warm(replace(base, model=adapted))
 
 

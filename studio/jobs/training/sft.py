@@ -25,8 +25,9 @@ from studio.jobs.model.devices import Device
 from studio.jobs.model.models import Base
 from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
-from studio.jobs.training import checkpoints, corpus, curves, script_folder, sharding, training_arguments
-from studio.jobs.training.corpus import Corpus, Counts
+from studio.jobs.training import batches, checkpoints, corpus, curves, script_folder, sharding, training_arguments
+from studio.jobs.training.corpus import Corpus
+from studio.jobs.training.counts import Counts
 from studio.jobs.training.held_out import loss as held_out_loss
 from studio.jobs.training.progress import ProgressCallback
 from studio.jobs.training.training_arguments import Arguments
@@ -80,7 +81,7 @@ def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
     sharding.check(work.training_arguments, device)
     folder = locations.model_folder(work.model, spec)
     tokenizer = tokenizers.load(folder, work.model)
-    texts = corpus.load(spec, work, str(tokenizer.eos_token), events)
+    texts = corpus.load(spec, work, tokenizer, folder, events)
     arguments = training_arguments.build(work, spec.folder / CHECKPOINTS, device, texts.completion_only)
     for note in arguments.notes:
         events.write("setup", note)
@@ -93,11 +94,8 @@ def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
     parameters = models.parameters(model)
     events.write("setup", f"{parameters[1]:,} of {parameters[0]:,} parameters are trained")
     trainer = _trainer(model, arguments, tokenizer, texts)
-    counts = corpus.count(
-        trainer.train_dataset, len(texts.train), int(tokenizer.eos_token_id), arguments.config.packing
-    )
-    corpus.report(counts, events)
-    return Setup(trainer, tokenizer, texts, counts, folder, parameters, device)
+    counted = batches.settle(trainer, texts, events)
+    return Setup(trainer, tokenizer, texts, counted, folder, parameters, device)
 
 
 def _trainer(model: Any, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, texts: Corpus) -> SFTTrainer:
@@ -151,7 +149,7 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
         "tokens_per_second": progress.rate,
         "trainable_parameters": float(setup.parameters[1]),
         "total_parameters": float(setup.parameters[0]),
-        "unmasked_token_share": setup.counts.unmasked / max(setup.counts.tokens, 1),
+        "unmasked_token_share": setup.counts.share,
     }
     held_out = setup.texts.held_out
     if held_out and (ranks.is_main() or sharding.is_split(setup.trainer)):
@@ -179,7 +177,7 @@ def _params(work: TrainingWork, setup: Setup) -> dict[str, Any]:
         "dataset_digest": work.dataset.digest,
         "train_rows": len(setup.texts.train),
         "held_out_rows": setup.texts.held_out_rows,
-        "loss": "completion" if setup.texts.completion_only else "full",
+        "loss": setup.texts.loss,
         "epochs": work.epochs,
         "learning_rate": work.learning_rate,
         "seed": arguments.seed,

@@ -127,7 +127,7 @@ def _assist(spec: JobSpec, folder: ScriptFolder, script: Script) -> Outcome:
 def _inputs(spec: JobSpec, work: TrainingWork, events: EventLog) -> Inputs:
     model = locations.model_folder(work.model, spec)
     tokenizer = tokenizers.load(model, work.model)
-    return Inputs(model, tokenizer, corpus.load(spec, work, str(tokenizer.eos_token), events))
+    return Inputs(model, tokenizer, corpus.load(spec, work, tokenizer, model, events))
 
 
 def _run(spec: JobSpec, work: TrainingWork, folder: ScriptFolder, script: Script, inputs: Inputs, told: Told) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from studio.core.jobspec import Templates
+from studio.core.prompting import Templates
 from studio.core.schedule import schedule
 from studio.core.templates import parse
 from studio.load import lengths, samples, token_counts

@@ -18,7 +18,8 @@ import pytest
 
 from studio.backends.workspace import arguments
 from studio.core import beacons, envelope
-from studio.core.jobspec import DatasetInput, JobSpec, ModelInput, Resources, Templates, Tracking, TrainingWork
+from studio.core.jobspec import DatasetInput, JobSpec, ModelInput, Resources, Tracking, TrainingWork
+from studio.core.prompting import Templates
 from studio.jobs import run_folder
 from studio.jobs.result import read_result
 from studio.jobs.workspace import claims, worker
