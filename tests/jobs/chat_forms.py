@@ -39,9 +39,11 @@ THINKING = (
 """As Qwen 3 has it: only the last answer keeps, or gets, its thoughts."""
 PLAIN = (
     "{% for m in messages %}{{ m.role | upper }}: {{ m.content }}\n\n{% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT: {% endif %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
 """No special token at all."""
+WITHIN_A_TOKEN = PLAIN.replace("ASSISTANT:", "ASSISTANT: ")
+"""The space belongs to the answer's first token."""
 MARKED = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
     "<|im_end|>{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endfor %}"

@@ -93,6 +93,8 @@ def _conversations(loaded: DatasetDict, work: TrainingWork, how: Chat, speech: S
             f"the chat template ends {train.completed} of {len(train.rows)} last answers with no token that ends an "
             f"answer: {speech.tokenizer.eos_token} is added, which teaches the model to stop",
         )
+    if train.joined:
+        events.write("data", f"in {train.joined} rows the answer's first token begins within the question")
     return Corpus(
         train=_dataset(train),
         held_out=_dataset(_encoded(held_out, work, how, speech)) if held_out else None,

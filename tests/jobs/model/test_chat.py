@@ -16,7 +16,7 @@ from studio.jobs.model import chat
 from studio.jobs.model.chat import Speech
 from studio.jobs.model.scoring import IGNORED, Scored
 
-from ..chat_forms import CHATML, FORMS, HEADERS, INST, MARKED, PLAIN, THINKING, TURNS, tokenizer
+from ..chat_forms import CHATML, FORMS, HEADERS, INST, MARKED, PLAIN, THINKING, TURNS, WITHIN_A_TOKEN, tokenizer
 
 
 @cache
@@ -58,7 +58,7 @@ def encoded(how: Speech, each: Spoken, loss: str) -> Scored:
         (INST, "</s>", [" Ada.</s>", " In 1843.</s>"]),
         (TURNS, "</turn>", ["Ada.</turn>", "In 1843.</turn>"]),
         (CHATML, "</s>", ["Ada.<|im_end|>", "In 1843.<|im_end|></s>"]),
-        (PLAIN, "</s>", ["Ada.", "In 1843.</s>"]),
+        (PLAIN, "</s>", [" Ada.", " In 1843.</s>"]),
     ],
 )
 def test_answers_count_with_the_token_that_ends_them_and_nothing_else_does(
@@ -136,6 +136,17 @@ def test_what_a_template_cannot_do_is_said_with_the_row(template: str, each: Spo
     with pytest.raises(JobError, match=fault) as caught:
         encoded(speech(template), each, "completion")
     assert caught.value.hint
+
+
+def test_a_template_that_asks_within_a_token_is_refused_unless_it_does_so_seldom() -> None:
+    how = speech(WITHIN_A_TOKEN)
+    with pytest.raises(JobError, match=r"within a token, in 1 of 1 rows: after '.*ASSISTANT: '") as caught:
+        encoded(how, spoken("user: Where?", "assistant: card"), "completion")
+    assert "a space belongs to the answer" in caught.value.hint
+    digit = spoken("user: How many?", "assistant: 7")  # the space before a digit is a token of its own
+    assert chat.encode(how, [digit], "completion").joined == 0
+    both = [digit, digit, spoken("user: Where?", "assistant: card")]
+    assert chat.encode(how, both, "completion").joined == 1
 
 
 def test_a_tokenizer_without_a_template_needs_one_from_the_prompt() -> None:
