@@ -116,7 +116,7 @@ def _joining(speech: Speech, first: Spoken, joined: int, rows: int) -> JobError:
     """Measured with a generation prompt that ends in a space: exact match 0.0 on 25 rows learnt by heart."""
     end = speech.question(first.turns[:-1])[-SHOWN:]
     return JobError(
-        f"the chat template asks for an answer within a token, in {joined} of {rows} rows: after {end!r} the first token "
+        f"the chat template asks within a token in {joined} of {rows} rows: after {end!r} the first token "
         "of an answer would be another one than in training",
         "let what add_generation_prompt writes end in a special token or a line break; a space belongs to the answer",
     )

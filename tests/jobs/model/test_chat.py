@@ -140,7 +140,7 @@ def test_what_a_template_cannot_do_is_said_with_the_row(template: str, each: Spo
 
 def test_a_template_that_asks_within_a_token_is_refused_unless_it_does_so_seldom() -> None:
     how = speech(WITHIN_A_TOKEN)
-    with pytest.raises(JobError, match=r"within a token, in 1 of 1 rows: after '.*ASSISTANT: '") as caught:
+    with pytest.raises(JobError, match=r"within a token in 1 of 1 rows: after '.*ASSISTANT: '") as caught:
         encoded(how, spoken("user: Where?", "assistant: card"), "completion")
     assert "a space belongs to the answer" in caught.value.hint
     digit = spoken("user: How many?", "assistant: 7")  # the space before a digit is a token of its own
