@@ -43,6 +43,7 @@ from studio.resources.model_export import ModelExport
 from studio.resources.prompt import PromptFacts, templates
 from studio.state.base import Artifact, StateReader
 from studio.state.endpoints import endpoint, is_same
+from studio.state.trained import trained_by
 
 R = TypeVar("R")
 
@@ -208,7 +209,7 @@ class ProjectScope:
     def _trained_by(self, job: Ref) -> dict[str, Any]:
         fingerprint = self.desire.items[job].fingerprint
         known = provenance.origin(job.kind, fingerprint, self.state, self.state.operations(provenance.OPERATIONS))
-        return {"job": str(job), "key": job_key(job, fingerprint)} | known
+        return trained_by(self.state, job, fingerprint) | known
 
     def _producer(self, adapter: str) -> Ref | None:
         graph, manifest = self.desire.graph, Ref("Adapter", adapter)
@@ -251,20 +252,20 @@ class _Intended(ProjectScope):
 def intended(item: Desired, desire: Desire, target: Target, state: StateReader) -> Workload | None:
     """What the duration of a desired job will depend on; None for one that could not be compiled."""
     kind = KINDS[item.resource.kind]
-    if kind.compile is None or kind.resources is None:
+    if kind.compile is None or kind.resources is None or (asked := kind.resources(item.resource)) is None:
         return None
     try:
         work: Work = kind.compile(item.resource, _Intended(item, desire, target, state))
     except StudioError:  # the job will fail with it; nothing is foretold
         return None
-    return workload(work, kind.resources(item.resource))
+    return workload(work, asked)
 
 
 def compile_job(item: Desired, desire: Desire, target: Target, state: StateReader, attempt: int) -> JobSpec:
     """The job spec of a desired job whose upstream artifacts exist; raises StudioError when one does not."""
     kind = KINDS[item.resource.kind]
-    if kind.compile is None or kind.resources is None:
-        raise AssertionError(f"{item.resource.kind} is not a job")
+    if kind.compile is None or kind.resources is None or (asked := kind.resources(item.resource)) is None:
+        raise AssertionError(f"{item.ref} runs no job")
     key = job_key(item.ref, item.fingerprint)
     work = kind.compile(item.resource, ProjectScope(item, desire, target, state))
     return JobSpec(
@@ -278,7 +279,7 @@ def compile_job(item: Desired, desire: Desire, target: Target, state: StateReade
         run_dir=f"{RUNS_FOLDER}/{key}",
         work=work,
         names=names(item, desire),
-        resources=kind.resources(item.resource),
+        resources=asked,
         tracking=tracking(target.settings, target.server),
         secrets=job_secrets.needed(work, target.settings.spec.hf_token.env),
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from studio.core.fingerprints import canonical, digest
 from studio.core.references import Ref
-from studio.graph import Graph, producer
+from studio.graph import Graph, producer, trials_of
 from studio.libraries.observing import determining
 from studio.load import configs
 from studio.load.observation import Observation
@@ -21,7 +21,8 @@ from studio.resources.adapter import Adapter, AdapterFacts
 from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks, stored
 from studio.resources.config import Config
 from studio.resources.dataset import DatasetFacts
-from studio.resources.fine_tuning_job import JobFacts
+from studio.resources.fine_tuning_job import FineTuningJob, JobFacts
+from studio.resources.matrix import Select
 from studio.resources.model import ModelFacts
 from studio.resources.model_export import ModelExport
 from studio.resources.prompt import Prompt, PromptFacts
@@ -97,6 +98,8 @@ def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[st
     if isinstance(resource, Config):
         return _config_payload(resource.spec.type, configs.content(resource)), {}
     inputs: dict[str, str] = {}
+    if isinstance(resource, FineTuningJob) and resource.is_sweep:
+        return _sweep_payload(resource, found, inputs), inputs
     spec = _outcome(resource.spec, resource, ("spec",), found, inputs)
     content = content_of(found.observations.get(resource.ref))
     if isinstance(content, dict):
@@ -111,6 +114,14 @@ def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[st
         label = WORKSPACE if isinstance(resource, ModelExport) and resource.is_endpoint else REGISTRY
         inputs[label] = payload[label] = place
     return payload, inputs
+
+
+def _sweep_payload(sweep: FineTuningJob, found: Desire, inputs: dict[str, str]) -> dict[str, Any]:
+    """A sweep's outcome is one of its trials': what those are and how it chooses, not what they are called."""
+    for trial in trials_of(found.graph, sweep.ref):
+        inputs[str(trial)] = found.items[trial].fingerprint
+    choice = sweep.spec.select or Select()
+    return {"kind": "Sweep", "trials": sorted(inputs.values()), "metric": choice.metric, "mode": choice.better}
 
 
 def _config_payload(type: str, content: dict[str, Any]) -> dict[str, Any]:

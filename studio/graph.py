@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from studio.core.findings import Path
 from studio.core.references import Ref
 from studio.resources.adapter import Adapter
-from studio.resources.base import Reference, Resource, references
-from studio.resources.fine_tuning_job import FineTuningJob
+from studio.resources.base import Effect, Reference, Resource, references
+from studio.resources.fine_tuning_job import FineTuningJob, Trial, trials
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -138,7 +138,19 @@ def _resolve(graph: Graph, resource: Resource, defaults: Mapping[Ref, Resource])
             lost.append(reference)
         else:
             found.append(Edge(reference, target))
+    if isinstance(resource, FineTuningJob) and resource.is_sweep:
+        found += _trials(graph, resource)
     return found, lost
+
+
+def _trials(graph: Graph, sweep: FineTuningJob) -> Iterator[Edge]:
+    """A sweep needs its trials, and names none of them."""
+    for name, point in trials(sweep):
+        ref = Ref(sweep.kind, name)
+        trial = graph.resources.get(ref)
+        if isinstance(trial, Trial) and trial.sweep == sweep.metadata.name:
+            path = ("spec", "matrix", point.slug)
+            yield Edge(Reference(path, sweep.kind, name, Effect.OUTCOME), ref)
 
 
 def _target(graph: Graph, reference: Reference, defaults: Mapping[Ref, Resource]) -> Ref | None:
@@ -168,6 +180,14 @@ def _cycle(component: nx.DiGraph[Ref]) -> tuple[Ref, ...]:
     walk = [edge[0] for edge in nx.find_cycle(component.reverse(), start)]
     turn = walk.index(min(walk))
     return (*walk[turn:], *walk[:turn], walk[turn])
+
+
+def trials_of(graph: Graph, ref: Ref) -> tuple[Ref, ...]:
+    """The trials that a sweep chooses among, sorted; none of what is no sweep."""
+    sweep = graph.resources.get(ref)
+    if not isinstance(sweep, FineTuningJob) or not sweep.is_sweep:
+        return ()
+    return tuple(each for each in graph.upstream(ref) if each.kind == ref.kind)
 
 
 def producer(graph: Graph, adapter: Ref) -> Ref | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from studio.apply.recording import held_back
 from studio.backends.base import Backend, Handle, JobState, JobStatus
 from studio.core.errors import BackendError, StudioError
 from studio.core.references import Ref
 from studio.resources.base import Resource
+from studio.resources.fine_tuning_job import Trial
 from studio.state.base import ACTIVE, Operation, Record, RecordStatus, Run, RunStatus, StateReader
 
 
@@ -55,6 +56,8 @@ class Standing:
     """The run is of an earlier version of the resource."""
     held: str = ""
     """Why an export will not happen as things are recorded."""
+    trials: tuple[Tried, ...] = ()
+    """Of a sweep, by name."""
 
     @property
     def is_running(self) -> bool:
@@ -77,6 +80,14 @@ class Standing:
 
     def _is_newer(self, run: Run) -> bool:
         return self.record is None or run.submitted_at >= self.record.updated_at
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial of a sweep: its values by key of the matrix, and how it stands."""
+
+    values: Mapping[str, Any]
+    standing: Standing
 
 
 def standings(state: StateReader, backend: Witness, declared: Mapping[Ref, Resource] | None = None) -> list[Standing]:
@@ -103,6 +114,28 @@ def standing(ref: Ref, record: Record | None, run: Run | None, backend: Witness,
         return Standing(ref, record, run, None, held=held)
     found = under_way(run, backend, outdated=_is_outdated(run, record))
     return Standing(ref, record, run, found.live, found.silence, found.outdated, held)
+
+
+def trials(sweep: Ref, declared: Mapping[Ref, Resource]) -> list[Trial]:
+    """The trials that a declared sweep has, by name."""
+    found = [each for each in declared.values() if isinstance(each, Trial) and Ref(each.kind, each.sweep) == sweep]
+    return sorted(found, key=lambda each: each.ref)
+
+
+def begun(known: Iterable[Ref], declared: Mapping[Ref, Resource]) -> set[Ref]:
+    """Sweeps of which a trial is known, whether or not they could choose yet."""
+    jobs = (declared.get(ref) for ref in known)
+    return {Ref(each.kind, each.sweep) for each in jobs if isinstance(each, Trial)}
+
+
+def tried(sweep: Ref, declared: Mapping[Ref, Resource], state: StateReader, backend: Witness) -> tuple[Tried, ...]:
+    """How the trials of a sweep stand."""
+    asked = trials(sweep, declared)
+    if not asked:
+        return ()
+    records, latest = state.records(), {run.ref: run for run in reversed(state.runs())}
+    found = ((each, standing(each.ref, records.get(each.ref), latest.get(each.ref), backend)) for each in asked)
+    return tuple(Tried(each.values, its) for each, its in found)
 
 
 def under_way(run: Run, backend: Witness, *, outdated: bool = False) -> Standing:

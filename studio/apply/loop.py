@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from studio.apply.errand import Errand, Work
 from studio.apply.flight import Flight
-from studio.apply.outcome import FAILURES, GOOD, UNBLOCKS, Ending, Outcome
-from studio.apply.patience import DEADLINE_SECONDS, Patience
+from studio.apply.outcome import GOOD, UNBLOCKS, Ending, Outcome, first_failure
+from studio.apply.patience import Patience, unanswered
 from studio.apply.recording import registrations
 from studio.apply.room import Room
+from studio.apply.selecting import chosen
 from studio.apply.submission import ENDED, Submitter, UncertainError
 from studio.apply.tools import Tools
 from studio.backends.base import JobState, JobStatus
@@ -26,9 +27,7 @@ from studio.desired import Desired
 from studio.plan.actions import REMOVES, Action, Plan, Verb
 from studio.state.base import Artifact, RunStatus
 
-WAITED = f"{DEADLINE_SECONDS / 60:.0f} min"
 IMPROVE = "improve the model or the gate, then apply again"
-AGAIN = "to run the job again, apply with"
 
 
 @dataclass(slots=True)
@@ -63,7 +62,8 @@ class Loop:
         while self.waiting or self.flights:
             self.tools.state.demand_lease()
             self.room.renew()
-            begun = [ref for ref, action in self.waiting.items() if self._unblocked(action) and self._try(action)]
+            free = (each for each in list(self.waiting.values()) if self.outcomes.keys() >= {*each.needs})
+            begun = [each.ref for each in free if self._try(each)]
             for ref in begun:
                 del self.waiting[ref]
             if self._land() or begun:
@@ -82,9 +82,6 @@ class Loop:
             del self.waiting[action.ref]
             self._done(action, Ending.SKIPPED if action.verb is Verb.NONE else Ending.DONE)
 
-    def _unblocked(self, action: Action) -> bool:
-        return all(need in self.outcomes for need in action.needs)
-
     def _try(self, action: Action) -> bool:
         """Begin an action; False while it must wait: for room, for the backend, or for the same work under way."""
         failed = [need for need in action.needs if self.outcomes[need].ending not in UNBLOCKS]
@@ -92,7 +89,7 @@ class Loop:
             self.blockers[action.ref] = self.blockers.get(failed[0], failed[0])
             self._end(action, Ending.BLOCKED, f"by {self.blockers[action.ref]}")
             return True
-        if action.verb is not Verb.NONE and (failure := self._first_failure()):
+        if self.tools.manner.fail_fast and action.verb is not Verb.NONE and (failure := first_failure(self.outcomes)):
             self._end(action, Ending.UNSTARTED, f"because of {failure}")
             return True
         silence = self.silences.get(action.ref)
@@ -103,19 +100,14 @@ class Loop:
         except BackendError as error:
             return self._unheard(action, error)
 
-    def _first_failure(self) -> Ref | None:
-        """What failed first, where that is a reason to start nothing new."""
-        if not self.tools.manner.fail_fast:
-            return None
-        new = (o for o in self.outcomes.values() if o.ending in FAILURES and o.action.verb is not Verb.NONE)
-        return next((outcome.action.ref for outcome in new), None)
-
     def _begin(self, action: Action) -> bool:
         if action.verb in REMOVES:
             return self._remove(action)
         item = self.tools.desire.items[action.ref]
         if action.verb is Verb.NONE:
             self._done(action, Ending.SKIPPED)
+        elif action.chooses:
+            return self._choose(action, item)
         elif action.dispatches or action.verb is Verb.REUSE:
             return self._work(action, item)
         elif revision := self._revision(action, item):
@@ -123,6 +115,20 @@ class Loop:
         else:
             self.tools.recorder.register(item)
             self._done(action, Ending.DONE)
+        return True
+
+    def _choose(self, action: Action, item: Desired) -> bool:
+        """Take the best trial's artifact over as the sweep's own, and copy it where that is asked for."""
+        try:
+            artifact = self.tools.selector.choose(item, action.trials)
+        except StudioError as error:
+            self.tools.recorder.fail(item, error.message)
+            self._end(action, Ending.FAILED, error.message, error.hint)
+            return True
+        if revision := self._revision(action, item):
+            return self._run(action, revision, lambda: False)
+        self.tools.recorder.adopt(item, artifact)
+        self._done(action, Ending.DONE, chosen(artifact))
         return True
 
     def _remove(self, action: Action) -> bool:
@@ -199,7 +205,8 @@ class Loop:
         last = next(iter(self.tools.state.attempts(errand.key)), None) if action.only_waits else None
         if last is None or last.status is not RunStatus.CANCELLED:
             return False
-        self._end(action, Ending.CANCELLED, last.error, f"what is recorded stays; {AGAIN} --replace {action.ref}")
+        hint = f"what is recorded stays; to run the job again, apply with --replace {action.ref}"
+        self._end(action, Ending.CANCELLED, last.error, hint)
         return True
 
     def _start(self, action: Action, errand: Errand) -> None:
@@ -209,8 +216,7 @@ class Loop:
         except BackendError:
             raise
         except StudioError as error:
-            self._fail(action, errand, error)
-            return
+            return self._fail(action, errand, error)
         try:
             job = self.submitter.start(spec)
         except UncertainError as error:
@@ -242,7 +248,7 @@ class Loop:
     def _landed(self, flight: Flight, status: JobStatus | None) -> None:
         tools, job, action = self.tools, flight.job, flight.action
         if status is None:
-            message = _unanswered(flight.silence) if flight.silence else ""
+            message = unanswered(flight.silence) if flight.silence else ""
             self._end(action, Ending.LOST, message, "its job may still run; the next apply attaches to it", flight)
             return
         closed = replace(job.run, status=ENDED[status.state], finished_at=tools.now(), error=status.message)
@@ -270,7 +276,7 @@ class Loop:
             self.tools.watcher.waiting(action, f"waits for the backend: {error.message}")
         if not (refused or silence.is_exhausted):
             return False
-        self._end(action, Ending.LOST if action.attaches else Ending.FAILED, _unanswered(error), error.hint)
+        self._end(action, Ending.LOST if action.attaches else Ending.FAILED, unanswered(error), error.hint)
         return True
 
     def _fail(self, action: Action, errand: Errand, error: StudioError) -> None:
@@ -292,9 +298,3 @@ class Loop:
         outcome = Outcome(action, ending, message, hint, attached, has_log=flight is not None)
         self.outcomes[action.ref] = outcome
         self.tools.watcher.finished(outcome)
-
-
-def _unanswered(error: BackendError) -> str:
-    if isinstance(error, RefusedError):
-        return error.message
-    return f"the backend has not answered for {WAITED}: {error.message}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from studio.core.event import Event
+from studio.core.references import Ref
 from studio.plan.actions import Action, Verb
 
 
@@ -48,6 +50,12 @@ class Outcome:
     attached: bool = False
     """An earlier apply had started the job."""
     has_log: bool = False
+
+
+def first_failure(outcomes: Mapping[Ref, Outcome]) -> Ref | None:
+    """What failed first of what was not up to date."""
+    new = (each for each in outcomes.values() if each.ending in FAILURES and each.action.verb is not Verb.NONE)
+    return next((each.action.ref for each in new), None)
 
 
 class Watcher(Protocol):

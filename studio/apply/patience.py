@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from studio.core.errors import BackendError, RefusedError
+
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 DEADLINE_SECONDS = 300.0
@@ -44,3 +46,10 @@ class Patience:
         self._next = now + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         return first
+
+
+def unanswered(error: BackendError) -> str:
+    """Why nothing is known of a job, in words."""
+    if isinstance(error, RefusedError):
+        return error.message
+    return f"the backend has not answered for {DEADLINE_SECONDS / 60:.0f} min: {error.message}"

@@ -122,7 +122,7 @@ def registrations(plan: Plan) -> Iterator[Action]:
     """What is done by writing it down, as far as all that it needs is too; in dependency order."""
     done: set[Ref] = set()
     for action in plan.actions:
-        written = action.resources is None and action.verb in (Verb.CREATE, Verb.UPDATE)
+        written = action.resources is None and not action.trials and action.verb in (Verb.CREATE, Verb.UPDATE)
         if (written or action.verb is Verb.NONE) and done.issuperset(action.needs):
             done.add(action.ref)
             yield action

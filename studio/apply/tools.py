@@ -10,6 +10,7 @@ from studio.apply.outcome import Watcher
 from studio.apply.recording import Recorder
 from studio.apply.removing import Remover
 from studio.apply.revising import Reviser
+from studio.apply.selecting import Selector
 from studio.backends.base import Backend
 from studio.compile import Target
 from studio.desired import Desire
@@ -27,6 +28,7 @@ class Tools:
     recorder: Recorder
     remover: Remover
     reviser: Reviser
+    selector: Selector
     watcher: Watcher
     now: Callable[[], str]
     clock: Callable[[], float]

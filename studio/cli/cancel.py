@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Every job of the environment that runs.")
 @click.option("--no-wait", is_flag=True, help="Ask the jobs to stop, and do not wait until they have.")
 def command(name: str | None, folder: Path, environment: str, everything: bool, no_wait: bool) -> int:
-    """Stop a resource's job, also one of an earlier version of it. What is recorded stays.
+    """Stop a resource's job, also one of an earlier version of it, or those of a sweep. What is recorded stays.
 
     The next apply starts it again, a training from its latest checkpoint. It is no error when nothing runs.
     """
@@ -51,7 +51,8 @@ def command(name: str | None, folder: Path, environment: str, everything: bool, 
 
 
 def _chosen(name: str | None, state: StateReader, loaded: Loaded) -> list[Run]:
-    """The runs under way of one resource, or of all."""
+    """The runs under way of one resource and, where it is a sweep, of its trials; or all."""
+    from studio import inspection
     from studio.cli import resource
 
     active = state.active()
@@ -59,7 +60,8 @@ def _chosen(name: str | None, state: StateReader, loaded: Loaded) -> list[Run]:
         return active
     known = [*loaded.manifests, *state.records(), *(run.ref for run in state.runs())]
     ref = resource.find(name, known, "declared or recorded")
-    return [run for run in active if run.ref == ref]
+    meant = {ref, *(each.ref for each in inspection.trials(ref, loaded.resources))}
+    return [run for run in active if run.ref in meant]
 
 
 def _tell(run: Run) -> None:

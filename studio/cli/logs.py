@@ -35,8 +35,11 @@ def command(name: str, folder: Path, environment: str, follow: bool, lines: int 
     loaded = load_project(options.root_of(folder), environment)
     state = places.open_state(loaded)
     runs = state.runs()
-    ref = resource.recorded(name, [*state.records(), *(run.ref for run in runs)], loaded)
+    known = [*state.records(), *(run.ref for run in runs)]
+    ref = resource.recorded(name, [*known, *inspection.begun(known, loaded.resources)], loaded)
     run = next((run for run in runs if run.ref == ref), None)
+    if run is None and (trials := inspection.trials(ref, loaded.resources)):
+        raise UsageError(f"{ref} is a sweep: its trials run, not itself", f"'studio logs {trials[0].ref}', or another")
     if run is None:
         raise UsageError(f"{ref} has never run here", f"'studio show {ref}' says what is recorded")
     backend = places.backend(loaded, os.environ)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -36,12 +36,15 @@ def command(
     loaded = load_project(options.root_of(folder), environment, given)
     state = places.open_state(loaded)
     records, runs = state.records(), state.runs()
-    declared = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
+    declared = loaded.resources
     held = {ref: why for ref, each in declared.items() if (why := inspection.held(each, records))}
-    ref = resource.recorded(name, [*records, *(run.ref for run in runs), *held], loaded)
+    known = [*records, *(run.ref for run in runs)]
+    begun = inspection.begun(known, declared)
+    ref = resource.recorded(name, [*known, *held, *begun], loaded)
     latest = next((run for run in runs if run.ref == ref), None)
     witness = places.witness(loaded, os.environ)
     found = inspection.standing(ref, records.get(ref), latest, witness, held.get(ref, ""))
+    found = replace(found, trials=inspection.tried(ref, declared, state, witness))
     links = provenance.chain(ref, state)
     if as_json:
         made_from = [{**asdict(link), "ref": str(link.ref)} for link in links]

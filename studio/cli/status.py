@@ -37,7 +37,7 @@ def command(folder: Path, environment: str, given: dict[str, str], as_json: bool
         except KeyboardInterrupt:
             click.echo("\nStopped watching; what runs goes on.", err=True)
             return Exit.INTERRUPTED
-    declared = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
+    declared = loaded.resources
     found = inspection.standings(state, places.witness(loaded, os.environ), declared)
     if as_json:
         options.echo_json(standings.to_json(found))

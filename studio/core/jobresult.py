@@ -12,6 +12,7 @@ from studio.core.jobspec import SPEC_VERSION
 from studio.core.kept import Kept
 from studio.core.record import Record
 from studio.core.registered import Registered, Unregistering
+from studio.core.sweeps import SweepOutput
 
 
 class TrainingOutput(Record):
@@ -32,6 +33,8 @@ class TrainingOutput(Record):
     kept: Kept | None = None
     place: str = ""
     """In which workspace it was made, by the name of the backend; "" on a machine's own disk. No job knows that."""
+    sweep: SweepOutput | None = None
+    """Of a sweep, all else is its best trial's."""
 
 
 FEW_ROWS = 30

@@ -18,6 +18,7 @@ from studio.core.kept import Kept
 from studio.core.prompting import Templates
 from studio.core.record import Record
 from studio.core.registered import Logged, Unregistering
+from studio.core.sweeps import TrialOf
 
 SPEC_VERSION: Literal[1] = 1
 SEED = 42
@@ -103,6 +104,7 @@ class TrainingWork(Record):
     user_config: dict[str, Any] | None = None
     files: dict[str, str] = Field(default_factory=dict)
     """Project-relative name to SHA-256 of the script, what it imports from the project, and files of settings."""
+    trial: TrialOf | None = None
 
 
 class Combination(Record):

@@ -57,7 +57,7 @@ class Surroundings:
     def asked(self) -> list[Resources]:
         """What each job of the project asks for."""
         measures = ((KINDS[resource.kind].resources, resource) for resource in self.resources)
-        return [measure(resource) for measure, resource in measures if measure]
+        return [asked for measure, resource in measures if measure and (asked := measure(resource))]
 
     def needed(self) -> Verdict:
         """How bad it is when jobs cannot run on this machine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from studio.core.errors import JobError
-from studio.core.fingerprints import digest
-from studio.core.jobspec import VARIABLE, JobSpec, Tracking
+from studio.core.fingerprints import canonical, digest
+from studio.core.jobspec import VARIABLE, JobSpec, Tracking, TrainingWork, Work
 from studio.core.premises import Premises
 from studio.core.tracking_look import COMBINATION_TAG, FINGERPRINT_TAG, KEY_TAG
 from studio.jobs import relocation
@@ -34,6 +35,10 @@ SQLITE = "sqlite:///"
 PARENT_TAG = "mlflow.parentRunId"
 CHILDREN_TAG = "studio.children"
 """Of a run above others: a digest of their ids."""
+SWEEP_TAG = "studio.sweep"
+"""Of a trial's run: the name of its sweep."""
+_NOT_IN_A_TAG = re.compile(r"[^\w.\-/ ]", re.ASCII)
+"""What MLflow refuses in a tag's name (mlflow 3.17, validation)."""
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
 """Where a workspace says which MLflow is its own."""
 
@@ -241,7 +246,17 @@ def _tags(spec: JobSpec) -> dict[str, str]:
         "studio.name": spec.name,
         FINGERPRINT_TAG: spec.fingerprint,
         "studio.environment": spec.environment,
+        **_trial(spec.work),
     }
+
+
+def _trial(work: Work) -> dict[str, str]:
+    """A sweep's runs are found by its name, and compared by what they do not have in common."""
+    if not isinstance(work, TrainingWork) or work.trial is None:
+        return {}
+    values = work.trial.values.items()
+    said = {f"studio.trial.{_NOT_IN_A_TAG.sub('_', key)[:200]}": canonical(value)[:1000] for key, value in values}
+    return {SWEEP_TAG: work.trial.sweep, **said}
 
 
 @contextmanager

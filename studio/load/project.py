@@ -23,11 +23,12 @@ from studio.load.positions import with_lines
 from studio.load.problems import Fault, Problem
 from studio.load.readings import Parsed, Reading, Readings, yaml_problem
 from studio.load.settings import Environment, Project
+from studio.load.trials import with_trials
 from studio.load.unread import Unread
 from studio.load.variables import MARK, Variables, mentioned, set_by_hand, substituted, variables
 from studio.load.witness import note
 from studio.resources import KINDS
-from studio.resources.base import API_VERSION, Metadata
+from studio.resources.base import API_VERSION, Metadata, Resource
 
 DEFAULT_ENVIRONMENT = "default"
 MAX_ENVIRONMENTS = 100
@@ -63,6 +64,10 @@ class Loaded:
     damaged: bool = False
     """Whether some of studio.yaml did not parse, so that its defaults may be in force where it says otherwise."""
 
+    @property
+    def resources(self) -> dict[Ref, Resource]:
+        return {ref: manifest.resource for ref, manifest in self.manifests.items()}
+
 
 def load_project(
     root: FilePath,
@@ -91,7 +96,8 @@ def load_project(
             continue
         loaded.files += 1
         _load_file(loaded, name, readings.of(root, name), patches, patched)
-    loaded.manifests = dict(sorted(loaded.manifests.items()))
+    loaded.manifests, faults = with_trials(loaded.manifests, loaded.defaults, root)
+    loaded.problems += faults
     loaded.problems = with_lines(root, loaded.problems, NAME)
     if not loaded.manifests and not loaded.problems:
         hint = f"add manifests below {', '.join(loaded.settings.spec.manifests)}, or run 'studio init'"
@@ -125,7 +131,8 @@ def load_documents(root: FilePath, contents: Iterable[Any]) -> Loaded:
     loaded = Loaded(root, settings, DEFAULT_ENVIRONMENT, defaults=dict(shipped_defaults()))
     for index, document in enumerate(contents):
         _add(loaded, document, Source(NO_FILE, index))
-    loaded.manifests = dict(sorted(loaded.manifests.items()))
+    loaded.manifests, faults = with_trials(loaded.manifests, loaded.defaults, root)
+    loaded.problems += faults
     return loaded
 
 

@@ -51,7 +51,7 @@ class Source:
         try:
             loaded = load_project(self.root, self.environment)
             state = places.open_state(loaded)
-            declared = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
+            declared = loaded.resources
             found = inspection.standings(state, self._asked(loaded), declared)
             if any(each.silence for each in found):  # a backend that was refused once asks no more
                 self._backend = None

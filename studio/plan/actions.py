@@ -78,10 +78,19 @@ class Action:
     """The name under which it is recorded so far; the record moves first."""
     held: str = ""
     """Why an export will not be performed, as things are recorded."""
+    sweep: Ref | None = None
+    """The sweep that this is a trial of."""
+    trials: tuple[Ref, ...] = ()
+    """Of a sweep, what it chooses among."""
 
     @property
     def dispatches(self) -> bool:
         return self.resources is not None and self.verb in RUNS
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a sweep's best trial is to be found."""
+        return bool(self.trials) and self.verb is not Verb.NONE
 
 
 class Refreshed(StrEnum):
@@ -251,6 +260,8 @@ def _action_json(action: Action) -> dict[str, Any]:
         "held_back": action.held,
         "moved_from": str(action.moved_from) if action.moved_from else None,
         "fingerprint": action.fingerprint,
+        "sweep": str(action.sweep) if action.sweep else None,
+        "trials": [str(ref) for ref in action.trials],
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
         "needs": [str(ref) for ref in action.needs],
         "resources": action.resources.model_dump(exclude_none=True) if action.resources else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from studio.core.fingerprints import digest
 from studio.core.references import Ref
 from studio.desired import CONTENT, REGISTRY, WORKSPACE, Desire, Desired
+from studio.graph import trials_of
 from studio.load.settings import Project
 from studio.plan.actions import NAMED, NEW, RUNS, Action, Kept, LeftOut, Move, Plan, Refreshed, Verb, leading
 from studio.plan.diff import SAME, Change, compare_inputs, compare_parts
@@ -17,6 +18,7 @@ from studio.plan.moves import after, find_moves
 from studio.plan.pruning import DESTROYED, dependants_first, divide, recorded_needs
 from studio.plan.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
 from studio.plan.spend import Spend
+from studio.plan.sweeps import with_sweeps
 from studio.plan.wording import difference
 from studio.resources import KINDS
 from studio.resources.base import Effect, Metadata, stored
@@ -66,6 +68,7 @@ def make_plan(
     known = _known(desire, items, recorded, selection)
     scope = resolve(selection, known)
     actions = [_action(item, tuple(known.managed[item.ref]), recorded, item.ref in scope.again) for item in items]
+    actions = with_sweeps(actions, desire.graph, recorded.records)
     names = {move.new: move.old for move in moves}
     actions = [_renamed(each, names[each.ref]) if each.ref in names else each for each in actions]
     left_out = tuple(LeftOut(each.ref, each.verb) for each in actions if each.ref not in scope.acting)
@@ -104,7 +107,8 @@ def _known(desire: Desire, items: list[Desired], recorded: Recorded, selection: 
     jobs = (item.resource for item in items)
     made = {Ref("Adapter", job.spec.adapter_name): job.ref for job in jobs if isinstance(job, FineTuningJob)}
     aliases = {ref: job for ref, job in made.items() if ref not in managed and ref not in past}
-    return Known(managed, past, recorded.nameable, aliases)
+    sweeps = {item.ref: trials for item in items if (trials := trials_of(desire.graph, item.ref))}
+    return Known(managed, past, recorded.nameable, aliases, sweeps)
 
 
 def _removals(
@@ -189,7 +193,8 @@ def _is_revised(item: Desired, record: Record, drifted: tuple[Drift, ...]) -> bo
 
 def _verb(item: Desired, record: Record | None, changes: tuple[Change, ...], recorded: Recorded) -> tuple[Verb, str]:
     is_job = item.resource.is_job
-    at_hand = is_job and item.fingerprint in recorded.artifacts.get(item.resource.kind, frozenset())
+    asked = is_job and not getattr(item.resource, "is_sweep", False)  # a choice is made anew, it costs nothing
+    at_hand = asked and item.fingerprint in recorded.artifacts.get(item.resource.kind, frozenset())
     if record is None:
         if at_hand:
             return Verb.REUSE, "the same work was done before"

@@ -57,6 +57,8 @@ class Known:
     others: frozenset[Ref] = frozenset()
     """Further resources that may be named, although nothing happens to them."""
     aliases: Mapping[Ref, Ref] | None = None
+    sweeps: Edges | None = None
+    """Sweeps and their trials: who says --replace of a sweep means all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,5 +180,5 @@ def _again(patterns: Iterable[str], acting: set[Ref], known: Known) -> frozenset
                 f"--replace {pattern!r}: {left[0]} is left out",
                 "change --target or --exclude: only what is planned can run again",
             )
-        found.update(managed)
+        found.update(managed, *((known.sweeps or {}).get(ref, ()) for ref in managed))
     return frozenset(found)

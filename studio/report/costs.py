@@ -35,7 +35,7 @@ def totals(plan: Plan) -> list[str]:
     """What all jobs of a plan take, and what all its reuses save; no line where there is nothing to say."""
     lines = []
     if plan.bill.jobs:
-        lines.append(f"Spend: {_sum(plan.bill)}.")
+        lines.append(f"Spend: {together(plan.bill)}.")
     if plan.savings.jobs > plan.savings.unknown:
         lines.append(f"Reuse saves {hours(plan.savings.hours)}.")
     return lines
@@ -46,7 +46,7 @@ def spent(account: Account) -> str:
     real, foreseen, savings = account.real, account.foreseen, account.saved
     parts = []
     if real.jobs:
-        beside = f" (foreseen: {_sum(foreseen)})" if foreseen.jobs > foreseen.unknown else ""
+        beside = f" (foreseen: {together(foreseen)})" if foreseen.jobs > foreseen.unknown else ""
         parts.append(f"Spent: {hours(real.hours)} in {plural(real.jobs, 'job')}{beside}.")
     if savings.jobs > savings.unknown:
         parts.append(f"Reuse saved {hours(savings.hours)}.")
@@ -73,7 +73,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / HOUR:.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:.1f} days"
 
 
-def _sum(bill: Bill) -> str:
+def together(bill: Bill) -> str:
+    """What several jobs take, as far as it is known."""
     if bill.unknown == bill.jobs:
         return "unknown, there is no recorded run to go by"
     if bill.unknown:

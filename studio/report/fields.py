@@ -109,6 +109,8 @@ def _inner(declared: Schema, definitions: Schema) -> Schema | None:
 def _type(declared: Schema, definitions: Schema) -> str:
     if "$ref" in declared:
         return "mapping"
+    if not declared:
+        return "values"
     if "anyOf" in declared:
         words = [_type(member, definitions) for member in declared["anyOf"] if member != {"type": "null"}]
         return " or ".join(dict.fromkeys(words))

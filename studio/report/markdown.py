@@ -9,14 +9,15 @@ import re
 from collections.abc import Sequence
 
 from studio.core.findings import Finding, Severity
-from studio.plan.actions import Action, Plan
+from studio.plan.actions import Plan
 from studio.plan.diff import Change
 from studio.plan.wording import difference
-from studio.report import costs
+from studio.report import costs, sweeps
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.plans import LEFT, asks, counted, idle, word
 from studio.report.remarks import names, remarks
+from studio.report.sweeps import Row
 
 MAX_CHARACTERS = 65_000
 """GitHub refuses a comment of more than 65,536 characters; the poster adds a few of its own."""
@@ -75,18 +76,22 @@ def _actions(plan: Plan, room: int) -> str:
     if not plan.pending:
         return ""
     head = "\n| | resource | why | job |\n|---|---|---|---|\n"
-    rows = _fitting([_row(action) for action in plan.pending], (room - len(head)) * 2 // 3, "action")
+    rows = _fitting([_row(row) for row in sweeps.arranged(plan.pending)], (room - len(head)) * 2 // 3, "action")
     table = head + rows
     return table + _changes(plan, room - len(table))
 
 
-def _row(action: Action) -> str:
+def _row(row: Row) -> str:
+    action = row.action
+    if row.folded:
+        return f"| | | {sweeps.folded(row.folded)} | |\n"
     job = ", ".join(filter(None, (asks(action), costs.job(action), costs.saving(action))))
     job = "a small one, nothing is made again" if action.revises else job
     attached = " (under way)" if action.attaches else ""
     why = code(action.reason) + (f"<br>moved from {code(action.moved_from)}" if action.moved_from else "")
     why += f"<br>held back: {code(action.held)}" if action.held else ""
-    return f"| **{word(action)}** | {code(action.ref)} | {why} | {job}{attached} |\n"
+    job = f"best of {plural(len(action.trials), 'trial')}" if action.chooses and not action.revises else job
+    return f"| **{word(action)}** | {'↳ ' if row.below else ''}{code(action.ref)} | {why} | {job}{attached} |\n"
 
 
 def _changes(plan: Plan, room: int) -> str:

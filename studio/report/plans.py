@@ -14,7 +14,7 @@ from studio.plan.actions import NAMED, NEW, Action, Plan, Verb, leading
 from studio.plan.diff import Change
 from studio.plan.pruning import DESTROYED
 from studio.plan.wording import difference
-from studio.report import costs
+from studio.report import costs, sweeps
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.remarks import names, remarks
@@ -47,8 +47,9 @@ LEFT = "a job was started for an earlier version of it; apply looks after it, 's
 def to_text(plan: Plan, desire: Desire, *, color: bool = True) -> str:
     """Every pending action with its reasons, what it will cost, and the totals."""
     lines = [] if not plan.pending else [f"Plan for environment {plan.environment!r}:", ""]
-    for action in plan.pending:
-        lines += _action(action, desire)
+    for row in sweeps.arranged(plan.pending):
+        told = [f"  {sweeps.folded(row.folded)}"] if row.folded else _action(row.action, desire, plan)
+        lines += [f"    {line}" for line in told] if row.below else told
     lines += _totals(plan)
     lines += [f"{ref}: {LEFT}" for ref in plan.left]
     for remark in remarks(plan):
@@ -57,10 +58,10 @@ def to_text(plan: Plan, desire: Desire, *, color: bool = True) -> str:
     return text if color else click.unstyle(text)
 
 
-def _action(action: Action, desire: Desire) -> list[str]:
+def _action(action: Action, desire: Desire, plan: Plan) -> list[str]:
     sign, color = _SIGNS[action.verb] if word(action) == action.verb else _MOVE
     head = click.style(f"  {sign} {word(action):8}", fg=color, bold=True)
-    detail = _detail(action, desire)
+    detail = _choice(action, desire, plan) if action.chooses else _detail(action, desire)
     lines = [f"{head}{click.style(str(action.ref), bold=True)}" + (f"  {detail}" if detail else "")]
     if action.attaches:
         lines.append("      its job is under way; apply attaches")
@@ -103,6 +104,11 @@ def counted(plan: Plan) -> str:
     words = [*(verb.value for verb in Verb if verb is not Verb.NONE), "move"]
     parts = [f"{counts[each]} to {each}" for each in words if counts[each]]
     return ", ".join([*parts, f"{counts[Verb.NONE]} unchanged"])
+
+
+def _choice(action: Action, desire: Desire, plan: Plan) -> str:
+    item = desire.items.get(action.ref)
+    return sweeps.choice(action, item.resource if item else None, plan.pending)
 
 
 def _detail(action: Action, desire: Desire) -> str:

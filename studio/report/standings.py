@@ -11,7 +11,7 @@ import click
 from studio.core.endpoint import EndpointSize
 from studio.inspection import Standing
 from studio.provenance import Link
-from studio.report import courses, evaluations, telling
+from studio.report import courses, evaluations, sweeps, telling
 from studio.report.advice import Here
 from studio.report.findings import plural
 from studio.report.history import ending
@@ -76,6 +76,8 @@ def _recorded(record: Record) -> str:
         return plain(record.error.splitlines()[0])
     output = record.outcome.get("output") or {}
     match output.get("task"):
+        case "training" if output.get("sweep"):
+            return plain(sweeps.headline(output["sweep"]))
         case "training":
             return ", ".join(f"{k} {v:.4g}" for k, v in output["metrics"].items() if k in ("train_loss", "eval_loss"))
         case "evaluation":
@@ -106,6 +108,7 @@ def _json(standing: Standing) -> dict[str, Any]:
         "headline": headline(standing),
         "earlier_version": standing.outdated,
         "held_back": standing.held,
+        "trials": [{"values": dict(each.values), **_json(each.standing)} for each in standing.trials],
         "record": {**asdict(record), "ref": str(record.ref)} if record else None,
         "run": {**asdict(run), "ref": str(run.ref)} if run else None,
     }
@@ -130,6 +133,7 @@ def detail(standing: Standing, told: Told | None = None) -> str:
         lines += _pairs(*((key, _flat(value)) for key, value in record.facts.items()))
         lines += _outcome(record.outcome)
     lines += courses.lines(told) if told else []
+    lines += sweeps.compared(standing)
     if run:
         lines += ["", f"  latest run: {run.key}, attempt {run.attempt}, {run.status.value}"]
         lines += _pairs(("submitted", run.submitted_at), ("finished", run.finished_at), *_lines("error", run.error))

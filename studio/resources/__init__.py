@@ -29,11 +29,12 @@ class Kind:
 
     ``revise`` gives the work that carries out, outside the record, what fields marked ``revised`` say of a thing that
     was made before; None when nothing is to be done. With its third argument true also what was done before.
+    ``resources`` are None for a resource that runs no job itself.
     """
 
     model: type[Resource]
     compile: Callable[[Any, Scope], Work] | None = None
-    resources: Callable[[Any], Resources] | None = None
+    resources: Callable[[Any], Resources | None] | None = None
     revise: Callable[[Any, Made, bool], RevisionWork | AdjustmentWork | None] | None = None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
+from studio.resources.matrix import Matrix, Point, Select, points, step
 from studio.resources.scope import Made, Scope
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ _LOSSES: dict[str, Literal["completion", "assistant", "full"]] = {
 }
 
 
+SWEPT = (
+    "lora_config", "training_arguments_config", "model_bnb_config", "adapter_bnb_config", "axolotl_config",
+    "user_script", "user_config", "num_epochs", "learning_rate", "num_workers",
+)  # fmt: skip
+"""Fields that a matrix may list values of: those beside which the trials' metrics stay comparable. With other rows,
+other texts or another base model a loss says something else."""
+
+
 class FineTuningJobSpec(Spec):
     framework_type: str = field(OUTCOME, "Training framework.", "legacy", enum=[str(f) for f in Framework])
     base_model: str = field(OUTCOME, "The model to fine-tune.", "", references="Model", required=True)
@@ -93,6 +102,10 @@ class FineTuningJobSpec(Spec):
     learning_rate: float | None = field(OUTCOME, "Peak rate; overrides the arguments.", exclusiveMinimum=0)
     dataset_fraction: float = field(OUTCOME, "Share of the rows to use.", 1.0, exclusiveMinimum=0, maximum=1)
     train_test_split: float = field(OUTCOME, "Share of these rows to train on.", 0.9, exclusiveMinimum=0, maximum=1)
+    matrix: Matrix | None = field(
+        OUTCOME, "Makes the job a sweep: a trial for each combination of the values listed here, by field."
+    )
+    select: Select | None = field(OUTCOME, "Which trial's adapter is the sweep's; the lowest eval_loss if not said.")
     out_dir: str = field(DESCRIPTIVE, "An existing folder that receives a copy of the adapter.", "", revised=True)
     num_cpu: int = field(PLACEMENT, "CPU cores.", 0, minimum=1, required=True)
     num_gpu: int = field(PLACEMENT, "GPUs.", 0, minimum=0)
@@ -105,14 +118,49 @@ class FineTuningJobSpec(Spec):
 
 
 class FineTuningJob(Resource):
+    """With a matrix it is a sweep: it trains nothing itself, and chooses among its trials."""
+
     is_job: ClassVar[bool] = True
     kind: Literal["FineTuningJob"] = "FineTuningJob"
     spec: FineTuningJobSpec
+
+    @property
+    def is_sweep(self) -> bool:
+        return bool(self.spec.matrix)
+
+
+class Trial(FineTuningJob):
+    """One combination of a sweep's values: a job that no manifest spells out."""
+
+    sweep: str
+    values: dict[str, Any]
+    """By key of the matrix."""
+    places: dict[str, int]
+    """Which of each key's values it is."""
+
+
+def swept(job: FineTuningJob) -> Matrix:
+    """The part of a job's matrix that can be swept; a rule reports the rest."""
+    matrix = job.spec.matrix or {}
+    return {key: values for key, values in matrix.items() if values and can_be_swept(key)}
+
+
+def can_be_swept(key: str) -> bool:
+    """Whether a matrix may have a key: a field of ``SWEPT``, or a dotted path into a configuration of these."""
+    name, *inner = step(key)
+    return name in SWEPT and (not inner or (name.endswith("_config") and all(inner)))
+
+
+def trials(job: FineTuningJob) -> Iterator[tuple[str, Point]]:
+    """Names and combinations of a sweep's trials."""
+    for point in points(swept(job)):
+        yield f"{job.metadata.name}-{point.slug}", point
 
 
 def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
     """The work of a job that passed every rule."""
     from studio.core.jobspec import Split, TrainingWork
+    from studio.core.sweeps import TrialOf
 
     spec = job.spec
     arguments = scope.config("training_arguments", spec.training_arguments_config, spec.base_model)
@@ -136,6 +184,7 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
         user_script=spec.user_script,
         files=dict(scope.files()),
         user_config=_asked("custom", spec.user_config, spec, scope),
+        trial=TrialOf(sweep=job.sweep, values=job.values) if isinstance(job, Trial) else None,
     )
 
 
@@ -151,10 +200,12 @@ def revise(job: FineTuningJob, made: Made, again: bool) -> RevisionWork | None:
     return RevisionWork(copies=(copy,))
 
 
-def resources(job: FineTuningJob) -> Resources:
-    """What the job asks of its backend."""
+def resources(job: FineTuningJob) -> Resources | None:
+    """What the job asks of its backend; None for a sweep, which only compares what others made."""
     from studio.core.jobspec import Resources
 
+    if job.is_sweep:
+        return None
     spec = job.spec
     return Resources(
         cpu=spec.num_cpu,

@@ -28,9 +28,11 @@ from studio.load.online import Online
 from studio.load.problems import Fault, Problem
 from studio.load.settings import Project
 from studio.load.unread import Unread
+from studio.resources import KINDS
 from studio.resources.base import Resource
 from studio.resources.dataset import DatasetFacts
 from studio.rules.configurations import Configuration, collect
+from studio.rules.trials import told_once
 
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
@@ -56,7 +58,7 @@ class View:
 
     def __post_init__(self) -> None:
         for manifest in self.manifests.values():
-            self._by_kind.setdefault(type(manifest.resource), []).append(manifest)
+            self._by_kind.setdefault(KINDS[manifest.resource.kind].model, []).append(manifest)
 
     def of(self, kind: type[Resource]) -> Sequence[Manifest]:
         """The manifests of one kind, by name."""
@@ -199,7 +201,7 @@ def check(view: View, phases: Iterable[Phase] = (Phase.STATIC,)) -> list[Finding
         finding = _finding(each, breach, manifest)
         if breach.problem or not (_damaged(finding, view) or _perhaps_declared(finding, view)):
             findings.append(finding)
-    return sorted(findings, key=sort_key)
+    return sorted(told_once(findings, view.manifests), key=sort_key)
 
 
 def _breaches(rules: Iterable[Rule], view: View) -> Iterator[tuple[Rule, Manifest | None, Breach]]:
@@ -277,9 +279,7 @@ def refused(fault: HubFault, path: str, what: str, name: str, revision: str) -> 
 
 def faults(view: View, *wanted: Fault) -> Iterator[Breach]:
     """The problems of loading that are one of ``wanted``."""
-    for problem in view.problems:
-        if problem.fault in wanted:
-            yield Breach("", "", "", problem=problem)
+    yield from (Breach("", "", "", problem=problem) for problem in view.problems if problem.fault in wanted)
 
 
 def setting(view: View, path: Path, message: str, hint: str) -> Iterator[Breach]:

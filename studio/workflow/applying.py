@@ -14,6 +14,7 @@ from studio.apply.outcome import FINE, Outcome, Watcher
 from studio.apply.recording import Recorder
 from studio.apply.removing import Remover, demand_idle
 from studio.apply.revising import Reviser
+from studio.apply.selecting import Selector
 from studio.apply.tools import Tools
 from studio.compile import Target
 from studio.core.errors import StudioError
@@ -109,8 +110,8 @@ def _tools(current: Planned, state: StateStore, watcher: Watcher, parallelism: i
     recorder = Recorder(state, sources, target.commit, places.now, places.new_id, past, known)
     remover = Remover(target, state, backend, recorder, places.now, places.registry(loaded, os.environ))
     return Tools(
-        current.desire, target, state, backend, recorder, remover, Reviser(target, state, recorder), watcher,
-        places.now, places.clock, places.pause,
+        current.desire, target, state, backend, recorder, remover, Reviser(target, state, recorder),
+        Selector(current.desire, state, places.now), watcher, places.now, places.clock, places.pause,
         present=lambda artifact: is_present(artifact.output, reach),
         parallelism=parallelism, manner=manner,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from studio.core.references import Ref
 from studio.resources import KINDS
 from studio.resources.base import FieldMark, Metadata, Part, marks
 from studio.resources.evaluation_job import Gate, Judge, ModelAdapterCombination
+from studio.resources.matrix import Select
 from studio.resources.prompt import PromptExample
 from tests import projects
 from tests.invariants.worlds import COMMIT, FAMILY, World
@@ -33,6 +34,7 @@ USERS = {
 """The jobs whose outcome depends on it."""
 PARTS: dict[str, dict[str, type[Part]]] = {
     "EvaluationJob": {"gates": Gate, "judges": Judge, "model_adapter_combinations": ModelAdapterCombination},
+    "FineTuningJob": {"select": Select},
     "Prompt": {"examples": PromptExample},
 }
 """Fields that hold parts with fields of their own."""
@@ -87,6 +89,7 @@ WITH_GPU = {"num_gpu": 1}
 SCRIPT = {"user_script": "scripts/train.py"}
 AXOLOTL = {"framework_type": "axolotl", "axolotl_config": "axolotl-small"}
 SPREAD = {"num_workers": 2}
+SWEEP = {"matrix": {"num_epochs": [1, 3]}}
 
 
 TRAINED = [Ref("FineTuningJob", name) for name in ("train", "again", "other")]
@@ -178,6 +181,10 @@ OTHERS: dict[str, dict[str, Other]] = {
         "learning_rate": Other({"learning_rate": 0.0003}),
         "dataset_fraction": Other({"dataset_fraction": 0.9}),
         "train_test_split": Other({"train_test_split": 0.7}),
+        "matrix": Other({"matrix": {"num_epochs": [1, 4]}}, SWEEP),
+        "select": Other({"select": {"metric": "train_loss"}}, SWEEP),
+        "select.metric": Other({"select": {"metric": "train_loss"}}, {**SWEEP, "select": {"metric": "eval_loss"}}),
+        "select.mode": Other({"select": {"mode": "max"}}, {**SWEEP, "select": {"mode": "min"}}),
         "out_dir": Other({"out_dir": "adapters"}),
         "num_cpu": Other({"num_cpu": 3}),
         "num_gpu": Other({"num_gpu": 1}),

@@ -47,7 +47,7 @@ def test_a_change_does_what_its_fields_mark_promises(tmp_path: Path, kind: str, 
     subject = other.subject(kind)
     before = edited(changes.world(), {subject: other.given})
     found = actions(tmp_path, before, edited(before, {**other.also, subject: other.spec}))
-    running = {ref.name for ref, action in found.items() if action.dispatches}
+    running = {ref.name for ref, action in found.items() if action.dispatches or action.chooses}
     assert found[subject].verb is not Verb.NONE
     if mark.effect is Effect.OUTCOME:
         assert running >= other.users(kind), found[subject].reason

@@ -164,6 +164,17 @@ GENERATIONS = st.fixed_dictionaries({"max_new_tokens": st.integers(1, 64), "do_s
 CONTENTS = {"lora_config": LORAS, "training_arguments": ARGUMENTS, "generation_config": GENERATIONS}
 
 
+MATRIX = st.dictionaries(
+    st.sampled_from(("learning_rate", "num_epochs", "lora_config.r", "training_arguments_config.weight_decay")),
+    st.lists(st.sampled_from((1, 2, 4, 8)), min_size=1, max_size=2, unique=True),
+    min_size=1,
+    max_size=2,
+)
+"""Of values that every one of these keys may have."""
+CHOICES = st.sampled_from(({}, {"select": {"metric": "train_loss"}}, {"select": {"mode": "max"}}))
+MATRICES = st.tuples(MATRIX, CHOICES).map(lambda drawn: {"matrix": drawn[0], **drawn[1]})
+
+
 def _chosen(draw: Draw, world: World, type: str) -> dict[str, Any]:
     """Nothing, an inline mapping, or the name of a Config of the type; under the field's name."""
     name = type if type.endswith("config") else f"{type}_config"
@@ -189,7 +200,8 @@ def _training(draw: Draw, world: World, number: int) -> None:
         "loss": draw(st.sampled_from(("completion", "full"))),
     }  # fmt: skip
     chosen = {key: value for key, value in optional.items() if draw(st.booleans())}
-    return _add(draw, world, "FineTuningJob", number, spec | chosen)
+    swept = draw(MATRICES) if draw(st.integers(0, 3)) == 0 else {}
+    return _add(draw, world, "FineTuningJob", number, spec | chosen | swept)
 
 
 def _evaluation(draw: Draw, world: World, number: int) -> None:

@@ -175,6 +175,7 @@ def test_the_json_form_is_plain_data() -> None:
         "headline": "",
         "earlier_version": False,
         "held_back": "",
+        "trials": [],
         "record": None,
         "run": None,
     }

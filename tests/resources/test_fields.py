@@ -41,7 +41,7 @@ OURS = {
     "Adapter": "revision",
     "Prompt": "generate messages chat system chat_template examples",
     "Config": "default",
-    "FineTuningJob": "loss",
+    "FineTuningJob": "loss matrix select",
     "EvaluationJob": "metrics gates slice_by gpu_label_id",
     "ModelExport": ("task weights persist requires num_cpu num_gpu num_memory replicas enable_authentication"),
 }

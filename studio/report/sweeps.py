@@ -1,0 +1,97 @@
+"""Sweeps in plans and in full: trials stand below their sweep, and of many the first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studio.core.fingerprints import canonical
+from studio.core.sweeps import SweepOutput
+from studio.inspection import Standing
+from studio.plan.actions import Action
+from studio.plan.spend import asking, bill
+from studio.report import costs
+from studio.report.findings import plural
+from studio.report.plain import plain
+from studio.report.tables import table
+from studio.resources.base import Resource
+from studio.resources.fine_tuning_job import FineTuningJob
+from studio.resources.matrix import DEFAULT_METRIC, LOWER, Select
+
+SHOWN = 8
+"""Trials of a sweep that a plan shows; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One action of a plan, or ``folded`` ones that are only counted. A trial ``below`` its sweep follows it."""
+
+    action: Action
+    below: bool = False
+    folded: tuple[Action, ...] = ()
+
+
+def arranged(actions: Sequence[Action]) -> Iterator[Row]:
+    """The actions in their order, but for trials, which follow their sweep where that is among them."""
+    shown = {action.ref for action in actions if action.trials}
+    trials: dict[Any, list[Action]] = {}
+    for action in actions:
+        if action.sweep in shown:
+            trials.setdefault(action.sweep, []).append(action)
+    for action in actions:
+        if action.sweep in shown:
+            continue
+        yield Row(action)
+        theirs = trials.get(action.ref, [])
+        first = theirs[:SHOWN] if len(theirs) > SHOWN + 1 else theirs
+        yield from (Row(each, below=True) for each in first)
+        if rest := tuple(theirs[len(first) :]):
+            yield Row(action, below=True, folded=rest)
+
+
+def folded(actions: Sequence[Action]) -> str:
+    """``… and 56 more trials: 50 to create, 6 to reuse``."""
+    counted = Counter(action.verb.value for action in actions)
+    verbs = ", ".join(f"{count} to {verb}" for verb, count in sorted(counted.items()))
+    return f"… and {plural(len(actions), 'more trial')}: {verbs}"
+
+
+def choice(action: Action, resource: Resource | None, pending: Iterable[Action]) -> str:
+    """What a sweep does in a plan, and what its trials will take together, where that is known."""
+    words = f"best of {plural(len(action.trials), 'trial')}"
+    if isinstance(resource, FineTuningJob):
+        wanted = resource.spec.select or Select()
+        words += f" by the {'lowest' if wanted.better == LOWER else 'highest'} {wanted.metric}"
+    theirs = [each for each in pending if each.sweep == action.ref and each.dispatches]
+    sum = bill(each.spend or asking(each.resources) for each in theirs if each.resources)
+    return f"{words}; {costs.together(sum)}" if sum.jobs > sum.unknown else words
+
+
+def headline(sweep: dict[str, Any]) -> str:
+    """The best trial and its number."""
+    made = SweepOutput.model_validate(sweep)
+    best = next(each for each in made.trials if each.fingerprint == made.fingerprint)
+    return f"best of {len(made.trials)}: {best.name}, {made.metric} {best.metrics[made.metric]:.4g}"
+
+
+def compared(standing: Standing) -> list[str]:
+    """A sweep's trials as a table: their values, what they measured, and which one is the best."""
+    if not standing.trials:
+        return []
+    output = ((standing.record.outcome.get("output") or {}) if standing.record else {}).get("sweep") or {}
+    metrics = list(dict.fromkeys(filter(None, (output.get("metric"), DEFAULT_METRIC, "train_loss"))))
+    keys = list(standing.trials[0].values)
+    rows = [["", "trial", *keys, "state", *metrics]]
+    for each in standing.trials:
+        record = each.standing.record
+        made = ((record.outcome.get("output") or {}) if record else {}).get("metrics", {})
+        best = record is not None and record.fingerprint == output.get("fingerprint")
+        values = [
+            plain(each.values[key] if isinstance(each.values[key], str) else canonical(each.values[key]))
+            for key in keys
+        ]
+        numbers = [f"{made[name]:.4g}" if name in made else "-" for name in metrics]
+        rows.append(["best" if best else "", each.standing.ref.name, *values, each.standing.state, *numbers])
+    return ["", *table(rows)]

@@ -1,0 +1,266 @@
+"""Sweeps through the workflow: trials are trained, the best one's adapter becomes the sweep's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from studio.apply.outcome import Ending, Outcome
+from studio.backends import BACKENDS
+from studio.backends.base import JobState, JobStatus
+from studio.core.jobresult import TrainingOutput
+from studio.core.jobspec import EvaluationWork, JobSpec, TrainingWork
+from studio.core.references import Ref
+from studio.plan.actions import Verb
+from studio.plan.selection import Selection, Unmanaged
+from studio.workflow import applying, places, planning
+from tests import projects
+from tests.cli.front_door import ask
+from tests.fakes.backend import CountingBackend, result_of
+from tests.projects import manifest
+from tests.test_apply import Notes
+
+SWEEP = Ref("FineTuningJob", "train")
+RATES = {"matrix": {"learning_rate": [1.0e-3, 2.0e-3]}}
+SLOW, FAST = (Ref("FineTuningJob", f"train-learning-rate-{rate}") for rate in ("1e-3", "2e-3"))
+
+
+class Bench:
+    """A project with a sweep, and the backend its trials go to. Higher rates end lower there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.backend = CountingBackend(root)
+        self.write(**RATES)
+
+    def write(self, **changes: object) -> None:
+        documents = projects.with_spec(projects.support_desk(), "FineTuningJob", **changes)
+        projects.write(self.root, documents)
+
+    def plan(self, selection: Selection | None = None) -> planning.Planned:
+        planned = planning.plan(self.root, "default", selection=selection or Selection())
+        assert isinstance(planned, planning.Planned), planned.findings
+        return planned
+
+    def apply(self, selection: Selection | None = None) -> dict[Ref, Outcome]:
+        return applying.apply(self.plan(selection), Notes(), 4).outcomes
+
+    def verbs(self) -> dict[str, str]:
+        return {action.ref.name: action.verb.value for action in self.plan().plan.pending}
+
+    def chosen(self) -> str:
+        return str(self.plan().state.records()[SWEEP].outcome["output"]["sweep"]["best"])
+
+    def trained(self) -> list[str]:
+        return [key for key, _ in self.backend.submissions if key.startswith("finetuningjob")]
+
+    def measure(self, name: str, **metrics: float) -> None:
+        """The job of that name reports these numbers, in place of its losses."""
+
+        def end(spec: JobSpec) -> JobStatus:
+            result = result_of(spec)
+            assert isinstance(result.output, TrainingOutput)
+            output = result.output.model_copy(update={"metrics": metrics})
+            return JobStatus(JobState.SUCCEEDED, result=result.model_copy(update={"output": output}))
+
+        self.backend.ends[name] = end
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    made = Bench(tmp_path / "project")
+    monkeypatch.setitem(BACKENDS, "local", lambda site: made.backend)
+    monkeypatch.setattr(places, "pause", lambda _: None)
+    yield made
+
+
+def test_a_sweep_trains_each_trial_once_and_takes_the_best_adapter_over(bench: Bench) -> None:
+    outcomes = bench.apply()
+    assert {outcome.ending for outcome in outcomes.values()} == {Ending.DONE}
+    assert outcomes[SWEEP].message == f"best is {FAST.name}, eval_loss 0.998"
+    assert len(bench.trained()) == 2 and bench.chosen() == FAST.name
+    records = bench.plan().state.records()
+    assert records[SWEEP].outcome["output"]["adapter"] == records[FAST].outcome["output"]["adapter"]
+    assert bench.verbs() == {}
+
+
+def test_what_needs_the_sweeps_adapter_is_given_that_of_the_best_trial(bench: Bench) -> None:
+    bench.apply()
+    best = bench.plan().state.records()[FAST].outcome["output"]["adapter"]
+    evaluation = next(spec.work for spec in bench.backend.specs.values() if isinstance(spec.work, EvaluationWork))
+    assert [each.adapter.location for each in evaluation.combinations if each.adapter] == [best]
+    assert evaluation.seen[0].split.train == 0.8
+
+
+def test_a_trial_is_told_its_sweep_and_its_values_alone(bench: Bench) -> None:
+    bench.apply()
+    work = [spec.work for spec in bench.backend.specs.values() if isinstance(spec.work, TrainingWork)]
+    assert sorted(each.learning_rate for each in work) == [1.0e-3, 2.0e-3]
+    assert [each.trial.model_dump() for each in work if each.trial and each.learning_rate == 1.0e-3] == [
+        {"sweep": "train", "values": {"learning_rate": 1.0e-3}}
+    ]
+
+
+def test_another_way_to_choose_trains_nothing(bench: Bench) -> None:
+    bench.apply()
+    before = bench.trained()
+    bench.write(**RATES, select={"metric": "eval_loss", "mode": "max"})
+    assert bench.verbs()["train"] == "replace" and SLOW.name not in bench.verbs()
+    bench.apply()
+    assert bench.trained() == before and bench.chosen() == SLOW.name
+
+
+def test_a_new_value_trains_one_more_trial_and_renames_none(bench: Bench) -> None:
+    bench.apply()
+    bench.write(matrix={"learning_rate": [4.0e-3, 2.0e-3, 1.0e-3]})
+    verbs = bench.verbs()
+    assert verbs["train-learning-rate-4e-3"] == "create" and not {SLOW.name, FAST.name} & verbs.keys()
+    bench.apply()
+    assert len(bench.trained()) == 3 and bench.chosen() == "train-learning-rate-4e-3"
+
+
+def test_the_order_of_keys_and_values_changes_no_job(bench: Bench) -> None:
+    bench.write(matrix={"learning_rate": [1.0e-3, 2.0e-3], "lora_config.r": [4, 8]})
+    bench.apply()
+    bench.write(matrix={"lora_config.r": [8, 4], "learning_rate": [2.0e-3, 1.0e-3]})
+    assert bench.verbs() == {"train": "update"}
+    assert not any(action.dispatches for action in bench.plan().plan.actions)
+
+
+def test_equal_trials_go_by_name_and_a_loss_that_is_no_number_never_wins(bench: Bench) -> None:
+    bench.measure(FAST.name, eval_loss=math.nan)
+    bench.measure(SLOW.name, eval_loss=0.5)
+    bench.apply()
+    assert bench.chosen() == SLOW.name
+    bench.measure(FAST.name, eval_loss=0.5)
+    bench.apply(Selection(replace=("FineTuningJob/train",)))
+    assert bench.chosen() == SLOW.name and len(bench.trained()) == 4
+
+
+def test_without_a_finite_number_the_sweep_fails_and_says_what_is_reported(bench: Bench) -> None:
+    for ref in (SLOW, FAST):
+        bench.measure(ref.name, eval_loss=math.inf, train_loss=1.0)
+    outcomes = bench.apply()
+    assert outcomes[SWEEP].ending is Ending.FAILED
+    assert "eval_loss, train_loss" in outcomes[SWEEP].hint
+    assert outcomes[Ref("EvaluationJob", "compare")].ending is Ending.BLOCKED
+    bench.write(**RATES, select={"metric": "train_loss"})
+    assert bench.apply()[SWEEP].ending is Ending.DONE and len(bench.trained()) == 2
+
+
+def test_a_trial_that_fails_blocks_the_choice_until_it_is_trained(bench: Bench) -> None:
+    bench.backend.ends[FAST.name] = lambda _: JobStatus(JobState.FAILED, message="out of memory")
+    assert bench.apply()[SWEEP].ending is Ending.BLOCKED
+    del bench.backend.ends[FAST.name]
+    assert bench.verbs()[FAST.name] == "retry"
+    assert bench.apply()[SWEEP].ending is Ending.DONE and bench.verbs() == {}
+
+
+def test_a_trial_that_is_trained_again_alone_makes_the_sweep_choose_again(bench: Bench) -> None:
+    bench.apply()
+    selection = Selection(replace=(str(SLOW),))
+    assert {a.ref: a.verb for a in bench.plan(selection).plan.pending} == {SLOW: Verb.REPLACE, SWEEP: Verb.UPDATE}
+    bench.measure(SLOW.name, eval_loss=0.1)
+    bench.apply(selection)
+    assert bench.chosen() == SLOW.name and bench.verbs() == {}
+
+
+def test_a_target_takes_its_trials_with_it_and_replacing_a_sweep_replaces_them(bench: Bench) -> None:
+    target = bench.plan(Selection(target=("FineTuningJob/train",))).plan
+    assert {SLOW, FAST, SWEEP} <= {action.ref for action in target.pending}
+    bench.apply()
+    again = bench.plan(Selection(replace=("FineTuningJob/train",))).plan
+    assert {a.ref for a in again.pending if a.dispatches} == {SLOW, FAST}
+
+
+def test_a_value_that_left_is_pruned_and_without_prune_costs_nothing_to_bring_back(bench: Bench) -> None:
+    bench.apply()
+    bench.write(matrix={"learning_rate": [2.0e-3]})
+    bench.apply()
+    bench.write(**RATES)
+    assert SLOW.name not in bench.verbs()
+    bench.write(matrix={"learning_rate": [2.0e-3]})
+    pruned = bench.apply(Selection(unmanaged=Unmanaged.DELETE))
+    assert pruned[SLOW].ending is Ending.DELETED
+    folders = [folder for folder in bench.backend.discarded if SLOW.name in folder]
+    assert folders and bench.verbs() == {}
+
+
+def test_a_renamed_sweep_takes_the_records_of_its_trials_along(bench: Bench) -> None:
+    bench.apply()
+    documents = projects.with_spec(projects.support_desk(), "FineTuningJob", **RATES)
+    projects.pick(documents, "FineTuningJob")["metadata"].update(name="tuned", renamed_from="train")
+    projects.write(bench.root, documents)
+    moves = {str(move.old.name): move.new.name for move in bench.plan().plan.moves}
+    assert moves == {"train": "tuned", SLOW.name: "tuned-learning-rate-1e-3", FAST.name: "tuned-learning-rate-2e-3"}
+    bench.apply()
+    assert len(bench.trained()) == 2 and bench.verbs() == {}
+
+
+def test_an_environment_may_take_the_matrix_away_and_reuses_a_trial(bench: Bench) -> None:
+    bench.apply()
+    patch = "{target: {kind: FineTuningJob}, patch: {spec: {matrix: null, learning_rate: 1.0e-3}}}"
+    settings = f"{projects.SETTINGS}spec: {{environments: {{prod: {{patches: [{patch}]}}}}}}\n"
+    (bench.root / "studio.yaml").write_text(settings)
+    planned = planning.plan(bench.root, "prod")
+    assert isinstance(planned, planning.Planned)
+    jobs = [action for action in planned.plan.actions if action.ref.kind == "FineTuningJob"]
+    assert [(job.ref, job.verb) for job in jobs] == [(SWEEP, Verb.REUSE)]
+
+
+def test_dotted_keys_are_merged_over_the_config_that_is_in_force(bench: Bench) -> None:
+    bench.write(matrix={"lora_config.r": [4], "training_arguments_config.weight_decay": [0.1]})
+    bench.apply()
+    work = next(spec.work for spec in bench.backend.specs.values() if isinstance(spec.work, TrainingWork))
+    assert work.lora == {**projects.LORA, "r": 4}
+    assert work.training_arguments["weight_decay"] == 0.1 and work.training_arguments["use_cpu"] is True
+
+
+def test_a_dotted_key_is_merged_over_the_default_of_the_models_family(bench: Bench) -> None:
+    default = {"type": "lora_config", "config": {**projects.LORA, "lora_alpha": 99}, "default": True}
+    family = manifest("Config", "of-llama", {**default, "model_family": "LlamaForCausalLM"})
+    documents = projects.with_spec(projects.support_desk(), "FineTuningJob", matrix={"lora_config.r": [4]})
+    del projects.pick(documents, "FineTuningJob")["spec"]["lora_config"]
+    projects.write(bench.root, [*documents, family])
+    bench.apply()
+    work = next(spec.work for spec in bench.backend.specs.values() if isinstance(spec.work, TrainingWork))
+    assert work.lora == {**projects.LORA, "lora_alpha": 99, "r": 4}
+
+
+def test_plans_show_trials_below_their_sweep_and_fold_many(bench: Bench) -> None:
+    bench.write(matrix={"learning_rate": [float(rate) for rate in range(1, 13)]})
+    text = ask(bench.root, "plan").out
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("  + create  FineTuningJob/train "))
+    assert lines[at].endswith("best of 12 trials by the lowest eval_loss")
+    assert lines[at + 1].startswith("      + create  FineTuningJob/train-learning-rate-1")
+    assert "… and 4 more trials: 4 to create" in lines[at + 9]
+    assert "↳" in ask(bench.root, "plan", "--markdown").out
+
+
+def test_show_compares_the_trials_and_marks_the_best(bench: Bench) -> None:
+    bench.apply()
+    shown = ask(bench.root, "show", "FineTuningJob/train").out
+    assert [line.split()[0] for line in shown.splitlines() if FAST.name in line and "0.002" in line] == ["best"]
+    assert "best of 2: train-learning-rate-2e-3, eval_loss 0.998" in ask(bench.root, "status").out
+    assert "its trials run, not itself" in ask(bench.root, "logs", "train").err
+
+
+def test_cancelling_a_sweep_cancels_its_trials(bench: Bench) -> None:
+    bench.backend.polls = 1000
+    assert ask(bench.root, "apply", "--yes", "--detach").code == 0
+    assert len(bench.trained()) == 2
+    output = ask(bench.root, "cancel", "FineTuningJob/train").out
+    assert output.count("cancelled") == 2
+
+
+def test_a_sweep_is_destroyed_with_its_trials_and_leaves_no_folder(bench: Bench) -> None:
+    bench.apply()
+    bench.write(**RATES, select={"mode": "max"})
+    bench.apply()
+    assert ask(bench.root, "destroy", "--yes").code == 0
+    assert bench.plan().state.records() == {}
+    assert not list((bench.root / ".studio" / "runs").glob("finetuningjob-*/adapter"))
