@@ -6,6 +6,8 @@ Locations come from records, which anybody may have written who can write to the
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,11 +18,15 @@ from pydantic import ValidationError
 from studio.core import course
 from studio.core.course import Course
 from studio.core.event import Event
-from studio.core.jobspec import EVENTS_FILE
+from studio.core.jobspec import EVENTS_FILE, SPEC_FILE
 from studio.state.base import ACTIVE, Record, Run
 
 LARGEST_BYTES = 64 << 20
 """Of a file that is read; a training that logs every one of 100,000 steps tells 30 MB."""
+
+
+MOST_CLASSES = 60
+"""Rows of a confusion matrix; a job makes one of half as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +88,80 @@ def _kept(record: Record) -> Course:
         return Course.model_validate(output.get("course") or {})
     except ValidationError:
         return Course()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A row that was asked, and what was answered; ``correct`` is None where that was not judged."""
+
+    prompt: str
+    expected: str
+    prediction: str
+    correct: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """How often each class was answered (across) where another was expected (down)."""
+
+    down: tuple[str, ...]
+    across: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+def predictions(root: Path, location: object) -> tuple[Asked, ...] | None:
+    """The rows of a file of predictions; None where it is gone, or is none."""
+    lines = _table(root, location)
+    if not lines or not {"prompt", "expected", "prediction"} <= set(lines[0]):
+        return None
+    at = {name: place for place, name in enumerate(lines[0])}
+    judged = {"True": True, "False": False}
+    rows = (line for line in lines[1:] if len(line) == len(lines[0]))
+    return tuple(
+        Asked(row[at["prompt"]], row[at["expected"]], row[at["prediction"]], judged.get(row[at.get("correct", -1)]))
+        for row in rows
+    )
+
+
+def matrix(root: Path, location: object) -> Matrix | None:
+    """A confusion matrix; None where it is gone, or is none."""
+    lines = _table(root, location)
+    if not lines or len(lines) > MOST_CLASSES or any(len(line) != len(lines[0]) for line in lines):
+        return None
+    try:
+        counts = tuple(tuple(max(0, int(cell)) for cell in line[1:]) for line in lines[1:])
+    except ValueError:
+        return None
+    return Matrix(tuple(line[0] for line in lines[1:]), tuple(lines[0][1:]), counts)
+
+
+def job_spec(root: Path, run_dir: object) -> dict[str, Any]:
+    """What a job was told to do, as it was told; {} where that is gone."""
+    return _json(root, f"{run_dir}/{SPEC_FILE}") if run_dir else {}
+
+
+def versions(root: Path, run_dir: object) -> dict[str, str]:
+    """Versions of the libraries that an export was made with, as it says; {} where it is gone."""
+    found = _json(root, f"{run_dir}/model/studio.provenance.json") if run_dir else {}
+    told = found.get("versions")
+    return {str(name): str(version) for name, version in told.items()} if isinstance(told, dict) else {}
+
+
+def _json(root: Path, location: str) -> dict[str, Any]:
+    path = file(root, location)
+    try:
+        found = json.loads(path.read_bytes()) if path else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _table(root: Path, location: object) -> list[list[str]]:
+    path = file(root, location)
+    if path is None:
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.reader(stream))
+    except (csv.Error, UnicodeDecodeError):
+        return []

@@ -24,7 +24,8 @@ COMMANDS = [
     ["validate", "--format", "junit"], ["plan"], ["plan", "--json"], ["plan", "--markdown"], ["apply", "--yes"],
     ["status"], ["status", "--json"], ["fmt", "--diff"], ["graph"], ["graph", "--format", "mermaid"],
     ["graph", "--format", "dot"], ["preview", "Prompt/route-ticket"], ["preview", "Prompt/route-ticket", "--json"],
-    ["show", "FineTuningJob/router"], ["doctor"], ["doctor", "--json"],
+    ["show", "FineTuningJob/router"], ["report"],
+    ["report", "--html", "--out", "-"], ["report", "FineTuningJob/router", "--html"], ["doctor"], ["doctor", "--json"],
 ]  # fmt: skip
 
 

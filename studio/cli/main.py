@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "drift": "Compare what is recorded with what is there.",
         "status": "What is recorded, and what is running.",
         "show": "One resource in full: facts, metrics, comparison.",
+        "report": "A page of a job, an evaluation, an export or the project.",
         "logs": "The log of a resource's latest run.",
         "cancel": "Stop a job.",
         "try": "Ask a base model and what was made of it the same.",

@@ -21,6 +21,8 @@ from studio.report.sparkline import sparkline
 FEW = 3
 WIDE, NARROW = 120, 70
 """Columns of a terminal: from the first on a bar has its full length, below the second there is none."""
+COUNTED = 26
+"""Columns for the spinner, the steps, the time and what is between them."""
 QUIET_SECONDS = 10.0
 """Between two lines of one job where there is no terminal."""
 
@@ -114,14 +116,20 @@ def _bars() -> Any:
     from rich.table import Column
 
     console = Console()
-    bar = [BarColumn(bar_width=24 if console.width >= WIDE else 10)] if console.width >= NARROW else []
+    length = 24 if console.width >= WIDE else 10 if console.width >= NARROW else 0
+    name = max(12, console.width // 3)
+    status = max(4, console.width - name - length - COUNTED)
     return Progress(
         SpinnerColumn(),
-        TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-        *bar,
+        TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=name)),
+        *([BarColumn(bar_width=length)] if length else []),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TimeElapsedColumn(table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[status]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+        TextColumn(
+            "{task.fields[status]}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", max_width=status),
+        ),
         console=console,
         transient=True,
     )

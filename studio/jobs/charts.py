@@ -61,7 +61,7 @@ def _draw_panel(axes: Any, panel: Panel, course: Course) -> None:
     if len(drawn) > 1:
         axes.legend()
     if not set(panel.curves) & {"loss", "eval_loss"}:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(axes.get_ylim()[1], 1e-12))
 
 
 @dataclass(frozen=True, slots=True)

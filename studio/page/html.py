@@ -1,64 +1,52 @@
-"""The page: two tables and a line. Whatever comes from the project is text, never markup."""
+"""The page of the application: two tables and a line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
+from studio.report.html.markup import Markup, tag
+from studio.report.html.markup import page as whole
+from studio.report.html.writer import table
+from studio.report.pages.document import Cell, Table, Words, moment
+from studio.report.pages.provenance import TONES, digest
+
 REFRESH_SECONDS = 15
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1d2733}"
-    "table{border-collapse:collapse;width:100%;margin:1rem 0 2rem}"
-    "th,td{text-align:left;padding:.35rem .75rem;border-bottom:1px solid #dfe4ea;vertical-align:top}"
-    ".fault{background:#fdecea;padding:.75rem 1rem}"
-)
 
 
 def page(name: str, content: dict[str, Any]) -> str:
     """The whole document."""
-    parts = [
-        f'<p class="fault" role="alert">{escape(content["fault"])}</p>' if content["fault"] else "",
-        _followed(content["sync"]),
-        "<h2>Resources</h2>",
-        _table(("resource", "state", ""), (_standing(each) for each in content["status"])),
-        "<h2>History</h2>",
-        _table(("started", "command", "by", "commit", "outcome"), (_operation(each) for each in content["history"])),
-        '<p>The same as data: <a href="status.json">status</a>, <a href="history.json">history</a></p>',
-    ]
-    title = escape(f"{name}, environment {content['environment']}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}"><style>{STYLE}</style></head>'
-        f"<body><h1>{title}</h1>{''.join(parts)}</body></html>"
+    fault = content["fault"]
+    standings = Table(("resource", "state", ""), [_standing(each) for each in content["status"]])
+    heads = ("started", "command", "by", "commit", "outcome")
+    operations = Table(heads, [_operation(each) for each in content["history"]])
+    return whole(
+        f"{name}, environment {content['environment']}",
+        tag("header", tag("h1", name), tag("p", f"environment {content['environment']}", class_="description")),
+        tag("p", fault, class_="message bad section", role="alert") if fault else None,
+        tag("p", _followed(content["sync"]), class_="section"),
+        tag("section", tag("h2", "Resources"), table(standings), class_="section"),
+        tag("section", tag("h2", "History"), table(operations), class_="section"),
+        tag("footer", "The same as data: ", _link("status.json", "status"), ", ", _link("history.json", "history")),
+        refresh=REFRESH_SECONDS,
     )
 
 
 def _followed(sync: Any) -> str:
     if not isinstance(sync, dict):
-        return "<p>The branch was not followed yet.</p>"
-    applied = _short(sync.get("applied")) or "nothing yet"
-    words = f"{sync.get('remote')}/{sync.get('ref')}: seen {_short(sync.get('seen'))}, applied {applied}"
-    return f"<p>{escape(words)}, {escape(str(sync.get('updated_at')))}</p>"
+        return "The branch was not followed yet."
+    seen, applied = (digest(sync.get(name), "").text for name in ("seen", "applied"))
+    words = f"{sync.get('remote')}/{sync.get('ref')}: seen {seen}, applied {applied or 'nothing yet'}"
+    return f"{words}, {sync.get('updated_at')}"
 
 
-def _standing(each: dict[str, Any]) -> Sequence[object]:
-    return each["resource"], each["state"], each["headline"]
+def _standing(each: dict[str, Any]) -> tuple[Cell, ...]:
+    return each["resource"], Words(each["state"], TONES.get(each["state"], "busy")), each["headline"]
 
 
-def _operation(each: dict[str, Any]) -> Sequence[object]:
-    return each["started_at"], each["command"], each["actor"], _short(each["commit"]), each["outcome"]
+def _operation(each: dict[str, Any]) -> tuple[Cell, ...]:
+    commit = digest(each["commit"], "") if each["commit"] else ""
+    return moment(str(each["started_at"])), each["command"], each["actor"], commit, each["outcome"]
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{_cells('th', heads)}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cells(kind: str, row: Sequence[object]) -> str:
-    return "".join(f"<{kind}>{escape(str(cell or ''))}</{kind}>" for cell in row)
-
-
-def _short(commit: object) -> str:
-    return str(commit or "")[:12]
+def _link(address: str, words: str) -> Markup:
+    return tag("a", words, href=address)

@@ -9,12 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from studio.page import html
 from studio.page.content import Source
+from studio.report.html.markup import POLICY
 
 HOST = "127.0.0.1"
 """Only: what reaches the page from elsewhere has come through the workspace, which asks who it is."""
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'self'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }

@@ -87,6 +87,7 @@ class ProgressCallback(TrainerCallback):
             logs |= {"tokens_per_second": self._rate(logs), **peaks.now()}
             self._events.write("train", **self._progress(logs, state))
         elif "eval_loss" in logs:
+            self.clock.logged += float(logs.get("eval_runtime", 0.0))  # no tokens were trained on meanwhile
             held_out = float(logs["eval_loss"])
             self._events.write("train", step=state.global_step, total=state.max_steps, eval_loss=held_out)
         self._waiting.append((_metrics(logs), state.global_step))
