@@ -45,13 +45,19 @@ def chain(ref: Ref, state: StateReader) -> list[Link]:
             if found is None:
                 yield Link(upstream, depth, {"fingerprint": fingerprint})
                 continue
-            yield Link(upstream, depth, _facts(found, state, operations), found.fingerprint != fingerprint)
+            yield Link(upstream, depth, _facts(found, state, operations), is_changed(found, fingerprint))
             yield from below(found, depth + 1)
 
     start = records.get(ref)
     if start is None or not start.outcome.get("output"):
         return []
     return [Link(ref, 0, _facts(start, state, operations)), *below(start, 1)]
+
+
+def is_changed(record: Record, used: str) -> bool:
+    """Whether a resource is recorded otherwise than when something was made of it under the hash ``used``. Of a Config
+    and an Adapter that is a hash of what of them counts, which their own fingerprints do not tell."""
+    return record.ref.kind not in ("Config", "Adapter") and record.fingerprint != used
 
 
 def upstream(ref: Ref, desire: Desire) -> dict[str, Any]:

@@ -140,13 +140,6 @@ def job_spec(root: Path, run_dir: object) -> dict[str, Any]:
     return _json(root, f"{run_dir}/{SPEC_FILE}") if run_dir else {}
 
 
-def versions(root: Path, run_dir: object) -> dict[str, str]:
-    """Versions of the libraries that an export was made with, as it says; {} where it is gone."""
-    found = _json(root, f"{run_dir}/model/studio.provenance.json") if run_dir else {}
-    told = found.get("versions")
-    return {str(name): str(version) for name, version in told.items()} if isinstance(told, dict) else {}
-
-
 def _json(root: Path, location: str) -> dict[str, Any]:
     path = file(root, location)
     try:

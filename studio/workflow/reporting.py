@@ -60,7 +60,6 @@ def evidence(loaded: Loaded, found: View, ref: Ref) -> Evidence:
         who=[" + ".join(filter(None, (str(each.get("model", "")), str(each.get("adapter", ""))))) for each in asked],
         sheets=[traces.predictions(loaded.root, each.get("predictions")) for each in asked],
         matrices=[traces.matrix(loaded.root, each.get("confusion")) for each in own],
-        versions=traces.versions(loaded.root, run_dir),
     )
 
 

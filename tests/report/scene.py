@@ -52,7 +52,7 @@ def outputs(x: str = "") -> dict[Ref, dict[str, Any]]:
         },
         RELEASE: {
             "task": "export", "model_name": f"router{x}", "model_version": f"3{x}", "uri": f"models:/router/3{x}",
-            "digest": f"{'e' * 64}{x}", "description": f"routes{x}", "remark": x,
+            "digest": f"{'e' * 64}{x}", "description": f"routes{x}", "remark": x, "versions": {f"torch{x}": f"2.13{x}"},
         },
     }  # fmt: skip
 
@@ -129,6 +129,4 @@ def evidence(x: str = "") -> Evidence:
     base = [Asked(f"ask {n}{x}", f"refund{x}", f"invoice{x}", False) for n in range(10)]
     adapter = [Asked(f"ask {n}{x}", f"refund{x}", f"refund{x}" if n % 2 else f"?{x}", n % 2 == 1) for n in range(10)]
     matrix = Matrix((f"refund{x}", "invoice"), (f"refund{x}", "invoice", "(other)"), ((5, 0, 1), (2, 2, 0)))
-    return Evidence(
-        {"work": work}, (f"tiny{x}", f"tiny + router{x}"), (base, adapter), (matrix, matrix), {f"torch{x}": f"2.13{x}"}
-    )
+    return Evidence({"work": work}, (f"tiny{x}", f"tiny + router{x}"), (base, adapter), (matrix, matrix))

@@ -114,7 +114,7 @@ def _row(drawn: Heat, place: int) -> Markup:
         if count:
             told = f"{count} of {total} {name}: {drawn.across[column]}"
             cells.append(tag("rect", tag("title", told), class_=f"cell {kind}", fill_opacity=strength, **box))
-            strong = "strong" if strength > 0.55 else None
+            strong = "strong" if strength > 0.55 else "name"
             cells.append(tag("text", count, x=left + 14, y=top + 18, text_anchor="middle", class_=strong))
     return join(label, *cells)
 

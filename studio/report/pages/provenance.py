@@ -7,20 +7,19 @@ from collections.abc import Iterator, Mapping
 from studio.core.references import Ref
 from studio.core.secrets import redact
 from studio.inspection import Standing
+from studio.provenance import is_changed
 from studio.report.graphs import is_job
 from studio.report.pages.document import Block, Cell, Diagram, Node, Note, Pairs, Section, Table, Tone, Words, moment
-from studio.report.pages.view import Evidence, View
+from studio.report.pages.view import View
 from studio.state.base import Record
 
 SHORT, SHORTER = 12, 8
 """Characters of a digest that are shown, and in a box."""
 MOST_NODES = 120
-PARTLY = frozenset({"Config", "Adapter"})
-"""Kinds of which a record notes what of them counts, which is not their own fingerprint."""
 TONES: dict[str, Tone] = {"ready": "good", "failed": "bad", "running": "busy", "not applied": "quiet"}
 
 
-def section(view: View, ref: Ref, evidence: Evidence) -> Section:
+def section(view: View, ref: Ref) -> Section:
     """The chain as a picture and a table, and with which versions it was made."""
     records = view.records
     related = {*upstream(records, ref), ref, *downstream(records, ref)} & view.standings.keys()
@@ -34,8 +33,9 @@ def section(view: View, ref: Ref, evidence: Evidence) -> Section:
         blocks.append(Diagram(f"What {ref} is made of, and what is made of it", nodes, arrows))
     rows = [_row(view, each, records.get(ref)) for each in shown[:MOST_NODES]]
     blocks.append(Table(("step", "what it is", "since", "commit", "recorded", "by"), rows))
-    if evidence.versions:
-        blocks += [Note("Made with:", "quiet"), Pairs([*evidence.versions.items()])]
+    output = (records[ref].outcome.get("output") or {}) if ref in records else {}
+    if output.get("versions"):
+        blocks += [Note("Made with:", "quiet"), Pairs([*output["versions"].items()])]
     return Section("Provenance", blocks)
 
 
@@ -113,8 +113,8 @@ def digest(value: object, what: str) -> Words:
 
 def _row(view: View, ref: Ref, focus: Record | None) -> tuple[Cell, ...]:
     record, author = view.records.get(ref), view.author(ref)
-    used = focus.inputs.get(str(ref)) if focus and ref.kind not in PARTLY else None
-    since = Words("changed since", "busy") if record and used and used != record.fingerprint else ""
+    used = focus.inputs.get(str(ref)) if focus else None
+    since = Words("changed since", "busy") if record and used and is_changed(record, used) else ""
     commit = digest(record.commit, "") if record and record.commit else ""
     when = moment(record.updated_at) if record else ""
     return str(ref), identity(record), since, commit, when, author.actor if author else ""

@@ -87,7 +87,7 @@ def _sections(view: View, ref: Ref, evidence: Evidence) -> Iterator[Section]:
     if record and record.facts:
         yield Section("Facts", [Pairs([*settings.flat(record.facts)])])
     if record:
-        yield provenance.section(view, ref, evidence)
+        yield provenance.section(view, ref)
     asked = settings.section(record, evidence.spec)
     if asked:
         yield asked

@@ -50,4 +50,3 @@ class Evidence:
     """The combinations of the answer sheets; of a training those of an evaluation that asked its adapter."""
     sheets: Sequence[Sequence[Asked] | None] = ()
     matrices: Sequence[Matrix | None] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
