@@ -203,7 +203,8 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
         session.events.write("evaluate", f"{generated.cut} prompts lost their beginning: the model has no room")
 
     def losses() -> list[tuple[float, int]]:
-        return scoring.losses(model, put.encoded(), int(tokenizer.pad_token_id))
+        fitting = [each.end(generation.positions(model)) for each in put.encoded()]
+        return scoring.losses(model, fitting, int(tokenizer.pad_token_id))
 
     def tokens() -> list[int]:
         return [len(ids) for ids in tokenizer(list(generated.texts), add_special_tokens=False)["input_ids"]]

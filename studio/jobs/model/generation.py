@@ -24,8 +24,10 @@ SAMPLED: dict[str, Any] = {"temperature": 1.0, "top_k": 50, "top_p": 1.0}
 """transformers' own defaults, said aloud: its pipelines, which serve the exported model, would sample at 0.7."""
 SAMPLING = frozenset(SAMPLED_ONLY)
 """Settings without effect unless do_sample is on; transformers refuses to save them then."""
-TOKENS_PER_BATCH = 8192
-"""Prompt and answer tokens in the key-value cache at once."""
+TOKENS_PER_BATCH, TOKENS_PER_CPU_BATCH = 8192, 4096
+"""Prompt and answer tokens in the key-value cache at once. More than fit a processor's cache cost time
+(measured on CPU, 300 prompts of 30 tokens, then 60 of up to 430: 3.3 and 3.5 s with 8192, 2.9 and 2.6 s with 4096, 2.9
+and 3.1 s with 2048)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def generate(
     answers = [""] * len(rows)
     _warm_up(model, rows)
     started = time.perf_counter()
-    for batch in by_tokens([len(row) for row in rows], TOKENS_PER_BATCH, int(config.max_new_tokens or 0)):
+    budget = TOKENS_PER_CPU_BATCH if model.device.type == "cpu" else TOKENS_PER_BATCH
+    for batch in by_tokens([len(row) for row in rows], budget, int(config.max_new_tokens or 0)):
         for row, text in zip(batch.rows, _answer(model, tokenizer, rows, batch, config), strict=True):
             answers[row] = text
         done(len(batch.rows))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import PeftMixedModel, PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from studio.core.errors import JobError
 from studio.core.jobspec import ModelInput
@@ -37,7 +37,14 @@ def load(base: Base, device: Device, events: EventLog) -> PreTrainedModel:
     except (OSError, ValueError, ImportError) as error:
         raise JobError(f"model {base.model.name}: cannot be loaded from {base.folder}: {error}") from error
     loaded: PreTrainedModel = model.eval()
+    loaded.generation_config = _ends_only(loaded.generation_config)
     return loaded
+
+
+def _ends_only(own: GenerationConfig | None) -> GenerationConfig:
+    """What a model's own settings say of its end; ``generate`` would fill every setting that a job leaves open from
+    them, such as a repetition penalty, and the same job would mean other answers of another model."""
+    return GenerationConfig(eos_token_id=own.eos_token_id) if own else GenerationConfig()
 
 
 def family(folder: Path, model: ModelInput) -> str:

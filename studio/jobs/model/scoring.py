@@ -33,6 +33,11 @@ class Scored:
     ids: list[int]
     labels: list[int]
 
+    def end(self, places: int | None) -> Scored:
+        """Its last tokens, as many as a model has places for: what was expected stays, the prompt's beginning goes."""
+        gone = max(0, len(self.ids) - places) if places else 0
+        return Scored(self.ids[gone:], max(0, self.ignored - gone))
+
     @property
     def counts(self) -> bool:
         """Whether a counted token is left; the first of a text is never foretold."""
