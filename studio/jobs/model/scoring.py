@@ -35,8 +35,7 @@ class Scored:
 
     def end(self, places: int | None) -> Scored:
         """Its last tokens, as many as a model has places for: what was expected stays, the prompt's beginning goes."""
-        gone = max(0, len(self.ids) - places) if places else 0
-        return Scored(self.ids[gone:], max(0, self.ignored - gone))
+        return Scored(self.ids[-places:], self.labels[-places:]) if places else self
 
     @property
     def counts(self) -> bool:

@@ -45,9 +45,9 @@ def test_a_models_own_end_tokens_still_end_an_answer(tmp_path: Path) -> None:
     assert all(len(text) <= 1 for text in answers(folder))
 
 
-@given(st.lists(st.integers(), max_size=30), st.integers(0, 30), st.one_of(st.none(), st.integers(1, 40)))
-def test_what_was_expected_is_the_last_to_go(ids: list[int], ignored: int, places: int | None) -> None:
-    whole = Scored(ids, min(ignored, len(ids)))
-    kept = whole.end(places)
-    assert kept.ids == (ids[-places:] if places else ids)
-    assert kept.ids[kept.ignored :] == ids[whole.ignored :][-len(kept.ids) or len(ids) :]
+@given(st.lists(st.integers(), max_size=30), st.one_of(st.none(), st.integers(1, 40)))
+def test_the_end_of_a_text_is_the_last_to_go(ids: list[int], places: int | None) -> None:
+    labels = [-number for number in ids]
+    kept = Scored(ids, labels).end(places)
+    assert len(kept.ids) == min(len(ids), places or len(ids))
+    assert ids[len(ids) - len(kept.ids) :] == kept.ids and kept.labels == labels[len(ids) - len(kept.ids) :]
