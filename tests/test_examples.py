@@ -38,3 +38,15 @@ def test_an_examples_plan_is_the_same_twice_and_writes_nothing(example: Path) ->
     assert one == other and one.code == 0
     assert {action["action"] for action in json.loads(one.out)["actions"]} == {"create"}
     assert snapshot(example) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", ["user-script"], indirect=True)
+def test_a_script_of_ones_own_trains_an_adapter_that_beats_the_base(example: Path) -> None:
+    done = ask(example, "apply")
+    assert done.code == 0, done.out + done.err
+    assert ask(example, "plan", "--detailed-exitcode").code == 0
+    outcome = json.loads(ask(example, "show", "EvaluationJob/router-vs-base", "--json").out)["record"]["outcome"]
+    assert [verdict["passed"] for verdict in outcome["verdicts"]] == [True]
+    base, adapter = (each["metrics"]["perplexity"] for each in outcome["output"]["combinations"])
+    assert adapter < 10 < base

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from studio.core.errors import JobError
 from studio.core.jobspec import Resources
 from studio.jobs import ranks, threads
 from studio.jobs.events import EventLog
@@ -34,6 +35,9 @@ def choose(resources: Resources, events: EventLog) -> Device:
     count = threads.apply(resources)
     if resources.gpu > 0 and torch.cuda.is_available():
         name = f"cuda:{ranks.local_rank()}"
+        if ranks.local_rank() >= torch.cuda.device_count():
+            what = f"worker {ranks.local_rank()} on this machine finds {torch.cuda.device_count()} GPU for all of them"
+            raise JobError(what, f"each worker computes on one: write num_gpu: {resources.workers}")
         device = Device(name, torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16, count)
     else:
         device = Device("cpu", torch.float32, count)

@@ -14,7 +14,7 @@ from studio.core.errors import JobError
 from studio.jobs import peaks, ranks
 from studio.jobs.events import EventLog, Progress
 from studio.jobs.tracking import TrackedRun
-from studio.jobs.training import checkpoints
+from studio.jobs.training import checkpoints, sharding
 
 LOG_SECONDS, SAVE_SECONDS, FLUSH_SECONDS = 10.0, 60.0, 10.0
 """Longest silence in events, longest work lost to a kill, and how long metrics wait for MLflow."""
@@ -104,6 +104,7 @@ class ProgressCallback(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Seal the checkpoint: only sealed ones are resumed from."""
         self.clock.saved = time.perf_counter()
+        sharding.await_others()
         if ranks.is_main():
             folder = Path(str(args.output_dir), f"{checkpoints.PREFIX}{state.global_step}")
             checkpoints.seal(folder, self.clock.trained())

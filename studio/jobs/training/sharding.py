@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from trl import SFTConfig, SFTTrainer
 
@@ -51,6 +52,12 @@ def batch(config: SFTConfig) -> str:
     each, accumulated = config.train_batch_size, config.gradient_accumulation_steps
     workers = ranks.world_size()
     return f"{each} rows x {workers} workers x {accumulated} accumulated = {each * workers * accumulated} rows a step"
+
+
+def await_others() -> None:
+    """Wait until all workers are here: each writes a part of a checkpoint, which is whole only then."""
+    if ranks.world_size() > 1 and torch.distributed.is_initialized():
+        torch.distributed.barrier()
 
 
 def is_split(trainer: SFTTrainer) -> bool:
