@@ -130,6 +130,7 @@ def _fit(spec: JobSpec, setup: Setup, run: TrackedRun | None, events: EventLog) 
     setup.trainer.add_callback(progress)
     if earlier:
         events.write("train", f"resuming at step {earlier.step}", step=earlier.step)
+        sharding.make_restorable()
     try:
         setup.trainer.train(resume_from_checkpoint=str(earlier.folder) if earlier else None)
     finally:

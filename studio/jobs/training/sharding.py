@@ -16,6 +16,8 @@ from studio.jobs import ranks
 from studio.jobs.model.devices import Device
 
 SPLITTERS = ("fsdp", "deepspeed")
+LAST = 1000
+"""Behind torch's own ways of restoring, which are tried in this order."""
 SETTINGS = ("accelerator_config", "deepspeed", "fsdp_config")
 """Training arguments that may name a JSON file of the project."""
 
@@ -52,6 +54,17 @@ def batch(config: SFTConfig) -> str:
     each, accumulated = config.train_batch_size, config.gradient_accumulation_steps
     workers = ranks.world_size()
     return f"{each} rows x {workers} workers x {accumulated} accumulated = {each * workers * accumulated} rows a step"
+
+
+def make_restorable() -> None:
+    """Several processes on CPUs can go on from a checkpoint: transformers has it loaded to ``cpu:0``, ``cpu:1`` …, for
+    which torch knows no way (transformers 5.17, torch 2.13)."""
+    if ranks.world_size() > 1:
+        torch.serialization.register_package(LAST, lambda storage: None, _on_cpu)
+
+
+def _on_cpu(storage: Any, place: str) -> Any:
+    return storage if place.startswith("cpu:") else None
 
 
 def await_others() -> None:
