@@ -79,7 +79,7 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
         digest = script_adapter.take_over(
             folder.adapter, locations.public_name(work.model), inputs.tokenizer, spec.folder / ADAPTER, events
         )
-        measured = _measure(spec, work, inputs, events)
+        measured = _measure(spec, work, inputs, told.steps, events)
         metrics = {
             **script_metrics.of_losses(told.history),
             **script_metrics.left(folder.metrics, events),
@@ -158,7 +158,7 @@ def _run(spec: JobSpec, work: TrainingWork, folder: ScriptFolder, script: Script
     return seconds if before is None else before
 
 
-def _measure(spec: JobSpec, work: TrainingWork, inputs: Inputs, events: EventLog) -> Measured:
+def _measure(spec: JobSpec, work: TrainingWork, inputs: Inputs, steps: int, events: EventLog) -> Measured:
     """Put the adapter on its base model, which shows that it fits, and take the loss on held-out rows."""
     device = devices.choose(spec.resources, events)
     base = Base(work.model, inputs.model, work.model_quantization or work.adapter_quantization)
@@ -172,7 +172,7 @@ def _measure(spec: JobSpec, work: TrainingWork, inputs: Inputs, events: EventLog
             longest = work.training_arguments.get("max_length") or generation.positions(model)
             loss = held_out.loss(adapted, inputs.tokenizer, rows, longest)
             metrics = script_metrics.of_held_out(loss)
-            events.write("evaluate", f"eval_loss {loss:.4f} on {len(rows)} held-out rows", loss=loss)
+            events.write("evaluate", f"on {len(rows)} held-out rows", step=steps, total=steps, eval_loss=loss)
     metrics["trainable_parameters"] = float(script_adapter.check(spec.folder / ADAPTER))
     return Measured({**metrics, "total_parameters": float(total), **peaks.metrics()}, total, device.model)
 
@@ -193,7 +193,7 @@ def _params(work: TrainingWork, inputs: Inputs) -> dict[str, Any]:
         "dataset_digest": work.dataset.digest,
         "train_rows": len(inputs.texts.train),
         "held_out_rows": inputs.texts.held_out_rows,
-        "loss": "completion" if inputs.texts.completion_only else "full",
+        "loss": inputs.texts.loss,
         "epochs": work.epochs,
         "learning_rate": work.learning_rate,
         "split_seed": work.split.seed,
