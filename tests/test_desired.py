@@ -72,6 +72,19 @@ def test_a_descriptive_or_placement_change_changes_no_fingerprint(tmp_path: Path
     assert differing(before, after) == []
 
 
+def test_the_content_of_a_chat_template_counts_and_its_place_does_not(tmp_path: Path) -> None:
+    chat = {"chat": True, "prompt_template": "", "chat_template": "templates/chat.jinja"}
+    desk = with_spec(support_desk(), "Prompt", **chat)
+    (tmp_path / "templates").mkdir()
+    for name, text in (("chat", "{{ messages }}"), ("moved", "{{ messages }}"), ("other", "{{ messages | list }}")):
+        (tmp_path / "templates" / f"{name}.jinja").write_text(text)
+    before = fingerprints(tmp_path, desk)
+    assert differing(fingerprints(tmp_path, support_desk()), before) == [*JOBS, "Prompt/route"]
+    for name, changed_ones in (("moved", []), ("other", [*JOBS, "Prompt/route"])):
+        moved = with_spec(desk, "Prompt", chat_template=f"templates/{name}.jinja")
+        assert differing(before, fingerprints(tmp_path, moved)) == changed_ones
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"Adapter"}))
 def test_metadata_changes_no_fingerprint(tmp_path: Path, kind: str) -> None:
     said = {

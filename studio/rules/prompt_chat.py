@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from studio.core.suggest import did_you_mean
 from studio.load import conversations, datasets
+from studio.load.observation import Defect
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.prompt import Prompt, PromptSpec
 from studio.rules.base import Breach, View, rule
@@ -72,7 +73,8 @@ _HINTS = {
 def _superfluous(spec: PromptSpec) -> list[str]:
     if spec.messages:
         return [field for field in WRITTEN if getattr(spec, field)]
-    return [field for field in _HINTS if spec.chat and getattr(spec, field)]
+    written = any(getattr(spec, field) for field in TEMPLATES)  # PR-011 reports generate beside them
+    return [f for f in _HINTS if spec.chat and getattr(spec, f) and not (f == "generate" and written)]
 
 
 @rule("PR-021", Prompt)
@@ -192,5 +194,5 @@ def unreadable_chat_template(prompt: Prompt, view: View) -> Iterator[Breach]:
           chat_template: templates/chat.jinja
     """
     unusable = view.unusable(prompt.ref)
-    if unusable:
+    if unusable and unusable.defect is not Defect.OUTSIDE:  # SEC-001 reports that
         yield Breach("spec.chat_template", unusable.message, unusable.hint)

@@ -51,7 +51,8 @@ def path_leaves_project(view: View) -> Iterator[Breach]:
     yield from faults(view, Fault.OUTSIDE)
     for ref, manifest in view.manifests.items():
         for breach in defects(view, ref, Defect.OUTSIDE):
-            yield Breach(breach.path, breach.message, breach.hint, ref, manifest.source)
+            path = "spec.chat_template" if ref.kind == "Prompt" else breach.path
+            yield Breach(path, breach.message, breach.hint, ref, manifest.source)
 
 
 @rule("SEC-002")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.data_loader import DataLoaderStateMixin
 from trl import SFTTrainer
 
 from studio.core.errors import JobError
@@ -60,7 +61,10 @@ def settle(trainer: SFTTrainer, texts: Corpus, events: EventLog) -> Counts:
     counts.report(counted, packing, events)
     trainer.train_dataset = counts.learnable(trainer.train_dataset)
     with _as_if_nothing_had_happened():
-        seen = look(islice(trainer.get_train_dataloader(), MOST), texts.ends)
+        loader = trainer.get_train_dataloader()
+        seen = look(islice(loader, MOST), texts.ends)
+        if isinstance(loader, DataLoaderStateMixin):
+            loader.end()  # accelerate would take it for the one in use
     events.write("data", seen.words())
     return counted
 
