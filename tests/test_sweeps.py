@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +24,7 @@ from tests import projects
 from tests.cli.front_door import ask
 from tests.fakes.backend import CountingBackend, result_of
 from tests.projects import manifest
-from tests.test_apply import Notes
+from tests.test_apply import QUICKSTART, Notes
 
 SWEEP = Ref("FineTuningJob", "train")
 RATES = {"matrix": {"learning_rate": [1.0e-3, 2.0e-3]}}
@@ -264,3 +267,23 @@ def test_a_sweep_is_destroyed_with_its_trials_and_leaves_no_folder(bench: Bench)
     assert ask(bench.root, "destroy", "--yes").code == 0
     assert bench.plan().state.records() == {}
     assert not list((bench.root / ".studio" / "runs").glob("finetuningjob-*/adapter"))
+
+
+@pytest.mark.slow
+def test_two_real_trainings_are_compared_by_their_held_out_loss(tmp_path: Path) -> None:
+    root = Path(shutil.copytree(QUICKSTART, tmp_path / "project", ignore=shutil.ignore_patterns(".studio", "build")))
+    manifests = root / "manifests" / "router.yaml"
+    rates = (
+        "matrix: {learning_rate: [1.0e-9, 1.0e-2], training_arguments_config.max_steps: [4]}\n  dataset_fraction: 0.02"
+    )
+    manifests.write_text(manifests.read_text("utf-8").replace("learning_rate: 3.0e-3", rates), "utf-8")
+    done = ask(root, "apply", "--yes", "--target", "FineTuningJob/router", "--parallelism", "1")
+    assert done.code == 0, done.out + done.err
+    shown = json.loads(ask(root, "show", "FineTuningJob/router", "--json").out)
+    losses = {each["values"]["learning_rate"]: _loss(each["record"]) for each in shown["trials"]}
+    assert shown["record"]["outcome"]["output"]["sweep"]["best"] == "router-learning-rate-1e-2-max-steps-4"
+    assert _loss(shown["record"]) == losses[1.0e-2] < losses[1.0e-9]
+
+
+def _loss(record: dict[str, Any]) -> float:
+    return float(record["outcome"]["output"]["metrics"]["eval_loss"])

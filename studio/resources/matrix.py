@@ -111,7 +111,9 @@ def step(key: str) -> list[str]:
 
 def _number(value: float) -> str:
     """``8``, ``1e-4``, ``25e-1``: all its digits, and no point."""
-    if not isfinite(value):
+    if not value:
+        return "0"
+    if isinstance(value, float) and not isfinite(value):
         return digest(str(value))[:6]
     sign, digits, exponent = Decimal(repr(value)).as_tuple() if isinstance(value, float) else _whole(value)
     text = "".join(map(str, digits)).lstrip("0") or "0"
