@@ -76,7 +76,11 @@ def command(
     serve.prepare(trial.subject.resources.cpu)
     from studio.jobs.serving.requests import Ask
 
-    asks = [Ask(each.prompt, max_tokens=max_new_tokens, temperature=temperature, seed=seed) for each in questions]
+    said = [tuple(turn.message() for turn in each.turns) for each in questions]
+    asks = [
+        Ask("" if turns else each.prompt, turns, max_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        for each, turns in zip(questions, said, strict=True)
+    ]
     return _compare(trial, questions, asks, as_json)
 
 

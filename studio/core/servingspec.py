@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from studio.core.conversations import Turn
 from studio.core.jobspec import AdapterInput, ModelInput, Resources, Tracking
 from studio.core.record import Record
 
@@ -46,11 +47,15 @@ class ServingSpec(Record):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt, where it is from, and what the row it was made from has for an answer."""
+    """A prompt, where it is from, and what the row it was made from has for an answer.
+
+    ``turns`` are there where the job was trained on conversations; ``prompt`` then shows them.
+    """
 
     prompt: str
     origin: str = ""
     expected: str | None = None
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from studio.core import rowfiles
+from studio.core import conversations, rowfiles
+from studio.core.conversations import SYSTEM, USER, ConversationError, Turn
 from studio.core.errors import StudioError, UsageError
 from studio.core.references import Ref
 from studio.core.rowfiles import RowsError
@@ -56,9 +57,10 @@ def trial(shelf: Shelf, ref: Ref, cores: int, generation: str) -> Trial:
 
 def questions(shelf: Shelf, ref: Ref, wanted: Wanted) -> list[Question]:
     """In the order of the command line's help. Raises UsageError when there is none, and for what is wrong with one."""
-    found = [Question(text) for text in wanted.prompts]
+    system = _system(shelf, ref)
+    found = [_plain(text, "", system) for text in wanted.prompts]
     if wanted.file is not None:
-        found += _in_file(shelf, ref, wanted.file)
+        found += _in_file(shelf, ref, wanted.file, system)
     if wanted.rows:
         found += _of_rows(_taught(shelf, ref), shelf, wanted.rows)
     if wanted.fields is not None:
@@ -73,6 +75,32 @@ def questions(shelf: Shelf, ref: Ref, wanted: Wanted) -> list[Question]:
         if not _is_text(each.prompt):
             raise UsageError(f"{what} is not text: it holds bytes that are not UTF-8", "save it as UTF-8")
     return found
+
+
+def _system(shelf: Shelf, ref: Ref) -> str | None:
+    """The system turn of a job that was trained on conversations, "" where it has none or its row decides; None of one
+    that was trained on texts."""
+    job = _job(shelf, ref)
+    record = shelf.state.records().get(Ref("Prompt", job.spec.get("prompt") or "")) if job else None
+    if record is None or not (record.spec.get("chat") or record.spec.get("messages")):
+        return None
+    try:
+        system = parse(str(record.spec.get("system") or ""))
+    except TemplateError:
+        return ""
+    return "" if system.fields else system.render({})
+
+
+def _plain(text: str, origin: str, system: str | None) -> Question:
+    """A prompt as it is, or as what the user says."""
+    if system is None or not text.strip():
+        return Question(text, origin)
+    return _spoken(((SYSTEM, system), (USER, text)), origin, None)
+
+
+def _spoken(said: Iterable[tuple[str, str]], origin: str, expected: str | None) -> Question:
+    turns = tuple(Turn(role, text) for role, text in said if text)
+    return Question("\n".join(f"{turn.role}: {turn.content}" for turn in turns), origin, expected, turns)
 
 
 def _is_text(prompt: str) -> bool:
@@ -91,23 +119,42 @@ class _Taught:
     dataset: Ref
     input: Template
     completion: Template | None
+    system: Template | None = None
+    """What comes before what the user says; None where rows became texts."""
+    messages: str = ""
+    """The column that holds conversations."""
 
     def question(self, row: Mapping[str, Any], origin: str) -> Question:
         """Raises UsageError for a row without a column that the prompt needs."""
-        self._demand(self.input, row, origin)
+        if self.messages:
+            return self._conversation(row, origin)
+        self._demand((*self.input.fields, *(self.system.fields if self.system else ())), row, origin)
         answer = self.completion
         expected = answer.render(row) if answer and not set(answer.fields) - row.keys() else None
-        return Question(self.input.render(row), origin, expected)
+        if self.system is None:
+            return Question(self.input.render(row), origin, expected)
+        return _spoken(((SYSTEM, self.system.render(row)), (USER, self.input.render(row))), origin, expected)
+
+    def _conversation(self, row: Mapping[str, Any], origin: str) -> Question:
+        """Up to the last answer, which is expected."""
+        self._demand((self.messages,), row, origin)
+        try:
+            *asked, answer = conversations.read(row[self.messages])
+        except ConversationError as error:
+            raise UsageError(f"{origin} is no conversation: {error.message}", error.hint) from error
+        return _spoken(((turn.role, turn.content) for turn in asked), origin, answer.content)
 
     def by_hand(self, fields: Mapping[str, str]) -> Question:
-        known = {*self.input.fields, *(self.completion.fields if self.completion else ())}
+        if self.messages:
+            raise UsageError(f"{self.prompt} takes conversations, not fields", "write what the user says as a prompt")
+        known = {name for each in (self.input, self.completion, self.system) if each for name in each.fields}
         for name in fields:
             if name not in known:
                 raise UsageError(f"--field {name}: {self.prompt} has no such field", did_you_mean(name, known))
         return self.question(fields, "")
 
-    def _demand(self, template: Template, row: Mapping[str, Any], origin: str) -> None:
-        missing = [name for name in dict.fromkeys(template.fields) if name not in row]
+    def _demand(self, fields: Iterable[str], row: Mapping[str, Any], origin: str) -> None:
+        missing = [name for name in dict.fromkeys(fields) if name not in row]
         if missing and origin:
             raise UsageError(f"{origin} has no column {missing[0]!r}", did_you_mean(missing[0], row))
         if missing:
@@ -129,10 +176,13 @@ def _taught(shelf: Shelf, ref: Ref) -> _Taught:
             "write the prompt in full, as the model knows it; or train again: 'studio apply'",
         )
     shown, answer = (str(record.facts.get(f"{part}_template") or "") for part in ("input", "completion"))
-    if not shown:
+    messages = str(record.spec.get("messages") or "")
+    if not (shown or messages):
         raise UsageError(f"{prompt} has no input_template: what is asked cannot be told", "write the prompt in full")
+    dataset, chat = Ref("Dataset", job.spec["dataset"]), record.spec.get("chat") or messages
     try:
-        return _Taught(prompt, Ref("Dataset", job.spec["dataset"]), parse(shown), parse(answer) if answer else None)
+        system = parse(str(record.spec.get("system") or "")) if chat else None
+        return _Taught(prompt, dataset, parse(shown), parse(answer) if answer else None, system, messages)
     except TemplateError as error:
         raise StudioError(f"{prompt}: {error}", "'studio validate' shows where") from error
 
@@ -179,7 +229,7 @@ def _found(row: Mapping[str, Any] | None, dataset: Ref, number: int, total: int)
     return row
 
 
-def _in_file(shelf: Shelf, ref: Ref, file: Path) -> list[Question]:
+def _in_file(shelf: Shelf, ref: Ref, file: Path, system: str | None) -> list[Question]:
     """Rows, which the job's prompt makes questions of, or a question a line."""
     name = str(file)
     if not file.is_file():
@@ -192,7 +242,7 @@ def _in_file(shelf: Shelf, ref: Ref, file: Path) -> list[Question]:
             found = [taught.question(row, f"row {number} of {name}") for number, row in rows]
         else:
             lines = enumerate(file.read_text(rowfiles.ENCODING).splitlines(), 1)
-            found = [Question(line, f"line {number} of {name}") for number, line in lines if line.strip()]
+            found = [_plain(line, f"line {number} of {name}", system) for number, line in lines if line.strip()]
     except RowsError as error:
         raise UsageError(error.message, error.hint) from error
     except UnicodeDecodeError as error:

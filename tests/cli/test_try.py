@@ -163,6 +163,34 @@ def test_rows_that_are_not_in_the_project_are_asked_for_by_hand(desk: Path) -> N
     assert answer.code == 64 and "the rows of Dataset/tickets are not in the project" in answer.err
 
 
+def test_conversations_are_asked_turn_by_turn(desk: Path) -> None:
+    prompt = Ref("Prompt", "route")
+    chat = {"dataset": "tickets", "chat": True, "system": "Be short.", "input_template": "{text}"}
+    facts = {"input_template": "{text}", "completion_template": "{queue}"}
+    put(desk, prompt, spec=chat, facts=facts)
+    (row,) = questions(desk, rows=(1,))
+    assert [turn.message() for turn in row.turns] == [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": "my card number 0 is lost"},
+    ]
+    assert row.expected == "loan" and row.prompt == "system: Be short.\nuser: my card number 0 is lost"
+    (plain,) = questions(desk, prompts=("Hello",))
+    assert [turn.role for turn in plain.turns] == ["system", "user"] and plain.turns[1].content == "Hello"
+
+    put(desk, prompt, spec={"dataset": "tickets", "messages": "chat"}, facts={})
+    held = desk / "chats.jsonl"
+    turns = [{"role": role, "content": role[0]} for role in ("user", "assistant", "user", "assistant")]
+    held.write_text(json.dumps({"chat": turns}) + "\n")
+    (asked,) = questions(desk, file=held)
+    assert [turn.role for turn in asked.turns] == ["user", "assistant", "user"] and asked.expected == "a"
+    for arguments, words in (
+        (["--field", "text=a"], "Prompt/route takes conversations, not fields"),
+        (["--row", "1"], "row 1 of Dataset/tickets has no column 'chat'"),
+    ):
+        answer = ask(desk, "try", "train", *arguments)
+        assert answer.code == 64 and words in answer.err
+
+
 def test_an_adapter_brought_along_is_asked_in_full(desk: Path) -> None:
     own = Ref("Adapter", "own")
     put(desk, own, spec={"type": "project", "model": "tiny", "location": "adapters/router"})

@@ -154,7 +154,7 @@ def loaded(spec: ServingSpec, files: Files, waiting: int) -> Served:
     generation.check(files.generation)
     if (files.generation.get("num_return_sequences") or 1) != 1:
         raise JobError("generation_config: num_return_sequences must be 1 where a model is served")
-    tokenizer = tokenizers.load(files.folder, files.model)
+    tokenizer = tokenizers.load(files.folder, files.model, files.adapter)
     events = EventLog(Path(os.devnull), muted=True)
     model = models.load(Base(files.model, files.folder), devices.choose(resources(spec), events), events)
     tokenizers.configure_padding(tokenizer, embeddings=models.embeddings(model))

@@ -15,7 +15,7 @@ from studio.jobs.serving.answering import Halt
 from studio.jobs.serving.comparing import Pair, Telling, Told
 from studio.jobs.serving.requests import Ask
 
-from .serving_bench import PROMPTS, spec_of, write_adapter
+from .serving_bench import CHAT, PROMPTS, spec_of, write_adapter
 
 ASKS = [Ask(prompt, temperature=0, seed=1) for prompt in PROMPTS[:3]]
 
@@ -68,6 +68,20 @@ def test_a_base_whose_biases_the_adapter_replaces_answers_with_its_own(tmp_path:
     assert [told[(number, False)].text for number in range(3)] == alone(spec_of(base))
     assert [told[(number, True)].text for number in range(3)] == alone(spec_of(base, adapter))
     assert told[(0, False)].text != told[(0, True)].text
+
+
+def test_both_are_asked_through_the_chat_template_that_the_adapter_was_trained_with(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    adapter = write_adapter(tiny_model, tmp_path / "adapter")
+    (adapter / "chat_template.jinja").write_text(CHAT)
+    spec = spec_of(tiny_model, adapter)
+    asks = [Ask(messages=({"role": "user", "content": "card"},), temperature=0)]
+    told, _ = compared(spec, asks=asks)
+    with serving.opened(spec) as served:
+        assert served.tokenizer.chat_template == CHAT
+        assert served.answer(asks[0], served.join(), Halt()).text == told[(0, True)].text
+    assert told[(0, False)].tokens
 
 
 def test_a_prompt_that_is_too_long_costs_only_its_own_answer(tiny_model: Path, tmp_path: Path) -> None:
