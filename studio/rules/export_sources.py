@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
+from studio.graph import producer
+from studio.load import chat_templates
 from studio.resources.adapter import Adapter, AdapterType
 from studio.resources.evaluation_job import EvaluationJob
 from studio.resources.model import Model, ModelType
-from studio.resources.model_export import ExportType, ModelExport, Weights
+from studio.resources.model_export import ExportType, InferenceTask, ModelExport, Weights
+from studio.resources.prompt import Prompt
 from studio.rules.base import Breach, View, rule
 
 
@@ -198,3 +201,33 @@ def gates_on_something_else(export: ModelExport, view: View) -> Iterator[Breach]
             message = f"no gate of the evaluation {name!r} is about the adapter {export.spec.adapter!r}"
             hint = "add a gate for it, or require the evaluation that has one"
             yield Breach(f"spec.requires.{index}", message, hint)
+
+
+@rule("EX-021", ModelExport)
+def chat_without_template(export: ModelExport, view: View) -> Iterator[Breach]:
+    """The task is llm/v1/chat, and nothing says how a conversation is written as text.
+
+    The chat template is the tokenizer's of the base model, or that of the prompt which the adapter was trained with.
+    Without one MLflow would register the model, and every request would fail.
+
+    Bad:
+        kind: ModelExport
+        spec:
+          task: llm/v1/chat  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          task: llm/v1/completions
+    """
+    if export.is_endpoint or export.spec.task != InferenceTask.CHAT:
+        return
+    model = view.get(view.graph.target(export.ref, "spec", "base_model"), Model)
+    adapter = view.graph.target(export.ref, "spec", "adapter")
+    job = producer(view.graph, adapter) if adapter else None
+    prompt = view.get(view.graph.target(job, "spec", "prompt"), Prompt) if job else None
+    brought = adapter is not None and job is None  # with a tokenizer of its own, perhaps
+    if model is None or brought or (prompt and prompt.spec.chat_template):
+        return
+    if chat_templates.has_own(model.spec, view.root) is False:
+        hint = "write task: llm/v1/completions, or train with a prompt that has a chat_template"
+        yield Breach("spec.task", f"task {InferenceTask.CHAT} needs a chat template, and {model.ref} has none", hint)

@@ -148,7 +148,7 @@ def unknown_task(export: ModelExport, view: View) -> Iterator[Breach]:
     Good:
         kind: ModelExport
         spec:
-          task: llm/v1/chat
+          task: llm/v1/completions
     """
     found = export.spec.task
     if found not in members(InferenceTask):
