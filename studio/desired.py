@@ -142,6 +142,8 @@ def _outcome(
         elif mark.nested:
             items = enumerate(value)
             hashed[mark.name] = [_outcome(item, resource, (*path, mark.name, i), found, inputs) for i, item in items]
+        elif isinstance(value, Part):
+            hashed[mark.name] = _outcome(value, resource, (*path, mark.name), found, inputs)
         elif mark.references:
             hashed[mark.name] = _upstream(resource.ref, (*path, mark.name), found, inputs)
         else:

@@ -30,6 +30,10 @@ class TrainingOutput(Record):
     """Thinned: events hold every step that was told, but they stay where the job ran."""
     copies: tuple[str, ...] = ()
     model_family: str = ""
+    stopped: str = ""
+    """Why training ended before its last step, in words."""
+    conditions: dict[str, str] = Field(default_factory=dict)
+    """What the weights depend on beside the spec and its inputs: seeds, device, threads, versions of libraries."""
     kept: Kept | None = None
     place: str = ""
     """In which workspace it was made, by the name of the backend; "" on a machine's own disk. No job knows that."""

@@ -80,6 +80,14 @@ class SeenRows(Record):
     split: Split
 
 
+class EarlyStopping(Record):
+    """When to stop a training that learns nothing more: after ``patience`` evaluations in a row whose held-out loss was
+    not lower by more than ``min_delta``."""
+
+    patience: int
+    min_delta: float = 0.0
+
+
 class TrainingWork(Record):
     """Train a LoRA adapter."""
 
@@ -93,6 +101,7 @@ class TrainingWork(Record):
     loss: Literal["completion", "assistant", "full"] = "completion"
     epochs: float
     learning_rate: float
+    early_stopping: EarlyStopping | None = None
     training_arguments: dict[str, Any] = Field(default_factory=dict)
     lora: dict[str, Any] = Field(default_factory=dict)
     model_quantization: dict[str, Any] | None = None

@@ -20,7 +20,7 @@ from studio.core.jobspec import EVENTS_FILE, JobSpec
 from studio.jobs import performing, ranks
 from studio.jobs.evaluation import gathering
 from studio.jobs.events import EventLog
-from studio.jobs.result import of_rank, write_result
+from studio.jobs.result import of_rank, tidy, write_result
 
 OK, FAILED, BAD_SPEC, CANNOT_WRITE, STOPPED = 0, 1, 64, 74, 143
 QUIET = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -62,6 +62,8 @@ def _perform(spec: JobSpec) -> int:
             raise
         if ranks.is_main():
             write_result(spec.folder, result)
+            if not result.failure:
+                tidy(spec.folder)
         elif result.failure:  # for whoever must say which of them was to blame
             write_result(spec.folder, result, of_rank(ranks.rank()))
         apart = gathering.gather(spec, events) if spec.part else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 from studio.core.atomic import write_atomically
 from studio.core.jobresult import Failure, JobResult, Measures, Output
 from studio.core.jobspec import RESULT_FILE, JobSpec
+
+UNTIL_DONE = "checkpoints"
+"""Folder of a run that a later attempt goes on from; removed when there is a result, and not before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,8 @@ def read_result(folder: Path, name: str = RESULT_FILE) -> JobResult | None:
     """The folder's result, or None while there is none; raises ValidationError for a foreign file."""
     path = folder / name
     return JobResult.model_validate_json(path.read_bytes()) if path.exists() else None
+
+
+def tidy(folder: Path) -> None:
+    """Remove what only a later attempt would need, now that the work is done."""
+    shutil.rmtree(folder / UNTIL_DONE, ignore_errors=True)

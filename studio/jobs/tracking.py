@@ -44,6 +44,15 @@ ENVIRONMENT = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True, slots=True)
+class TrackedStep:
+    """Metrics of one step, and when they were measured (milliseconds since the epoch)."""
+
+    values: Mapping[str, float]
+    step: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedRun:
     """One MLflow run; values are sent in as few calls as MLflow allows."""
 
@@ -59,12 +68,11 @@ class TrackedRun:
 
     def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
         """Log metrics of one step."""
-        self.log_steps([(values, step)])
+        self.log_steps([TrackedStep(values, step, int(time.time() * 1000))])
 
-    def log_steps(self, steps: list[tuple[dict[str, float], int]]) -> None:
-        """Log metrics of many steps at once."""
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for values, step in steps for name, value in values.items()]
+    def log_steps(self, steps: Sequence[TrackedStep]) -> None:
+        """Log metrics of many steps at once. To log the same ones again changes nothing."""
+        metrics = [Metric(name, value, each.time, each.step) for each in steps for name, value in each.values.items()]
         for start in range(0, len(metrics), BATCH_METRICS):
             self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH_METRICS])
 
@@ -94,8 +102,20 @@ def run(spec: JobSpec, name: str = "", tags: Mapping[str, str] | None = None) ->
         _close_abandoned(client, experiment, spec)
         all_tags = {**_tags(spec), **(tags or {})}
         started = mlflow.start_run(experiment_id=experiment, run_name=name or spec.name, tags=all_tags)
-    with started:
+    ended = "FAILED"
+    try:
         yield TrackedRun(client, started.info.run_id, experiment)
+        ended = "FINISHED"
+    finally:
+        _end(ended)
+
+
+def _end(status: str) -> None:
+    """Tell MLflow that the active run has ended. It need not know: the work is done, or has failed, all the same."""
+    try:
+        mlflow.end_run(status)
+    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
+        print(f"MLflow does not know that the run has ended, {status}: {error}", flush=True)
 
 
 @contextmanager

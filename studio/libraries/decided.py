@@ -13,6 +13,8 @@ NOTHING_IS_PUBLISHED = "a job publishes nothing; export the adapter instead"
 MLFLOW = "runs are logged to MLflow"
 LOG_SHARE, SAVE_SHARE = 0.02, 0.2
 """Shares of a run after which a job logs and saves, unless its training arguments say otherwise."""
+EVALUATION_SHARE = 0.1
+"""Share of a run after which a job that may stop early evaluates, unless its training arguments say otherwise."""
 NEW_TOKENS = 64
 """Tokens of an answer at most, unless the generation config says otherwise."""
 
@@ -33,6 +35,10 @@ def _several(value: Any) -> bool:
     return isinstance(value, int) and value > 1
 
 
+def _other_metric(value: Any) -> bool:
+    return value not in (None, "loss", "eval_loss")
+
+
 def _other_task(value: Any) -> bool:
     return value not in (None, "CAUSAL_LM")
 
@@ -45,6 +51,8 @@ IGNORED: Mapping[str, Mapping[str, Decision]] = {
         "report_to": Decision(MLFLOW, _elsewhere),
         "run_name": Decision(MLFLOW),
         "resume_from_checkpoint": Decision("a job resumes from its own latest checkpoint"),
+        "save_only_model": Decision("a job that resumes goes on where it was, optimizer and all", bool),
+        "ignore_data_skip": Decision("a job that resumes goes on with the rows that come next", bool),
         "model_init_kwargs": Decision("the job loads the base model"),
         "hub_model_id": Decision(NOTHING_IS_PUBLISHED),
         "hub_strategy": Decision(NOTHING_IS_PUBLISHED),
@@ -72,6 +80,8 @@ REFUSED: Mapping[str, Mapping[str, Decision]] = {
         "push_to_hub": Decision(NOTHING_IS_PUBLISHED, bool),
         "assistant_only_loss": Decision("the job's loss decides; write loss: assistant there", bool),
         "chat_template_path": Decision("the prompt's chat_template decides; write it there"),
+        "metric_for_best_model": Decision("trl measures the held-out loss alone; write eval_loss", _other_metric),
+        "greater_is_better": Decision("the best held-out loss is the lowest", bool),
         "hub_token": Decision("secrets are names of variables, never values", bool),
     },
     "lora_config": {
@@ -98,3 +108,20 @@ def applying(table: Mapping[str, Mapping[str, Decision]], type: str, values: Map
     return {
         key: decisions[key].why for key in values if key in decisions and decisions[key].applies(values[key])
     }  # fmt: skip
+
+
+def to_stop_early(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Training arguments that early stopping puts in force where ``given`` says nothing: evaluations, a checkpoint at
+    each of them, and the best one kept."""
+    strategy = given.get("eval_strategy") or _evaluated_as_saved(given.get("save_strategy"))
+    saved = given.get("save_strategy") or strategy
+    found: dict[str, Any] = {"eval_strategy": strategy, "save_strategy": saved, "load_best_model_at_end": saved != "no"}
+    if strategy == "steps":
+        found["eval_steps"] = given.get("eval_steps", EVALUATION_SHARE)
+    if saved == "steps":
+        found["save_steps"] = given.get("save_steps", found.get("eval_steps", EVALUATION_SHARE))
+    return found
+
+
+def _evaluated_as_saved(save_strategy: Any) -> str:
+    return "epoch" if save_strategy == "epoch" else "steps"

@@ -8,7 +8,7 @@ from dataclasses import field as member
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Resource, Spec, field
+from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, Part, Resource, Spec, field
 from studio.resources.matrix import Matrix, Point, Select, points, step
 from studio.resources.scope import Made, Scope
 
@@ -72,6 +72,13 @@ SWEPT = (
 other texts or another base model a loss says something else."""
 
 
+class Stopping(Part):
+    """When a training ends that learns nothing more; it is judged by the loss on held-out rows."""
+
+    patience: int = field(OUTCOME, "Evaluations in a row that may bring nothing better.", 3, minimum=1)
+    min_delta: float = field(OUTCOME, "By how much the held-out loss must fall to count as better.", 0.0, minimum=0)
+
+
 class FineTuningJobSpec(Spec):
     framework_type: str = field(OUTCOME, "Training framework.", "legacy", enum=[str(f) for f in Framework])
     base_model: str = field(OUTCOME, "The model to fine-tune.", "", references="Model", required=True)
@@ -100,6 +107,9 @@ class FineTuningJobSpec(Spec):
     )
     num_epochs: float | None = field(OUTCOME, "Passes over the rows; overrides the arguments.", exclusiveMinimum=0)
     learning_rate: float | None = field(OUTCOME, "Peak rate; overrides the arguments.", exclusiveMinimum=0)
+    early_stopping: Stopping | None = field(
+        OUTCOME, "Evaluates while training, ends when that brings nothing better, and keeps the best weights."
+    )
     dataset_fraction: float = field(OUTCOME, "Share of the rows to use.", 1.0, exclusiveMinimum=0, maximum=1)
     train_test_split: float = field(OUTCOME, "Share of these rows to train on.", 0.9, exclusiveMinimum=0, maximum=1)
     matrix: Matrix | None = field(
@@ -159,10 +169,10 @@ def trials(job: FineTuningJob) -> Iterator[tuple[str, Point]]:
 
 def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
     """The work of a job that passed every rule."""
-    from studio.core.jobspec import Split, TrainingWork
+    from studio.core.jobspec import EarlyStopping, Split, TrainingWork
     from studio.core.sweeps import TrialOf
 
-    spec = job.spec
+    spec, stopping = job.spec, job.spec.early_stopping
     arguments = scope.config("training_arguments", spec.training_arguments_config, spec.base_model)
     axolotl = spec.framework_type == Framework.AXOLOTL
     return TrainingWork(
@@ -175,6 +185,7 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
         loss=_LOSSES[spec.loss],
         epochs=spec.num_epochs or arguments.get("num_train_epochs", DEFAULT_EPOCHS),
         learning_rate=spec.learning_rate or arguments.get("learning_rate", DEFAULT_LEARNING_RATE),
+        early_stopping=EarlyStopping(patience=stopping.patience, min_delta=stopping.min_delta) if stopping else None,
         training_arguments=arguments,
         lora=scope.config("lora_config", spec.lora_config, spec.base_model),
         model_quantization=_asked("bitsandbytes_config", spec.model_bnb_config, spec, scope),

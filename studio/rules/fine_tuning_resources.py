@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from studio.core.findings import Severity
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
+from studio.rules import measures
 from studio.rules.base import Breach, View, rule
 
 
@@ -168,3 +169,31 @@ def impossible_worker_resources(job: FineTuningJob, view: View) -> Iterator[Brea
         if value is not None and value < least[name]:
             message = f"{name} is {value}; it must be at least {least[name]}"
             yield Breach(f"spec.{name}", message, f"write {name}: {least[name]}, or remove it")
+
+
+@rule("FT-055", FineTuningJob, severity=Severity.WARNING)
+def idle_gpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """The training arguments ask for the CPU, and the job for a GPU.
+
+    What the job asks for decides: it trains on the GPU. One that trained on the CPU would hold a GPU that does nothing.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_gpu: 1
+          training_arguments_config:
+            use_cpu: true  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_gpu: 0
+          training_arguments_config:
+            use_cpu: true
+    """
+    arguments = measures.training_arguments(view, job)
+    if job.spec.num_gpu > 0 and arguments and arguments.get("use_cpu") is True:
+        written = job.spec.training_arguments_config
+        inline = isinstance(written, dict)
+        path = "spec.training_arguments_config" + (".use_cpu" if inline else "")
+        message = f"use_cpu is ignored: num_gpu is {job.spec.num_gpu}"
+        yield Breach(path, message, "write num_gpu: 0 to train on the CPU, or remove use_cpu")

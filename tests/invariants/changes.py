@@ -13,6 +13,7 @@ from studio.core.references import Ref
 from studio.resources import KINDS
 from studio.resources.base import FieldMark, Metadata, Part, marks
 from studio.resources.evaluation_job import Gate, Judge, ModelAdapterCombination
+from studio.resources.fine_tuning_job import Stopping
 from studio.resources.matrix import Select
 from studio.resources.prompt import PromptExample
 from tests import projects
@@ -34,7 +35,7 @@ USERS = {
 """The jobs whose outcome depends on it."""
 PARTS: dict[str, dict[str, type[Part]]] = {
     "EvaluationJob": {"gates": Gate, "judges": Judge, "model_adapter_combinations": ModelAdapterCombination},
-    "FineTuningJob": {"select": Select},
+    "FineTuningJob": {"early_stopping": Stopping, "select": Select},
     "Prompt": {"examples": PromptExample},
 }
 """Fields that hold parts with fields of their own."""
@@ -179,6 +180,9 @@ OTHERS: dict[str, dict[str, Other]] = {
         "loss": Other({"loss": "full"}),
         "num_epochs": Other({"num_epochs": 3}),
         "learning_rate": Other({"learning_rate": 0.0003}),
+        "early_stopping": Other({"early_stopping": {}}),
+        "early_stopping.patience": Other({"early_stopping": {"patience": 5}}, {"early_stopping": {}}),
+        "early_stopping.min_delta": Other({"early_stopping": {"min_delta": 0.01}}, {"early_stopping": {}}),
         "dataset_fraction": Other({"dataset_fraction": 0.9}),
         "train_test_split": Other({"train_test_split": 0.7}),
         "matrix": Other({"matrix": {"num_epochs": [1, 4]}}, SWEEP),

@@ -12,6 +12,7 @@ from studio.load.manifests import parse_manifest
 from studio.resources import KINDS
 from studio.resources.base import Effect, Metadata, Resource, effects, marks
 from studio.resources.evaluation_job import Gate, ModelAdapterCombination
+from studio.resources.fine_tuning_job import Stopping
 from tests.projects import manifest
 
 GUIDE = {
@@ -41,8 +42,8 @@ OURS = {
     "Adapter": "revision",
     "Prompt": "generate messages chat system chat_template examples",
     "Config": "default",
-    "FineTuningJob": "loss matrix select",
-    "EvaluationJob": "metrics gates slice_by gpu_label_id",
+    "FineTuningJob": "loss early_stopping matrix select",
+    "EvaluationJob": "metrics gates judges slice_by gpu_label_id",
     "ModelExport": ("task weights persist requires num_cpu num_gpu num_memory replicas enable_authentication"),
 }
 """What this project adds."""
@@ -107,6 +108,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "metadata": Metadata,
     "gate": Gate,
     "combination": ModelAdapterCombination,
+    "stopping": Stopping,
 }
 FIELDS = [(part, name) for part, model in PARTS.items() for name in model.model_fields]
 

@@ -47,6 +47,16 @@ def latest(folder: Path) -> Checkpoint | None:
     return max(whole, key=lambda checkpoint: checkpoint.step, default=None)
 
 
+def drop_after(folder: Path, step: int) -> int | None:
+    """Remove what was saved after ``step``, when training had gone wrong; the step of the newest one that stays."""
+    for candidate in sorted(folder.glob(f"{PREFIX}*")):
+        checkpoint = _read(candidate)
+        if checkpoint is None or checkpoint.step > step:
+            shutil.rmtree(candidate)
+    left = latest(folder)
+    return left.step if left else None
+
+
 def _read(folder: Path) -> Checkpoint | None:
     manifest = folder / MANIFEST
     number = folder.name.removeprefix(PREFIX)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from studio.core.errors import JobError
 from studio.jobs import peaks, ranks
 from studio.jobs.events import EventLog, Progress
-from studio.jobs.tracking import TrackedRun
-from studio.jobs.training import checkpoints, sharding
+from studio.jobs.training import anomalies, checkpoints, sharding
+from studio.jobs.training.posting import Post
 
-LOG_SECONDS, SAVE_SECONDS, FLUSH_SECONDS = 10.0, 60.0, 10.0
-"""Longest silence in events, longest work lost to a kill, and how long metrics wait for MLflow."""
+LOG_SECONDS, SAVE_SECONDS = 10.0, 60.0
+"""Longest silence in events, and longest work lost to a kill."""
 LOGGED = ("loss", "learning_rate", "grad_norm", "mean_token_accuracy", "eval_loss", "tokens_per_second", "memory_bytes",
           "gpu_memory_bytes")  # fmt: skip
 
@@ -30,7 +28,6 @@ class Clock:
     started: float = field(default_factory=time.perf_counter)
     logged: float = field(default_factory=time.perf_counter)
     saved: float = field(default_factory=time.perf_counter)
-    flushed: float = field(default_factory=time.perf_counter)
     first_step: int = 0
     tokens: int = 0
 
@@ -40,12 +37,11 @@ class Clock:
 
 
 class ProgressCallback(TrainerCallback):
-    """Writes events and metrics, forces logs and checkpoints by time, and stops at a loss that is not finite."""
+    """Writes events and metrics, forces logs and checkpoints by time, and stops a training that went wrong."""
 
-    def __init__(self, events: EventLog, run: TrackedRun | None, earlier: float = 0.0) -> None:
+    def __init__(self, events: EventLog, post: Post, earlier: float = 0.0) -> None:
         self._events = events
-        self._run = run
-        self._waiting: list[tuple[dict[str, float], int]] = []
+        self._post = post
         self.clock = Clock(earlier)
         self.trained = earlier
         """Seconds of training over all attempts, once training has ended."""
@@ -57,7 +53,8 @@ class ProgressCallback(TrainerCallback):
     ) -> None:
         """Start the clocks; what an earlier attempt logged belongs to this run's curve too."""
         self.clock = Clock(self.clock.earlier, first_step=state.global_step)
-        self._waiting = [(_metrics(entry), int(entry["step"])) for entry in state.log_history]
+        for entry in state.log_history:
+            self._post.put(_metrics(entry), int(entry["step"]))
         self._events.write("train", step=state.global_step, total=state.max_steps)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -67,6 +64,13 @@ class ProgressCallback(TrainerCallback):
             control.should_log = True
         if ranks.world_size() == 1 and now - self.clock.saved > SAVE_SECONDS and args.save_strategy != "no":
             control.should_save = True
+        self._log_before_saving(control)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """What is saved or evaluated at the end of an epoch is logged there, too."""
+        self._log_before_saving(control)
 
     def on_log(
         self,
@@ -76,13 +80,9 @@ class ProgressCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """One event per log. Raises JobError when the loss is not a number: going on would waste the machine."""
+        """One event per log. Raises JobError when the training went wrong: going on would waste the machine."""
         logs = logs or {}
-        if "loss" in logs and not math.isfinite(logs["loss"]):
-            raise JobError(
-                f"the loss is {logs['loss']} at step {state.global_step}: training diverged",
-                "lower learning_rate, or set max_grad_norm",
-            )
+        self._demand_health(args, state)
         if "loss" in logs:
             logs |= {"tokens_per_second": self._rate(logs), **peaks.now()}
             self._events.write("train", **self._progress(logs, state))
@@ -90,9 +90,7 @@ class ProgressCallback(TrainerCallback):
             self.clock.logged += float(logs.get("eval_runtime", 0.0))  # no tokens were trained on meanwhile
             held_out = float(logs["eval_loss"])
             self._events.write("train", step=state.global_step, total=state.max_steps, eval_loss=held_out)
-        self._waiting.append((_metrics(logs), state.global_step))
-        if time.perf_counter() - self.clock.flushed > FLUSH_SECONDS:
-            self.flush()
+        self._post.put(_metrics(logs), state.global_step)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -102,19 +100,27 @@ class ProgressCallback(TrainerCallback):
         self.rate = self.clock.tokens / max(self.trained - self.clock.earlier, 1e-9)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Seal the checkpoint: only sealed ones are resumed from."""
+        """Seal the checkpoint: only sealed ones are resumed from. Every rank has written its part by then."""
         self.clock.saved = time.perf_counter()
+        anomalies.demand_finite(kwargs["model"], state.global_step)
         sharding.await_others()
         if ranks.is_main():
             folder = Path(str(args.output_dir), f"{checkpoints.PREFIX}{state.global_step}")
             checkpoints.seal(folder, self.clock.trained())
 
-    def flush(self) -> None:
-        """Hand the waiting metrics to MLflow in one call."""
-        self.clock.flushed = time.perf_counter()
-        waiting, self._waiting = self._waiting, []
-        if self._run is not None:
-            self._run.log_steps(waiting)
+    def _log_before_saving(self, control: TrainerControl) -> None:
+        """A log is the mean of the steps since the one before; a resumed run knows nothing of steps before its
+        checkpoint. A loss that is no number is found, too, before anything is saved."""
+        if control.should_save or control.should_evaluate:
+            control.should_log = True
+
+    def _demand_health(self, args: TrainingArguments, state: TrainerState) -> None:
+        shuffled = str(getattr(args, "train_sampling_strategy", "random")) == "random"
+        anomaly = anomalies.found(state.log_history, bool(args.fp16), shuffled)
+        if anomaly:
+            folder = Path(str(args.output_dir))
+            kept = checkpoints.drop_after(folder, anomaly.good_step) if ranks.is_main() else None
+            raise anomalies.error(anomaly, kept)
 
     def _rate(self, logs: dict[str, float]) -> float:
         """Tokens per second since the log before; trl counts tokens of this attempt under ``num_tokens``."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import datasets
 import transformers
+from mlflow.exceptions import MlflowException
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTTrainer
 
@@ -23,16 +24,30 @@ from studio.jobs.inputs import locations
 from studio.jobs.model import adapters, devices, lora, models, tokenizers
 from studio.jobs.model.devices import Device
 from studio.jobs.model.models import Base
-from studio.jobs.result import Outcome
+from studio.jobs.result import UNTIL_DONE, Outcome
 from studio.jobs.tracking import TrackedRun
-from studio.jobs.training import batches, checkpoints, corpus, curves, script_folder, sharding, training_arguments
+from studio.jobs.training import (
+    anomalies,
+    batches,
+    checkpoints,
+    conditions,
+    corpus,
+    curves,
+    evaluations,
+    posting,
+    script_folder,
+    sharding,
+    training_arguments,
+)
 from studio.jobs.training.corpus import Corpus
 from studio.jobs.training.counts import Counts
+from studio.jobs.training.evaluations import EvaluationCallback
 from studio.jobs.training.held_out import loss as held_out_loss
+from studio.jobs.training.posting import Post
 from studio.jobs.training.progress import ProgressCallback
 from studio.jobs.training.training_arguments import Arguments
 
-ADAPTER, CHECKPOINTS = "adapter", "checkpoints"
+ADAPTER, CHECKPOINTS = "adapter", UNTIL_DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,15 @@ class Setup:
     folder: Path
     parameters: tuple[int, int]
     device: Device
+    evaluations: EvaluationCallback
+
+
+class Trainer(SFTTrainer):
+    """trl's, which takes no step more where training was over when the checkpoint that it resumes from was saved."""
+
+    def _run_epoch(self, **kwargs: Any) -> None:
+        if not self.control.should_training_stop:
+            super()._run_epoch(**kwargs)
 
 
 def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
@@ -56,7 +80,7 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
     setup = _set_up(spec, sharding.with_settings(work, spec), events)
     with _tracked(spec) as run:
         if run:
-            run.log_params(_params(work, setup))
+            run.log_params(_params(work, setup) | conditions.params(setup.trainer.args, setup.device))
         progress = _fit(spec, setup, run, events)
         metrics = _measure(setup, progress, events)
         weights = sharding.whole(setup.trainer)
@@ -67,10 +91,8 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
         digest = adapters.save(model, setup.tokenizer, base, spec.folder / ADAPTER, weights)
         picture = curves.draw(spec, work.adapter_name)
         if run:
-            run.log_metrics(metrics, setup.trainer.state.global_step)
-            run.log_file(picture)
+            _log_end(run, metrics, setup.trainer.state.global_step, picture, events)
         kept = adapters.keep(spec.folder / ADAPTER, spec, run, events) if run else None
-    shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
     events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")
     output = _output(spec, work, setup, digest, metrics).model_copy(update={"kept": kept})
     return Outcome(output, run.run_id if run else "", run.experiment_id if run else "", _measures(setup, progress))
@@ -95,7 +117,9 @@ def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
     events.write("setup", f"{parameters[1]:,} of {parameters[0]:,} parameters are trained")
     trainer = _trainer(model, arguments, tokenizer, texts)
     counted = batches.settle(trainer, texts, events)
-    return Setup(trainer, tokenizer, texts, counted, folder, parameters, device)
+    evaluating = EvaluationCallback(work.early_stopping)
+    trainer.add_callback(evaluating)
+    return Setup(trainer, tokenizer, texts, counted, folder, parameters, device, evaluating)
 
 
 def _trainer(model: Any, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, texts: Corpus) -> SFTTrainer:
@@ -104,7 +128,7 @@ def _trainer(model: Any, arguments: Arguments, tokenizer: PreTrainedTokenizerBas
     if evaluates and not texts.held_out:
         raise JobError("eval_strategy needs held-out rows, but none are held out", "lower train_test_split")
     try:
-        trainer = SFTTrainer(
+        trainer = Trainer(
             model=model,
             args=arguments.config,
             train_dataset=texts.train,
@@ -126,16 +150,31 @@ def _fit(spec: JobSpec, setup: Setup, run: TrackedRun | None, events: EventLog) 
     if spec.fresh and ranks.is_main():
         shutil.rmtree(spec.folder / CHECKPOINTS, ignore_errors=True)
     earlier = None if spec.fresh else checkpoints.latest(spec.folder / CHECKPOINTS)
-    progress = ProgressCallback(events, run, earlier.seconds if earlier else 0.0)
+    post = Post(run, events)
+    progress = ProgressCallback(events, post, earlier.seconds if earlier else 0.0)
     setup.trainer.add_callback(progress)
     if earlier:
         events.write("train", f"resuming at step {earlier.step}", step=earlier.step)
         sharding.make_restorable()
+    patience = posting.HURRY_SECONDS
     try:
         setup.trainer.train(resume_from_checkpoint=str(earlier.folder) if earlier else None)
+        anomalies.demand_finite(setup.trainer.model, setup.trainer.state.global_step)
+        patience = posting.PATIENCE_SECONDS
     finally:
-        progress.flush()
+        post.close(patience)
+    if setup.evaluations.stopped:
+        events.write("train", setup.evaluations.stopped, step=setup.trainer.state.global_step)
     return progress
+
+
+def _log_end(run: TrackedRun, metrics: dict[str, float], step: int, curve: Path, events: EventLog) -> None:
+    """What is known of a whole training. A server that fails now costs only that."""
+    try:
+        run.log_metrics(metrics, step)
+        run.log_file(curve)
+    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
+        events.write("mlflow", f"MLflow did not take the metrics of the whole training, or its curve: {error}")
 
 
 def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict[str, float]:
@@ -152,6 +191,8 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
         "total_parameters": float(setup.parameters[0]),
         "unmasked_token_share": setup.counts.share,
     }
+    if best := evaluations.best_step(setup.trainer.state):
+        metrics["best_step"] = float(best)
     held_out = setup.texts.held_out
     if held_out and (ranks.is_main() or sharding.is_split(setup.trainer)):
         trainer = setup.trainer
@@ -171,7 +212,6 @@ def _mean_by_step(losses: list[tuple[int, float]]) -> float:
 
 
 def _params(work: TrainingWork, setup: Setup) -> dict[str, Any]:
-    arguments = setup.trainer.args
     return {
         "base_model": locations.public_name(work.model),
         "dataset": work.dataset.name,
@@ -181,7 +221,6 @@ def _params(work: TrainingWork, setup: Setup) -> dict[str, Any]:
         "loss": setup.texts.loss,
         "epochs": work.epochs,
         "learning_rate": work.learning_rate,
-        "seed": arguments.seed,
         "split_seed": work.split.seed,
         **tracking.flat(work.lora, "lora"),
         **tracking.flat(work.training_arguments, "arguments"),
@@ -210,4 +249,6 @@ def _output(spec: JobSpec, work: TrainingWork, setup: Setup, digest: str, metric
         held_out_rows=setup.texts.held_out_rows,
         curve=f"{spec.run_dir}/{curves.PICTURE}",
         model_family=models.family(setup.folder, work.model),
+        stopped=setup.evaluations.stopped,
+        conditions=conditions.params(setup.trainer.args, setup.device),
     )

@@ -15,12 +15,13 @@ from studio.core.jobspec import SEED, TrainingWork
 from studio.core.suggest import did_you_mean
 from studio.jobs import ranks
 from studio.jobs.model.devices import Device
-from studio.libraries.decided import IGNORED, LOG_SHARE, REFUSED, SAVE_SHARE, applying
+from studio.libraries.decided import IGNORED, LOG_SHARE, REFUSED, SAVE_SHARE, applying, to_stop_early
 from studio.libraries.removed import TRAINING_ARGUMENTS
 
 TYPE = "training_arguments"
 KNOWN = frozenset(field.name for field in dataclasses.fields(SFTConfig) if field.init)
 KEPT_CHECKPOINTS = 2
+BATCH = "per_device_train_batch_size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ def build(work: TrainingWork, folder: Path, device: Device, completion_only: boo
     _check_keys(given)
     decided, notes = _decided(given, device)
     values: dict[str, Any] = {
-        **_defaults(device),
+        **_defaults(given, device),
+        **(to_stop_early(given) if work.early_stopping else {}),
         **given,
         **decided,
         "output_dir": str(folder),
@@ -62,10 +64,14 @@ def _check_keys(given: dict[str, Any]) -> None:
         raise JobError(f"training arguments: {key!r} is not an argument of trl's SFTConfig", hint)
 
 
-def _defaults(device: Device) -> dict[str, Any]:
+def _defaults(given: dict[str, Any], device: Device) -> dict[str, Any]:
     """What the user may override. Non-finite losses are shown, not averaged away; checkpointing saves GPU memory
-    at the price of a second forward pass, which buys nothing on CPU."""
+    at the price of a second forward pass, which buys nothing on CPU. Evaluations while training take no more memory
+    than the training: batches of the same size, and of their logits nothing is collected."""
+    evaluated = {"per_device_eval_batch_size": given[BATCH]} if BATCH in given else {}
     return {
+        **evaluated,
+        "prediction_loss_only": True,
         "seed": SEED,
         "disable_tqdm": True,
         "logging_strategy": "steps",
@@ -86,8 +92,10 @@ def _decided(given: dict[str, Any], device: Device) -> tuple[dict[str, Any], lis
     for key in ("num_train_epochs", "learning_rate"):
         if key in given:
             notes.append(f"{key} of the job replaces {given[key]} of its training arguments")
+    resumable = {"save_only_model": False, "ignore_data_skip": False}
     if not device.is_cpu:
         half = bool(given.get("fp16")) or device.dtype == torch.float16
-        return {"fp16": half, "bf16": not half and given.get("bf16", True)}, notes
+        notes += ["use_cpu is ignored: the job asked for a GPU"] if given.get("use_cpu") else []
+        return {"use_cpu": False, "fp16": half, "bf16": not half and given.get("bf16", True)} | resumable, notes
     notes += [f"{key} needs a GPU: training in float32" for key in ("fp16", "bf16") if given.get(key)]
-    return {"use_cpu": True, "fp16": False, "bf16": False}, notes
+    return {"use_cpu": True, "fp16": False, "bf16": False} | resumable, notes

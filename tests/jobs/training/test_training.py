@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import stat
 import sys
 import time
@@ -67,7 +65,6 @@ def test_a_training_leaves_an_adapter_a_curve_metrics_and_events(make_spec: Make
     assert (told.device, told.rows, told.steps, told.earlier_seconds) == ("cpu", 20, 10, 0.0)
     assert told.parameters == made.metrics["total_parameters"] and told.tokens > 100
     assert 0 < told.working_seconds < result.seconds
-    assert not (spec.folder / "checkpoints").exists()
 
 
 def test_the_adapter_names_no_path_of_this_machine_and_holds_no_pickle(make_spec: MakeSpec) -> None:
@@ -238,29 +235,6 @@ def test_what_a_user_can_mend_is_said(make_spec: MakeSpec, changes: dict[str, An
     assert re.search(fault, failure(make_spec(training(**changes))))
 
 
-def test_a_killed_training_resumes_where_it_was(make_spec: MakeSpec) -> None:
-    arguments = {"per_device_train_batch_size": 1, "logging_steps": 5, "save_steps": 20}
-    work = training(epochs=15, training_arguments=arguments)
-    straight = output(make_spec(work, "straight"))
-    spec = make_spec(work, "killed")
-    job = start(spec)
-    checkpoints = spec.folder / "checkpoints"
-    until(lambda: list(checkpoints.glob("*/studio.complete.json")))
-    os.kill(job.pid, signal.SIGKILL)
-    assert job.wait() == -signal.SIGKILL
-    assert not (spec.folder / "result.json").exists()
-    torn = checkpoints / "checkpoint-9999"
-    torn.mkdir()
-    (torn / "trainer_state.json").write_text("{")
-
-    resumed = perform(spec.model_copy(update={"attempt": 2}))
-    assert "resuming at step" in messages(spec)
-    assert isinstance(resumed.output, TrainingOutput) and resumed.output.digest == straight.digest
-    assert 0 < resumed.measures.earlier_seconds < resumed.measures.working_seconds
-    assert resumed.output.metrics["train_loss"] == pytest.approx(straight.metrics["train_loss"], rel=0.01)
-    assert statuses(spec) == ["FINISHED", "KILLED"]
-
-
 def test_a_terminated_training_ends_with_143_and_no_result(make_spec: MakeSpec) -> None:
     spec = make_spec(training(epochs=400, training_arguments={"per_device_train_batch_size": 1, "logging_steps": 1}))
     job = start(spec)
@@ -271,14 +245,19 @@ def test_a_terminated_training_ends_with_143_and_no_result(make_spec: MakeSpec) 
     assert statuses(spec) == ["FAILED"]
 
 
-def test_two_workers_leave_one_result(make_spec: MakeSpec) -> None:
-    spec = make_spec(training(epochs=2), resources={"cpu": 2, "workers": 2})
+def test_two_workers_leave_one_result_and_stop_early_together(make_spec: MakeSpec) -> None:
+    stopping = {
+        "early_stopping": {"patience": 1, "min_delta": 50.0},
+        "training_arguments": ARGUMENTS | {"eval_steps": 2},
+    }
+    spec = make_spec(training(epochs=2, **stopping), resources={"cpu": 2, "workers": 2})
     code, result = in_process_of_its_own(
         spec, sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", OMP_NUM_THREADS="1"
     )
     assert code == 0 and isinstance(result.output, TrainingOutput)
     assert [event.phase for event in events(spec)].count("start") == 1
-    assert max(event.step or 0 for event in events(spec)) == 6
+    assert max(event.step or 0 for event in events(spec)) == 4
+    assert result.output.stopped.startswith("stopped at step 4 of 6") and result.output.conditions["workers"] == "2"
     assert len(statuses(spec)) == 1
     assert (spec.path(result.output.adapter) / "adapter_model.safetensors").exists()
 
