@@ -13,8 +13,8 @@ from typing import Any, TypeGuard, cast
 
 from studio.core.errors import JobError
 from studio.jobs.events import EventLog, Progress
-from studio.jobs.tracking import TrackedRun
-from studio.jobs.training.progress import FLUSH_SECONDS
+from studio.jobs.tracking import TrackedRun, TrackedStep
+from studio.jobs.training.posting import PAUSE_SECONDS
 
 LONGEST = 1 << 16
 """Bytes of a line; a longer one says something else than how a training goes."""
@@ -49,7 +49,7 @@ class Told:
     _offset: int = 0
     _rest: bytes = b""
     _step: int = 0
-    _waiting: list[tuple[dict[str, float], int]] = field(default_factory=list)
+    _waiting: list[TrackedStep] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
     _complained: set[str] = field(default_factory=set)
 
@@ -70,7 +70,7 @@ class Told:
             shown += self._take(said)
         for progress in shown[-1 :: -(len(shown) // AT_ONCE + 1)][::-1]:
             self.events.write("train", **progress)
-        if self._waiting and time.monotonic() - self._flushed > FLUSH_SECONDS:
+        if self._waiting and time.monotonic() - self._flushed > PAUSE_SECONDS:
             self.flush()
         return bool(lines)
 
@@ -116,7 +116,7 @@ class Told:
     def _wait(self, entry: dict[str, Any]) -> None:
         metrics = {name: value for name, value in entry.items() if name != "step"}
         if metrics:
-            self._waiting.append((metrics, entry["step"]))
+            self._waiting.append(TrackedStep(metrics, entry["step"], int(time.time() * 1000)))
 
     def _numbers(self, said: dict[str, Any]) -> dict[str, Any]:
         """The step and every finite number; empty when there is none."""
