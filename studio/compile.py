@@ -13,6 +13,7 @@ from studio.core.errors import StudioError
 from studio.core.job_keys import job_key
 from studio.core.jobspec import (
     RUNS_FOLDER,
+    VARIABLE,
     AdapterInput,
     DatasetInput,
     JobSpec,
@@ -35,7 +36,7 @@ from studio.plan.workload import Workload, workload
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter, AdapterFacts, AdapterSpec
 from studio.resources.base import ConfigValue
-from studio.resources.config import Config
+from studio.resources.config import Config, auto_prompt
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelFacts, ModelSpec, ModelType
@@ -137,14 +138,12 @@ class ProjectScope:
         return templates(facts)
 
     def dataset_format(self, name: str) -> Templates:
-        """The guide's Axolotl auto-prompt: one line for each column of the format."""
-        for resource in {**self.desire.defaults, **self.desire.graph.resources}.values():
-            if isinstance(resource, Config) and resource.spec.type == "axolotl_dataset_formats":
-                content = resource.spec.config
-                if isinstance(content, dict) and content.get("description") == name:
-                    columns = content.get("format") or {}
-                    return Templates(prompt="".join(f"{c.title()}: {{{c}}}\n" for c in columns))
-        raise StudioError(f"the Axolotl dataset type {name!r} has no format Config", "name a prompt in the job")
+        every = {**self.desire.defaults, **self.desire.graph.resources}.values()
+        return Templates(prompt=auto_prompt([each for each in every if isinstance(each, Config)], name))
+
+    def axolotl_python(self) -> str:
+        said = self.target.settings.spec.axolotl_python
+        return said if isinstance(said, str) else f"{VARIABLE}{said.env}"
 
     def config(self, type: str, value: ConfigValue, model: str) -> dict[str, Any]:
         return self.desire.config(type, value, self.desire.family(model))[1]

@@ -59,7 +59,7 @@ def _lock(folder: Path, attempt: int) -> int | None:
 def _start(folder: Path, spec: dict[str, Any], lock: int) -> subprocess.Popen[bytes]:
     with (folder / run_folder.LOG).open("ab") as log:
         return subprocess.Popen(
-            launching.command(int(spec.get("resources", {}).get("workers", 1)), folder / run_folder.SPEC),
+            launching.command(_processes(spec), folder / run_folder.SPEC),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -67,6 +67,11 @@ def _start(folder: Path, spec: dict[str, Any], lock: int) -> subprocess.Popen[by
             pass_fds=(lock,),
             cwd=spec["project_dir"],
         )
+
+
+def _processes(spec: dict[str, Any]) -> int:
+    workers = int(spec.get("resources", {}).get("workers", 1))
+    return launching.launched(workers, str(spec.get("work", {}).get("framework", "")))
 
 
 def _forward_signals(children: list[subprocess.Popen[bytes]]) -> list[float]:

@@ -107,6 +107,10 @@ class TrainingWork(Record):
     model_quantization: dict[str, Any] | None = None
     adapter_quantization: dict[str, Any] | None = None
     axolotl: dict[str, Any] | None = None
+    axolotl_python: str = ""
+    """Where Axolotl is installed: a path relative to the project, or ``env:`` and the name of a variable."""
+    auto_prompt: bool = False
+    """No prompt is named: Axolotl makes the texts by its data set type, and ``templates`` are derived from that."""
     copy_to: str = ""
     """An existing folder that receives a copy of the adapter (the guide's out_dir)."""
     user_script: str = ""

@@ -9,6 +9,7 @@ CHECKS: dict[str, Check] = {
     "python": libraries.python,
     "core libraries": libraries.core,
     "train libraries": libraries.train,
+    "Axolotl": libraries.axolotl,
     "GPU": machine.accelerator,
     "CPU and memory": machine.processor,
     "disk": machine.disk,

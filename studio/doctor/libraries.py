@@ -8,7 +8,11 @@ import sys
 from importlib import metadata
 
 from studio import __version__
+from studio.core.errors import JobError
+from studio.core.jobspec import VARIABLE
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
+from studio.jobs.training.axolotl import home
+from studio.resources.fine_tuning_job import FineTuningJob, Framework
 
 PACKAGE = "fine-tuning-studio"
 OLDEST = (3, 11)
@@ -31,6 +35,21 @@ def core(around: Surroundings) -> Checkup:
 def train(around: Surroundings) -> Checkup:
     """What jobs need; on CML they find it in their runtime."""
     return _libraries("train", around.needed())
+
+
+def axolotl(around: Surroundings) -> Checkup | None:
+    """The environment that trainings with Axolotl run in; nothing of it is run here."""
+    jobs = [job for job in around.resources if isinstance(job, FineTuningJob)]
+    if around.loaded is None or not any(job.spec.framework_type == Framework.AXOLOTL for job in jobs):
+        return None
+    said = around.loaded.settings.spec.axolotl_python
+    try:
+        found = home.find(
+            said if isinstance(said, str) else f"{VARIABLE}{said.env}", around.loaded.root, around.environ
+        )
+    except JobError as error:
+        return Checkup(around.needed(), error.message, error.hint)
+    return Checkup(Verdict.OK, f"{home.PACKAGE} {found.version} of {found.python}")
 
 
 def _libraries(extra: str, verdict: Verdict) -> Checkup:

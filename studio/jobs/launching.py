@@ -16,6 +16,8 @@ from pathlib import Path
 
 GRACE_SECONDS = 30
 """Between the request to stop and the kill."""
+OWN_PROCESSES = frozenset({"axolotl"})
+"""Frameworks that start their processes themselves, on one machine; the job that attends to them is one."""
 PR_SET_PDEATHSIG = 1
 """Of prctl(2)."""
 
@@ -23,6 +25,11 @@ PR_SET_PDEATHSIG = 1
 def alone(file: Path) -> list[str]:
     """One process."""
     return [sys.executable, "-m", "studio.jobs", str(file)]
+
+
+def launched(workers: int, framework: str) -> int:
+    """How many processes of a job its launcher starts; ``framework`` is "" for a job that is no training."""
+    return 1 if framework in OWN_PROCESSES else workers
 
 
 def command(workers: int, file: Path) -> list[str]:

@@ -11,6 +11,11 @@ from typing import Any
 
 NOTHING_IS_PUBLISHED = "a job publishes nothing; export the adapter instead"
 MLFLOW = "runs are logged to MLflow"
+SUPERVISED = "jobs fine-tune on texts; preferences and rewards need data of another kind"
+WHOLE = "jobs train an adapter, not the weights of the base model"
+VOCABULARY = "the adapter would no longer fit its base model, whose vocabulary is another"
+BASE_MODEL, LAUNCHED = "the job's base_model decides", "the job's num_gpu and num_workers decide"
+RESUMES = "a job resumes from its own latest checkpoint"
 LOG_SHARE, SAVE_SHARE = 0.02, 0.2
 """Shares of a run after which a job logs and saves, unless its training arguments say otherwise."""
 EVALUATION_SHARE = 0.1
@@ -25,6 +30,10 @@ class Decision:
 
     why: str
     applies: Callable[[Any], bool] = lambda value: value is not None
+
+
+def _other_adapter(value: Any) -> bool:
+    return value not in (None, "", "lora", "qlora")
 
 
 def _elsewhere(value: Any) -> bool:
@@ -50,7 +59,7 @@ IGNORED: Mapping[str, Mapping[str, Decision]] = {
         "dataset_text_field": Decision("the prompt makes the text"),
         "report_to": Decision(MLFLOW, _elsewhere),
         "run_name": Decision(MLFLOW),
-        "resume_from_checkpoint": Decision("a job resumes from its own latest checkpoint"),
+        "resume_from_checkpoint": Decision(RESUMES),
         "save_only_model": Decision("a job that resumes goes on where it was, optimizer and all", bool),
         "ignore_data_skip": Decision("a job that resumes goes on with the rows that come next", bool),
         "model_init_kwargs": Decision("the job loads the base model"),
@@ -70,8 +79,26 @@ IGNORED: Mapping[str, Mapping[str, Decision]] = {
         "max_length": Decision(f"max_new_tokens decides, {NEW_TOKENS} when it is not given"),
     },
     "axolotl": {
-        "base_model": Decision("the job's base_model decides"),
+        "base_model": Decision(BASE_MODEL),
+        "base_model_config": Decision(BASE_MODEL),
+        "tokenizer_config": Decision(BASE_MODEL),
+        "revision_of_model": Decision(BASE_MODEL),
+        "trust_remote_code": Decision("allow_remote_code in studio.yaml decides", bool),
         "output_dir": Decision("outputs go to the run's folder"),
+        "dataset_prepared_path": Decision("outputs go to the run's folder"),
+        "val_set_size": Decision("the job's train_test_split decides", bool),
+        "test_datasets": Decision("the job's train_test_split decides", bool),
+        "resume_from_checkpoint": Decision(RESUMES),
+        "auto_resume_from_checkpoints": Decision(RESUMES, bool),
+        "save_only_model": Decision("a job resumes from its checkpoints", bool),
+        "use_wandb": Decision(MLFLOW, bool),
+        "use_comet": Decision(MLFLOW, bool),
+        "use_trackio": Decision(MLFLOW, bool),
+        "use_otel_metrics": Decision(MLFLOW, bool),
+        "world_size": Decision(LAUNCHED),
+        "local_rank": Decision(LAUNCHED),
+        "device": Decision(LAUNCHED),
+        "axolotl_config_path": Decision("the job writes the configuration that is run"),
     },
 }
 """Config type to key to why a value there does not count."""
@@ -97,6 +124,20 @@ REFUSED: Mapping[str, Mapping[str, Decision]] = {
     "axolotl": {
         "hub_model_id": Decision(NOTHING_IS_PUBLISHED, bool),
         "push_dataset_to_hub": Decision(NOTHING_IS_PUBLISHED, bool),
+        "adapter": Decision("jobs train LoRA adapters; write lora or qlora", _other_adapter),
+        "lora_model_dir": Decision("a job trains a new adapter", bool),
+        "merge_lora": Decision("weights are merged by an export", bool),
+        "relora": Decision(WHOLE, bool),
+        "unfrozen_parameters": Decision(WHOLE, bool),
+        "tokens": Decision(VOCABULARY, bool),
+        "added_tokens_overrides": Decision(VOCABULARY, bool),
+        "resize_token_embeddings_to_32x": Decision(VOCABULARY, bool),
+        "rl": Decision(SUPERVISED, bool),
+        "reward_model": Decision(SUPERVISED, bool),
+        "process_reward_model": Decision(SUPERVISED, bool),
+        "pretraining_dataset": Decision("the job's dataset decides", bool),
+        "streaming": Decision("the job's rows are read from its own files", bool),
+        "use_ray": Decision("jobs start their own processes", bool),
     },
 }
 """Config type to key to why a job with such a value is refused, or would fail."""

@@ -72,6 +72,10 @@ class ProjectSpec(Part):
     hf_token: SecretName = Field(
         default=SecretName(env="HUGGINGFACE_ACCESS_TOKEN"), description="Variable with the Hugging Face token."
     )
+    axolotl_python: str | SecretName = Field(
+        default=SecretName(env="STUDIO_AXOLOTL_PYTHON"),
+        description="Python of the environment that has Axolotl: its path in the project, or the variable that says.",
+    )
     variables: dict[str, Variable] = Field(
         default_factory=dict, description="What manifests may name as ${var.name}; environments and --var set values."
     )

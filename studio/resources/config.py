@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -34,3 +35,13 @@ class ConfigSpec(Spec):
 class Config(Resource):
     kind: Literal["Config"] = "Config"
     spec: ConfigSpec
+
+
+def auto_prompt(configs: Iterable[Config], type: str) -> str:
+    """The prompt that describes rows of an Axolotl data set type: a line for each column of its format (guide, Axolotl
+    Auto-Prompt). "" for a type that no Config describes: Axolotl needs no words of ours."""
+    for config in configs:
+        content = config.spec.config if config.spec.type == ConfigType.AXOLOTL_DATASET_FORMATS else None
+        if isinstance(content, dict) and content.get("description") == type:
+            return "".join(f"{column.title()}: {{{column}}}\n" for column in content.get("format") or {})
+    return ""

@@ -173,8 +173,11 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
     from studio.core.sweeps import TrialOf
 
     spec, stopping = job.spec, job.spec.early_stopping
-    arguments = scope.config("training_arguments", spec.training_arguments_config, spec.base_model)
     axolotl = spec.framework_type == Framework.AXOLOTL
+    config = _asked("axolotl", spec.axolotl_config, spec, scope)
+    arguments = {} if axolotl else scope.config("training_arguments", spec.training_arguments_config, spec.base_model)
+    epochs = (config or {}).get("num_epochs") if axolotl else arguments.get("num_train_epochs")
+    rate = (config if axolotl and config else arguments).get("learning_rate")
     return TrainingWork(
         framework="axolotl" if axolotl else "legacy",
         model=scope.model(spec.base_model),
@@ -183,14 +186,16 @@ def compile(job: FineTuningJob, scope: Scope) -> TrainingWork:
         adapter_name=spec.adapter_name,
         split=Split(fraction=spec.dataset_fraction, train=spec.train_test_split),
         loss=_LOSSES[spec.loss],
-        epochs=spec.num_epochs or arguments.get("num_train_epochs", DEFAULT_EPOCHS),
-        learning_rate=spec.learning_rate or arguments.get("learning_rate", DEFAULT_LEARNING_RATE),
+        epochs=spec.num_epochs or epochs or DEFAULT_EPOCHS,
+        learning_rate=spec.learning_rate or rate or DEFAULT_LEARNING_RATE,
         early_stopping=EarlyStopping(patience=stopping.patience, min_delta=stopping.min_delta) if stopping else None,
         training_arguments=arguments,
-        lora=scope.config("lora_config", spec.lora_config, spec.base_model),
+        lora=_lora(spec, scope),
         model_quantization=_asked("bitsandbytes_config", spec.model_bnb_config, spec, scope),
         adapter_quantization=_asked("bitsandbytes_config", spec.adapter_bnb_config, spec, scope),
-        axolotl=_asked("axolotl", spec.axolotl_config, spec, scope),
+        axolotl=config,
+        axolotl_python=scope.axolotl_python() if axolotl else "",
+        auto_prompt=axolotl and not spec.prompt,
         copy_to=spec.out_dir,
         user_script=spec.user_script,
         files=dict(scope.files()),
@@ -233,6 +238,13 @@ def resources(job: FineTuningJob) -> Resources | None:
 def _asked(type: str, value: ConfigValue, spec: FineTuningJobSpec, scope: Scope) -> dict[str, Any] | None:
     """A Config that has no default in force: quantisation happens only when asked for."""
     return scope.config(type, value, spec.base_model) if value not in (None, "") else None
+
+
+def _lora(spec: FineTuningJobSpec, scope: Scope) -> dict[str, Any]:
+    """With Axolotl, whose configuration holds everything, only what the job itself names."""
+    if spec.framework_type == Framework.AXOLOTL:
+        return _asked("lora_config", spec.lora_config, spec, scope) or {}
+    return scope.config("lora_config", spec.lora_config, spec.base_model)
 
 
 def _format(spec: FineTuningJobSpec, scope: Scope) -> str:

@@ -33,6 +33,9 @@ class Scope(Protocol):
 
     def dataset_format(self, name: str) -> Templates: ...
 
+    def axolotl_python(self) -> str:
+        """Where Axolotl is installed, as the project says."""
+
     def config(self, type: str, value: str | dict[str, Any] | None, model: str) -> dict[str, Any]: ...
 
     def files(self) -> Mapping[str, str]:

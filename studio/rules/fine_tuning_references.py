@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from studio.core.findings import Severity
 from studio.core.suggest import did_you_mean
-from studio.load.documents import parse
-from studio.load.nodes import YamlFault
-from studio.resources.config import Config, ConfigType
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 from studio.resources.prompt import Prompt
 from studio.rules.base import Breach, View, rule
@@ -133,83 +128,3 @@ def prompt_of_another_dataset(job: FineTuningJob, view: View) -> Iterator[Breach
     if prompt and dataset and made_for and made_for != dataset:
         message = f"{prompt.ref} is made for {made_for}; the job trains on {dataset}"
         yield Breach("spec.prompt", message, f"write a Prompt for {dataset}, or train on {made_for}")
-
-
-@rule("FT-024", FineTuningJob, severity=Severity.WARNING)
-def unused_axolotl_config(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """An Axolotl configuration is given to a legacy job.
-
-    The legacy framework never reads it: what it says about rank, batch or epochs is not in force.
-
-    Bad:
-        kind: FineTuningJob
-        spec:
-          framework_type: legacy
-          axolotl_config:  # <-
-            sequence_len: 512
-    Good:
-        kind: FineTuningJob
-        spec:
-          framework_type: axolotl
-          axolotl_config:
-            sequence_len: 512
-    """
-    if job.spec.framework_type == Framework.LEGACY and job.spec.axolotl_config:
-        message = "axolotl_config has no effect: framework_type is legacy"
-        yield Breach("spec.axolotl_config", message, "write framework_type: axolotl, or remove axolotl_config")
-
-
-@rule("FT-025", FineTuningJob)
-def no_dataset_format(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """An axolotl job has no prompt, and none can be derived: its data set type has no format.
-
-    The prompt is derived from the Config of type axolotl_dataset_formats whose description is the type of the first
-    data set in the Axolotl configuration.
-
-    Bad:
-        kind: FineTuningJob
-        spec:
-          framework_type: axolotl
-          prompt: ""
-          axolotl_config:  # <-
-            datasets:
-              - type: chat_template
-    Good:
-        kind: FineTuningJob
-        spec:
-          framework_type: axolotl
-          prompt: ""
-          axolotl_config:
-            datasets:
-              - type: alpaca
-    """
-    content = _axolotl(job, view)
-    if job.spec.framework_type != Framework.AXOLOTL or job.spec.prompt or not content:
-        return
-    datasets = content.get("datasets")
-    first = datasets[0] if isinstance(datasets, list) and datasets else None
-    named = first.get("type") if isinstance(first, dict) else None
-    known = _formats(view)
-    if named not in known:
-        what = f"no dataset format is described as {named!r}" if named else "it names no data set type"
-        hint = f"{did_you_mean(str(named or ''), known)}; or name a prompt"
-        yield Breach("spec.axolotl_config", f"no prompt can be derived: {what}", hint)
-
-
-def _axolotl(job: FineTuningJob, view: View) -> dict[str, Any] | None:
-    """The job's Axolotl configuration; None where other rules report that there is none."""
-    config = view.get(view.graph.target(job.ref, "spec", "axolotl_config"), Config)
-    content: Any = config.spec.config if config else job.spec.axolotl_config
-    if config and isinstance(content, str):
-        try:
-            content = next(iter(parse(content)), None)
-        except YamlFault:
-            return None
-    return content if isinstance(content, dict) else None
-
-
-def _formats(view: View) -> list[str]:
-    every = {**view.defaults, **view.manifests}.values()
-    specs = [manifest.resource.spec for manifest in every if isinstance(manifest.resource, Config)]
-    contents = [spec.config for spec in specs if getattr(spec, "type", "") == ConfigType.AXOLOTL_DATASET_FORMATS]
-    return [str(content.get("description", "")) for content in contents if isinstance(content, dict)]

@@ -11,8 +11,13 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.rules.base import Breach, View, rule
 from studio.rules.library_breach import breach
 
-FIELDS = {"num_epochs": "num_train_epochs", "learning_rate": "learning_rate"}
-"""Fields of a job, and the training arguments that they replace."""
+FIELDS = (
+    ("num_epochs", "training_arguments_config", "num_train_epochs"),
+    ("learning_rate", "training_arguments_config", "learning_rate"),
+    ("num_epochs", "axolotl_config", "num_epochs"),
+    ("learning_rate", "axolotl_config", "learning_rate"),
+)
+"""Fields of a job, and the keys of its configurations that they replace."""
 
 
 @rule("CF-015", severity=Severity.WARNING)
@@ -65,7 +70,7 @@ def refused_setting(view: View) -> Iterator[Breach]:
 
 @rule("CF-017", FineTuningJob, severity=Severity.WARNING)
 def said_twice(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """The job says this itself, and its own training arguments say something else.
+    """The job says this itself, and its own training arguments or Axolotl configuration say something else.
 
     The fields of the job win, so that a shared Config can serve jobs of different length. Within one job there is no
     reason for two answers.
@@ -83,11 +88,9 @@ def said_twice(job: FineTuningJob, view: View) -> Iterator[Breach]:
           training_arguments_config:
             logging_steps: 10
     """
-    arguments = job.spec.training_arguments_config
-    if not isinstance(arguments, dict):
-        return
-    for name, key in FIELDS.items():
-        said, again = getattr(job.spec, name), arguments.get(key)
+    for name, field, key in FIELDS:
+        config = getattr(job.spec, field)
+        said, again = getattr(job.spec, name), config.get(key) if isinstance(config, dict) else None
         if said is not None and again is not None and said != again:
             message = f"{key} is ignored: {name} of the job is {said:g}"
-            yield Breach(("spec", "training_arguments_config", key), message, f"remove one of {name} and {key}")
+            yield Breach(("spec", field, key), message, f"remove one of {name} and {key}")

@@ -210,6 +210,7 @@ def bad_variable_name(view: View) -> Iterator[Breach]:
             env: HUGGINGFACE_ACCESS_TOKEN
     """
     named: list[tuple[Path, object]] = [(("spec", "hf_token"), view.settings.spec.hf_token)]
+    named.append((("spec", "axolotl_python"), view.settings.spec.axolotl_python))
     for path, backend, state, mlflow in parts(view):
         named += [((*path, "state"), state), ((*path, "backend", "api_key"), backend.api_key if backend else None)]
         named.append(((*path, "mlflow", "tracking_uri"), mlflow.tracking_uri if mlflow else None))

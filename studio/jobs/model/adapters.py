@@ -44,12 +44,32 @@ def save(
     ``base_name`` replaces the path that the base model was loaded from; ``weights`` are those of a model of which this
     process holds only a part.
     """
-    building = folder.with_name(f".{folder.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
+    building = _building(folder)
     # Embeddings are never resized here, so there are none to save; "auto" would ask the hub whether they were.
     model.save_pretrained(str(building), save_embedding_layers=False, state_dict=weights)
     tokenizers.save(tokenizer, building)
     return settle(building, base_name, folder)
+
+
+def adopt(source: Path, tokenizer: PreTrainedTokenizerBase, base_name: str, folder: Path) -> str:
+    """The same of an adapter that another program wrote to ``source``: its weights and configuration, nothing else.
+
+    Raises JobError when it wrote none, or weights that are no safetensors.
+    """
+    building = _building(folder)
+    building.mkdir(parents=True)
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        if not (source / name).is_file():
+            raise JobError(f"no {name} was written to {source}; weights of another form are refused")
+        shutil.copyfile(source / name, building / name)
+    tokenizers.save(tokenizer, building)
+    return settle(building, base_name, folder)
+
+
+def _building(folder: Path) -> Path:
+    building = folder.with_name(f".{folder.name}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    return building
 
 
 def settle(building: Path, base_name: str, folder: Path) -> str:

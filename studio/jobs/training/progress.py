@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class ProgressCallback(TrainerCallback):
         """Start the clocks; what an earlier attempt logged belongs to this run's curve too."""
         self.clock = Clock(self.clock.earlier, first_step=state.global_step)
         for entry in state.log_history:
-            self._post.put(_metrics(entry), int(entry["step"]))
+            self._post.put(metrics(entry), int(entry["step"]))
         self._events.write("train", step=state.global_step, total=state.max_steps)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -90,7 +91,7 @@ class ProgressCallback(TrainerCallback):
             self.clock.logged += float(logs.get("eval_runtime", 0.0))  # no tokens were trained on meanwhile
             held_out = float(logs["eval_loss"])
             self._events.write("train", step=state.global_step, total=state.max_steps, eval_loss=held_out)
-        self._post.put(_metrics(logs), state.global_step)
+        self._post.put(metrics(logs), state.global_step)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -148,5 +149,6 @@ class ProgressCallback(TrainerCallback):
         return told
 
 
-def _metrics(logs: dict[str, float]) -> dict[str, float]:
+def metrics(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Of what a trainer logs, the numbers that MLflow holds."""
     return {name: float(logs[name]) for name in LOGGED if name in logs}

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from studio.core import course
-from studio.core.errors import JobError
 from studio.core.jobresult import TrainingOutput
 from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import ranks
@@ -20,13 +19,14 @@ Framework = Callable[[JobSpec, TrainingWork, EventLog], Outcome]
 USER_SCRIPT = "user_script"
 FRAMEWORKS: dict[str, str] = {
     "legacy": "studio.jobs.training.sft:train",
+    "axolotl": "studio.jobs.training.axolotl.run:train",
     USER_SCRIPT: "studio.jobs.training.user_script:train",
 }
 """``framework``, or that the job has a script of its own, to ``module:function``."""
 
 
 def run(spec: JobSpec, events: EventLog) -> Outcome:
-    """Train an adapter. Raises JobError when the framework is not available here."""
+    """Train an adapter."""
     work = spec.work
     if not isinstance(work, TrainingWork):
         raise TypeError(f"training was given {type(work).__name__}")
@@ -44,11 +44,6 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
 
 def _framework(work: TrainingWork) -> Framework:
     name = USER_SCRIPT if work.user_script else work.framework
-    if name not in FRAMEWORKS:
-        raise JobError(
-            f"framework {work.framework} needs an environment of its own, with {work.framework} installed",
-            "use framework_type: legacy",
-        )
     module, _, function = FRAMEWORKS[name].partition(":")
     framework: Framework = getattr(importlib.import_module(module), function)
     return framework

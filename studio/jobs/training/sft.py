@@ -43,6 +43,7 @@ from studio.jobs.training.corpus import Corpus
 from studio.jobs.training.counts import Counts
 from studio.jobs.training.evaluations import EvaluationCallback
 from studio.jobs.training.held_out import loss as held_out_loss
+from studio.jobs.training.losses import mean_by_step
 from studio.jobs.training.posting import Post
 from studio.jobs.training.progress import ProgressCallback
 from studio.jobs.training.training_arguments import Arguments
@@ -183,7 +184,7 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
     losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
     seconds = progress.trained
     metrics = {
-        "train_loss": _mean_by_step(losses),
+        "train_loss": mean_by_step(losses),
         "final_loss": losses[-1][1] if losses else math.nan,
         "train_seconds": seconds,
         "tokens_per_second": progress.rate,
@@ -201,14 +202,6 @@ def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict
         step = setup.trainer.state.global_step
         events.write("evaluate", f"on {len(held_out)} held-out rows", step=step, total=step, eval_loss=loss)
     return metrics | peaks.metrics()
-
-
-def _mean_by_step(losses: list[tuple[int, float]]) -> float:
-    """Mean over optimizer steps: each logged loss is the mean of the steps since the one before."""
-    weighted, last = 0.0, 0
-    for step, loss in losses:
-        weighted, last = weighted + loss * (step - last), step
-    return weighted / last if last else math.nan
 
 
 def _params(work: TrainingWork, setup: Setup) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from studio.core.jobspec import JobSpec
+from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import launching
 from studio.jobs.workspace import crew
 
@@ -52,7 +52,12 @@ class Here:
 
 
 def _here(spec: JobSpec, file: Path, environ: Mapping[str, str]) -> Team:
-    return Here(launching.command(spec.resources.workers, file))
+    return Here(launching.command(_processes(spec), file))
+
+
+def _processes(spec: JobSpec) -> int:
+    framework = spec.work.framework if isinstance(spec.work, TrainingWork) else ""
+    return launching.launched(spec.resources.workers, framework)
 
 
 Launcher = Callable[[JobSpec, Path, Mapping[str, str]], Team]
@@ -61,5 +66,5 @@ LAUNCHERS: dict[str, Launcher] = {"here": _here, "workspace": crew.muster}
 
 def gather(spec: JobSpec, file: Path, environ: Mapping[str, str]) -> Team:
     """The team for a job whose spec is in ``file``. Raises JobError when it cannot be brought together."""
-    several = spec.resources.workers > 1 and crew.engines() is not None
+    several = _processes(spec) > 1 and crew.engines() is not None
     return LAUNCHERS["workspace" if several else "here"](spec, file, environ)

@@ -1,0 +1,1 @@
+"""A stand-in of Axolotl that trains nothing."""

@@ -1,0 +1,8 @@
+"""What a plugin of Axolotl inherits from."""
+
+
+class BasePlugin:
+    """As in Axolotl 0.19: every method may be left out."""
+
+    def add_callbacks_post_trainer(self, cfg, trainer):
+        return []
