@@ -40,7 +40,7 @@ class Told:
 def course_of(root: Path, record: Record | None, run: Run | None) -> Told:
     """What a training told: of a run under way, or the latest that failed, its events so far; else what is recorded,
     from the events themselves while they are there."""
-    if run and (run.status in ACTIVE or record is None or not _kept(record)):
+    if run and (run.status in ACTIVE or record is None or not _kept(record).steps):
         found = course.of(events(root, run.filing.get("run_dir", "")))
         if found.steps:
             return Told(found, "the events of its latest run")

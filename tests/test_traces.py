@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def test_a_run_under_way_counts_before_what_was_recorded(root: Path) -> None:
     assert told.course.steps == (3, 6) and "latest run" in told.origin
     assert traces.course_of(root, before, run(RunStatus.SUCCEEDED, "runs/a")).course.steps == (5, 9)
     assert traces.course_of(root, None, run(RunStatus.FAILED, "runs/a")).course.steps == (3, 6)
+    assert traces.course_of(root, replace(before, outcome={}), run(RunStatus.FAILED, "runs/a")).course.steps == (3, 6)
 
 
 def test_where_nothing_is_kept_that_is_said(root: Path) -> None:

@@ -44,7 +44,8 @@ class EventLog:
         """Append one event; ``phase`` names the stage."""
         if self._stream is None:
             return
-        event = Event(time=time.time(), phase=phase, message=message, **progress)
+        said = message.encode("utf-8", "replace").decode()  # half a surrogate, as a cut emoji leaves, is no text
+        event = Event(time=time.time(), phase=phase, message=said, **progress)
         self._stream.write(event.model_dump_json(exclude_none=True) + "\n")
         print(_line(event), flush=True)
 

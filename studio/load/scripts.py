@@ -98,8 +98,12 @@ def _files(root: Path, base: PurePosixPath, parts: list[str]) -> Iterator[PurePo
     """``a.b`` is the package ``a`` and in it the module or package ``b``."""
     for length in range(1, len(parts) + 1):
         module = base.joinpath(*parts[:length])
-        if look(root, str(module)) is Place.FOLDER:
-            yield module / "__init__.py"
-        else:
-            yield module.with_name(f"{module.name}.py")
+        file, package = module.with_name(f"{module.name}.py"), module / "__init__.py"
+        if look(root, str(module)) is not Place.FOLDER:
+            yield file
+            return
+        yield package
+        # A folder without __init__.py gives way to a module of the same name.
+        if look(root, str(package)) is not Place.FILE and look(root, str(file)) is Place.FILE:
+            yield file
             return

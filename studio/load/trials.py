@@ -115,6 +115,8 @@ class _Configs:
             named = self.resources.get(Ref("Config", value))
             if not isinstance(named, Config) or named.spec.type != TYPES[field]:
                 return None
+        elif value and not isinstance(value, dict):
+            return None
         try:
             return configs.in_force(self.resources, self.defaults, TYPES[field], value, self._family(field, model))[1]
         except ValueError:

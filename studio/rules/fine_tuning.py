@@ -138,7 +138,7 @@ def adapter_name_taken(job: FineTuningJob, view: View) -> Iterator[Breach]:
 
 @rule("FT-020", FineTuningJob)
 def unknown_loss(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """The loss is neither completion nor full.
+    """The loss is none of completion, assistant and full.
 
     It says on which tokens the model is trained: on the answers only, or on the questions too.
 
@@ -152,7 +152,7 @@ def unknown_loss(job: FineTuningJob, view: View) -> Iterator[Breach]:
           loss: completion
     """
     if job.spec.loss not in members(Loss):
-        message = f"loss is {job.spec.loss!r}; it must be completion or full"
+        message = f"loss is {job.spec.loss!r}; it must be one of {', '.join(members(Loss))}"
         yield Breach("spec.loss", message, did_you_mean(job.spec.loss, Loss))
 
 

@@ -50,6 +50,12 @@ def test_a_change_of_what_is_imported_is_a_change_of_the_script(tmp_path: Path) 
     assert before["train.py"] == after["train.py"] and before["losses.py"] != after["losses.py"]
 
 
+def test_a_module_counts_beside_a_folder_of_its_name_that_is_no_package(tmp_path: Path) -> None:
+    root = write(tmp_path, {"train.py": "import data, pkg", "data.py": "a = 1", "data/rows.csv": "a"})
+    write(root, {"pkg.py": "never imported", "pkg/__init__.py": ""})
+    assert sorted(sources(root, "train.py").files) == ["data.py", "pkg/__init__.py", "train.py"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -35,7 +35,7 @@ def documents(schema: Schema, definitions: Schema | None = None) -> st.SearchStr
             return _objects(schema, known)
         case "array":
             items = documents(schema.get("items", {}), known)
-            return st.lists(items, min_size=schema.get("minItems", 0), max_size=3)
+            return st.lists(items, min_size=schema.get("minItems", 0), max_size=schema.get("maxItems", 3))
         case "string":
             return (
                 st.from_regex(schema["pattern"])

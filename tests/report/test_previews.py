@@ -18,7 +18,7 @@ from studio.report.plain import json_text
 from studio.report.previews import MARK, to_json, to_text
 
 TOKEN = "hf_" + "aB3" * 12
-SHOWN = Shown(1, "the first", "### lost\n>", " card</s>", 6, 4)
+SHOWN = Shown(1, "the first", "### lost\n>", " card</s>", tokens=6, begins=4)
 FOUND = Preview(
     Ref("Prompt", "route"), Ref("Prompt", "route"), Ref("Dataset", "tickets"), Ref("Model", "tiny"), "as asked", None,
     "</s>", Limit(5), (SHOWN,), Spread("tokens", 3, 3, {"p50": 6, "p90": 6, "p99": 6, "max": 6}, 3, 0), None, None, (),

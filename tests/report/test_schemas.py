@@ -68,7 +68,7 @@ def test_a_part_is_described_closed_and_its_defaults_fit(file: str, name: str, p
     ("kind", "path", "keyword", "value"),
     [
         ("Dataset", "DatasetSpec.type", "enum", [str(each) for each in DatasetType]),
-        ("EvaluationJob", "Gate.metric", "enum", list(EVALUATION_METRICS)),
+        ("EvaluationJob", "Gate.metric", "examples", list(EVALUATION_METRICS)),
         ("FineTuningJob", "FineTuningJobSpec.num_cpu", "minimum", 1),
         ("FineTuningJob", "FineTuningJobSpec.adapter_name", "pattern", "^[a-zA-Z0-9-]+$"),
         ("FineTuningJob", "FineTuningJobSpec.train_test_split", "default", 0.9),

@@ -125,13 +125,20 @@ def endpoint(name: str, environ: Mapping[str, str] = os.environ) -> Endpoint:
             f"a judge is asked for, and the environment variable {variable} is not set where the job runs",
             f"set it to the address of an OpenAI-compatible service, and {key_variable(name)} to its key",
         )
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
         raise JobError(f"{variable} is not the address of a service", "write it as https://judges.example.com/v1")
     if key and parts.scheme != "https" and parts.hostname not in LOOPBACK:
         raise JobError(
             f"the address in {variable} is not https, so the key could be read on its way",
             f"use https, or unset {key_variable(name)} for a service without a key",
+        )
+    if not (key.isascii() and key.isprintable()) and key:  # the HTTP client would repeat it in its error
+        raise JobError(
+            f"{key_variable(name)} holds a character that no key has, such as a line break", "set it to the key alone"
         )
     return Endpoint(name, url.rstrip("/"), key)
 

@@ -17,9 +17,9 @@ import torch
 
 from studio.core.errors import JobError
 
-BEGINNING, LOGS, STEPS, WINDOW = 5, 8, 20, 10
+BEGINNING, LOGS, STEPS, WINDOW = 5, 12, 20, 10
 """An explosion is judged against the first logged losses and those of a window before it, and has to last for so many
-logs and optimizer steps: a hard row, or eight, make none."""
+logs and optimizer steps: a hard row, or ten, make none."""
 FACTOR, SHARE, LEAST = 1.5, 0.5, 0.5
 """Every loss of an explosion is above so many times the median of that window; so much of what was learnt since the
 beginning is lost, and at least so many nats per token."""

@@ -98,7 +98,7 @@ class Told:
             raise JobError(f"the loss is {loss} at step {step}: training diverged", "lower the learning rate")
         entry = self._numbers(said)
         if entry:
-            if self._earlier:
+            if self._earlier and "step" in said:
                 self._resume(entry["step"])
             self.history.append(entry)
             self._wait(entry)

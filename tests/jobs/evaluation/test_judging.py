@@ -152,7 +152,14 @@ def test_a_service_that_sends_elsewhere_is_not_followed(monkeypatch: pytest.Monk
         ("", "", "STUDIO_JUDGE_URL_IN_HOUSE is not set"),
         ("judges.example.com/v1", "", "is not the address of a service"),
         ("https://me@judges.example.com/v1", "", "is not the address of a service"),
+        ("http://[::1/v1", "", "is not the address of a service"),
         ("http://judges.example.com/v1", "a-key", "is not https, so the key could be read"),
+        (
+            "https://judges.example.com/v1",
+            "a-key\nand more",
+            "STUDIO_JUDGE_KEY_IN_HOUSE holds a character that no key has",
+        ),
+        ("https://judges.example.com/v1", "clé", "STUDIO_JUDGE_KEY_IN_HOUSE holds a character that no key has"),
     ],
 )
 def test_an_address_that_is_none_or_is_not_for_keys_is_refused(
@@ -160,8 +167,9 @@ def test_an_address_that_is_none_or_is_not_for_keys_is_refused(
 ) -> None:
     monkeypatch.setenv("STUDIO_JUDGE_URL_IN_HOUSE", url)
     monkeypatch.setenv("STUDIO_JUDGE_KEY_IN_HOUSE", key)
-    with pytest.raises(JobError, match=what):
+    with pytest.raises(JobError, match=what) as caught:
         reach(endpoint="in-house")
+    assert not key or key not in str(caught.value)
 
 
 def test_a_job_gets_the_variables_of_its_judges_and_of_no_others() -> None:

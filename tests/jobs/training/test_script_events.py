@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from studio.core.errors import JobError
 from studio.jobs.events import EventLog, read
+from studio.jobs.tracking import TrackedStep
 from studio.jobs.training import script_metrics
 from studio.jobs.training.script_events import AT_ONCE, Told
 
@@ -29,8 +30,8 @@ class Run:
     def __init__(self) -> None:
         self.steps: list[tuple[dict[str, float], int]] = []
 
-    def log_steps(self, steps: list[tuple[dict[str, float], int]]) -> None:
-        self.steps += steps
+    def log_steps(self, steps: list[TrackedStep]) -> None:
+        self.steps += [(each.values, each.step) for each in steps]
 
 
 def followed(folder: Path, *parts: bytes, earlier: bytes = b"") -> tuple[Told, Run]:
@@ -89,6 +90,17 @@ def test_what_an_earlier_attempt_did_beyond_the_checkpoint_does_not_count(tmp_pa
     told, run = followed(tmp_path, b'{"step": 2, "loss": 1}\n', b'{"step": 3, "loss": 1}\n', earlier=before)
     assert run.steps == [({"loss": 9.0}, 1), ({"loss": 1.0}, 2), ({"loss": 1.0}, 3)]
     assert script_metrics.of_losses(told.history) == {"final_loss": 1.0, "train_loss": pytest.approx(11 / 3)}
+
+
+def test_a_number_without_a_step_does_not_say_where_a_script_went_on(tmp_path: Path) -> None:
+    before = b"".join(b'{"step": %d, "loss": 9}\n' % step for step in (1, 2, 3))
+    told, run = followed(tmp_path, b'{"message": "resuming", "gpu": 1}\n', b'{"step": 2, "loss": 1}\n', earlier=before)
+    assert [step for _, step in run.steps if step > 0] == [1, 2] and told.steps == 2
+
+
+def test_half_a_surrogate_is_no_text_and_stops_nothing(tmp_path: Path) -> None:
+    followed(tmp_path, b'{"step": 1, "loss": 1.0, "message": "cut \\ud83d"}\n')
+    assert "cut ?" in [event.message for event in read(tmp_path / "events.jsonl")]
 
 
 def test_what_an_earlier_attempt_told_counts_when_nothing_new_is_told(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class Report(BasePlugin):
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Called once, when the trainer has its model and its rows."""
+        trainer.args.logging_nan_inf_filter = False  # it would log 0 in place of a loss that is no number
         return [Reporter(trainer)]
 
 
@@ -94,17 +95,26 @@ class Reporter(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Seal the checkpoint: only sealed ones are resumed from."""
+        self._demand_finite(state)
         self._saved = time.perf_counter()
         if state.is_world_process_zero:
             _seal(Path(args.output_dir, f"checkpoint-{state.global_step}"), self._seconds())
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """How long it took, what it held at most, and the loss of the held-out rows."""
+        self._demand_finite(state)
         seconds = self._seconds()
         found: dict[str, float] = {"seconds": seconds, "epochs": state.epoch or 0.0, **_peaks()}
         if state.is_world_process_zero and not (self._trainer.is_fsdp_enabled or self._trainer.is_deepspeed_enabled):
             found |= _held_out(self._trainer)
         self._tell(state, "ended", **found)
+
+    def _demand_finite(self, state: Any) -> None:
+        """A checkpoint or an adapter with such weights would only be resumed from, or asked, in vain."""
+        for name, weight in self._trainer.model.named_parameters():
+            if weight.requires_grad and not bool(torch.isfinite(weight).all()):
+                self._tell(state, "diverged", loss=f"no number in {name}")
+                raise FloatingPointError(f"{name} is not finite at step {state.global_step}: training diverged")
 
     def _seconds(self) -> float:
         return self._earlier + time.perf_counter() - self._started
