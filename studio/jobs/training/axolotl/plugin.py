@@ -113,7 +113,7 @@ class Reporter(TrainerCallback):
         """A checkpoint or an adapter with such weights would only be resumed from, or asked, in vain."""
         for name, weight in self._trainer.model.named_parameters():
             if weight.requires_grad and not bool(torch.isfinite(weight).all()):
-                self._tell(state, "diverged", loss=f"no number in {name}")
+                self._tell(state, "diverged", weight=name)
                 raise FloatingPointError(f"{name} is not finite at step {state.global_step}: training diverged")
 
     def _seconds(self) -> float:

@@ -58,7 +58,7 @@ class Progress:
     def require(self, code: int, reason: str) -> None:
         """Raises JobError unless Axolotl trained to the end."""
         if self.lost:
-            raise JobError(f"the loss is {self.lost}: training diverged", "lower learning_rate, or set max_grad_norm")
+            raise JobError(f"{self.lost}: training diverged", "lower learning_rate, or set max_grad_norm")
         if code:
             raise JobError(
                 f"Axolotl failed (exit code {code}){': ' if reason else ''}{reason}", "the log has its words"
@@ -82,7 +82,9 @@ class Progress:
             case "logged":
                 self._log(line["numbers"], step, total)
             case "diverged":
-                self.lost = f"{line['loss']} at step {step}"
+                weight = line.get("weight")
+                what = f"{weight} holds values that are no numbers" if weight else f"the loss is {line['loss']}"
+                self.lost = f"{what} at step {step}"
             case "ended":
                 self.ended = line
 

@@ -124,12 +124,14 @@ def test_a_training_that_was_killed_goes_on_from_its_last_whole_checkpoint(
     monkeypatch.setenv("FAKE_AXOLOTL", "die")
     assert "Axolotl failed" in failure(spec)
     assert not list(spec.folder.rglob("training_args.bin"))
+    monkeypatch.setenv("FAKE_AXOLOTL", "diverge")
+    assert "holds values that are no numbers at step 4: training diverged" in failure(spec)
     monkeypatch.delenv("FAKE_AXOLOTL")
     result = perform(spec.model_copy(update={"attempt": 2}))
     assert isinstance(result.output, TrainingOutput), result.failure
     assert "resuming at step 2" in messages(spec)
     steps = [event.step for event in events(spec) if event.loss is not None and event.phase == "train"]
-    assert steps == [1, 2, *range(3, 11)] and result.measures.earlier_seconds > 0
+    assert steps == [1, 2, 3, 4, *range(3, 11)] and result.measures.earlier_seconds > 0
     assert result.output.metrics["train_loss"] == pytest.approx(sum(3.0 / step for step in range(1, 11)) / 10)
 
 

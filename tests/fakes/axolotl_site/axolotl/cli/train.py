@@ -1,7 +1,7 @@
 """``python -m axolotl.cli.train CONFIG``: checks the configuration against the real schema, strictly, asks its plugins
 as Axolotl does, trains nothing, and writes what Axolotl 0.19 writes.
 
-``FAKE_AXOLOTL`` makes it ``die`` after the first checkpoint, ``hang``, or ``fail``.
+``FAKE_AXOLOTL`` makes it ``die`` after the first checkpoint, ``hang``, ``fail``, or ``diverge``.
 """
 
 import importlib
@@ -63,7 +63,7 @@ def build(cfg):
     return SimpleNamespace(
         model=model, tokenizer=tokenizer, train_dataset=rows(cfg["datasets"][0], tokenizer),
         eval_dataset=rows(held_out[0], tokenizer) if held_out else None,
-        is_fsdp_enabled=False, is_deepspeed_enabled=False,
+        is_fsdp_enabled=False, is_deepspeed_enabled=False, args=SimpleNamespace(logging_nan_inf_filter=True),
     )  # fmt: skip
 
 
@@ -104,6 +104,8 @@ def train(cfg, trainer, callbacks, trouble):
         print(f"\r {step}%|####| {step}/{total}\r{logs}", flush=True)
         state.log_history.append({**logs, "epoch": state.epoch, "step": step})
         tell(callbacks, "on_log", args, state, control, logs=logs)
+        if trouble == "diverge":
+            next(weight for weight in trainer.model.parameters() if weight.requires_grad).data.fill_(float("nan"))
         if step % every == 0 or step == total:
             save(cfg, trainer, state)
             tell(callbacks, "on_save", args, state, control)
