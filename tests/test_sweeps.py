@@ -165,10 +165,16 @@ def test_a_trial_that_fails_blocks_the_choice_until_it_is_trained(bench: Bench) 
 def test_a_trial_that_is_trained_again_alone_makes_the_sweep_choose_again(bench: Bench) -> None:
     bench.apply()
     selection = Selection(replace=(str(SLOW),))
-    assert {a.ref: a.verb for a in bench.plan(selection).plan.pending} == {SLOW: Verb.REPLACE, SWEEP: Verb.UPDATE}
+    again = {Ref("EvaluationJob", "compare"): Verb.REPLACE, Ref("ModelExport", "release"): Verb.REPLACE}
+    assert {a.ref: a.verb for a in bench.plan(selection).plan.pending} == {
+        SLOW: Verb.REPLACE, SWEEP: Verb.UPDATE, **again,
+    }  # fmt: skip
     bench.measure(SLOW.name, eval_loss=0.1)
+    before = len(bench.backend.submissions)
     bench.apply(selection)
     assert bench.chosen() == SLOW.name and bench.verbs() == {}
+    made = [key.split("-")[0] for key, _ in bench.backend.submissions[before:]]
+    assert made == ["finetuningjob", "evaluationjob", "modelexport"]  # gates judge what is released
 
 
 def test_a_target_takes_its_trials_with_it_and_replacing_a_sweep_replaces_them(bench: Bench) -> None:

@@ -19,7 +19,29 @@ def with_sweeps(actions: Sequence[Action], graph: Graph, records: Mapping[Ref, R
     sweeps = {trial: sweep for sweep, found in trials.items() for trial in found}
     decided = {action.ref: action for action in actions}
     marked = (replace(each, sweep=sweeps.get(each.ref), trials=trials.get(each.ref, ())) for each in actions)
-    return [_choosing(each, decided, records) for each in marked]
+    chosen = [_choosing(each, decided, records) for each in marked]
+    return _judged_again(chosen, {each.ref for each in chosen if each.verb is not decided[each.ref].verb})
+
+
+def _judged_again(actions: list[Action], sweeps: set[Ref]) -> list[Action]:
+    """Whatever was made of a sweep's adapter is made again where the sweep chooses anew: another trial may win under
+    the same fingerprint, and no gate has judged its adapter."""
+    found = {action.ref: action for action in actions}
+    causes = {ref: ref for ref in sorted(sweeps)}
+    grown = True
+    while grown:
+        grown = False
+        for ref, action in found.items():
+            cause = next((causes[need] for need in action.needs if need in causes), None)
+            if cause and ref not in causes:
+                causes[ref], grown = cause, True
+    return [_again(each, causes[each.ref]) if causes.get(each.ref, each.ref) != each.ref else each for each in actions]
+
+
+def _again(action: Action, sweep: Ref) -> Action:
+    if action.resources is None or action.verb not in (Verb.NONE, Verb.UPDATE, Verb.REUSE):
+        return action
+    return replace(action, verb=Verb.REPLACE, reason=f"{sweep} chooses anew", fresh=True, revises=False)
 
 
 def _choosing(action: Action, decided: Mapping[Ref, Action], records: Mapping[Ref, Record]) -> Action:
