@@ -21,6 +21,7 @@ from studio.resources.adapter import Adapter, AdapterFacts
 from studio.resources.base import ConfigValue, Effect, FieldMark, Part, Resource, marks, stored
 from studio.resources.config import Config
 from studio.resources.dataset import DatasetFacts
+from studio.resources.evaluation_job import TaskFacts
 from studio.resources.fine_tuning_job import FineTuningJob, JobFacts
 from studio.resources.matrix import Select
 from studio.resources.model import ModelFacts
@@ -196,7 +197,7 @@ def content_of(facts: Observation) -> Any:
         case PromptFacts():
             templates = [facts.prompt_template, facts.input_template, facts.completion_template]
             return [*templates, asdict(facts.chat)] if facts.chat else templates
-        case JobFacts():
+        case JobFacts() | TaskFacts():
             return dict(facts.files)
         case _:
             return None

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from studio.core.references import Ref
 from studio.graph import Graph
-from studio.load import adapters, chat_templates, datasets, job_files, models
+from studio.load import adapters, chat_templates, datasets, job_files, models, task_files
 from studio.load.observation import Observation, Unusable
 from studio.resources.adapter import Adapter
 from studio.resources.base import Resource, Spec
 from studio.resources.dataset import Dataset, DatasetFacts
+from studio.resources.evaluation_job import EvaluationJob
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model
 from studio.resources.prompt import ChatFacts, Prompt, PromptFacts, generate_templates
@@ -26,8 +27,18 @@ def observe(graph: Graph, root: Path, observed: Observed | None = None) -> dict[
     for ref, resource in graph.resources.items():
         if isinstance(resource, Prompt):
             found[ref] = _prompt(resource, found.get(Ref("Dataset", resource.spec.dataset)), root)
-    jobs = (resource for resource in graph.resources.values() if isinstance(resource, FineTuningJob))
-    return found | {job.ref: facts for job in jobs if (facts := job_files.observe(job.spec, graph.resources, root))}
+    return found | {ref: facts for ref, job in graph.resources.items() if (facts := _files(job, graph, root))}
+
+
+def _files(job: Resource, graph: Graph, root: Path) -> Observation:
+    """What a job reads besides its data."""
+    match job:
+        case FineTuningJob():
+            return job_files.observe(job.spec, graph.resources, root)
+        case EvaluationJob():
+            return task_files.observe(job.spec, root)
+        case _:
+            return None
 
 
 def _once(resource: Resource, root: Path, seen: Observed) -> Observation:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from studio.core.endpoint import AdjustmentWork, DeploymentWork, WithdrawalWork
+from studio.core.harness_tasks import HarnessWork
 from studio.core.judging import JudgeWork
 from studio.core.kept import Kept
 from studio.core.prompting import Templates
@@ -142,6 +143,8 @@ class EvaluationWork(Record):
     """Columns, each by itself: metrics are computed of the rows with each of its values too."""
     judges: tuple[JudgeWork, ...] = ()
     """Each scores the answers; its name is that of a metric."""
+    harness: HarnessWork | None = None
+    """Tasks of lm-evaluation-harness that each combination does beside the rows."""
     generation: dict[str, Any] = Field(default_factory=dict)
     model_quantization: dict[str, Any] | None = None
     adapter_quantization: dict[str, Any] | None = None

@@ -43,9 +43,15 @@ OF_BATCHES = frozenset({"latency"})
 """Metrics that no single row has: rows are answered in batches, and share their time."""
 
 
+LOWER_OF_TASKS = frozenset({"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "brier_score", "ter"})
+"""Metrics of lm-evaluation-harness that are better when they are lower; theirs are named ``task/metric``."""
+
+
 def gain(metric: str, value: float, baseline: float) -> float:
     """How much better ``value`` is than ``baseline``: above 0 is an improvement, whatever the metric's direction."""
-    return value - baseline if HIGHER_IS_BETTER.get(metric, True) else baseline - value
+    task, _, name = metric.partition("/")
+    rises = name.partition("/")[0] not in LOWER_OF_TASKS if name else HIGHER_IS_BETTER.get(task, True)
+    return value - baseline if rises else baseline - value
 
 
 EVALUATION_METRICS: tuple[str, ...] = tuple(HIGHER_IS_BETTER)

@@ -10,6 +10,7 @@ CHECKS: dict[str, Check] = {
     "core libraries": libraries.core,
     "train libraries": libraries.train,
     "Axolotl": libraries.axolotl,
+    "lm_eval": libraries.harness,
     "GPU": machine.accelerator,
     "CPU and memory": machine.processor,
     "disk": machine.disk,

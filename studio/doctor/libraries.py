@@ -8,10 +8,12 @@ import sys
 from importlib import metadata
 
 from studio import __version__
+from studio.core import harness_tasks
 from studio.core.errors import JobError
 from studio.core.jobspec import VARIABLE
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.jobs.training.axolotl import home
+from studio.resources.evaluation_job import EvaluationJob
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
 
 PACKAGE = "fine-tuning-studio"
@@ -50,6 +52,16 @@ def axolotl(around: Surroundings) -> Checkup | None:
     except JobError as error:
         return Checkup(around.needed(), error.message, error.hint)
     return Checkup(Verdict.OK, f"{home.PACKAGE} {found.version} of {found.python}")
+
+
+def harness(around: Surroundings) -> Checkup | None:
+    """What asks the tasks of evaluations; none where there are no tasks."""
+    if not any(isinstance(each, EvaluationJob) and each.spec.tasks for each in around.resources):
+        return None
+    try:
+        return Checkup(Verdict.OK, f"lm_eval {metadata.version(harness_tasks.PACKAGE)}")
+    except metadata.PackageNotFoundError:
+        return Checkup(around.needed(), "lm_eval is not installed; evaluations have tasks", harness_tasks.INSTALL)
 
 
 def _libraries(extra: str, verdict: Verdict) -> Checkup:

@@ -11,6 +11,7 @@ from studio.load import files
 from studio.load.witness import note
 from studio.resources.adapter import AdapterFacts
 from studio.resources.dataset import DatasetFacts
+from studio.resources.evaluation_job import TaskFacts
 from studio.resources.fine_tuning_job import JobFacts
 from studio.resources.model import ModelFacts
 from studio.resources.prompt import PromptFacts
@@ -41,7 +42,7 @@ class Unusable:
     hint: str
 
 
-Facts = DatasetFacts | ModelFacts | AdapterFacts | PromptFacts | JobFacts
+Facts = DatasetFacts | ModelFacts | AdapterFacts | PromptFacts | JobFacts | TaskFacts
 Observation = Facts | Unusable | None
 """None: nothing can be known without the network."""
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as member
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -14,6 +18,7 @@ from studio.resources.base import DESCRIPTIVE, OUTCOME, PLACEMENT, ConfigValue, 
 from studio.resources.scope import Scope
 
 if TYPE_CHECKING:
+    from studio.core.harness_tasks import HarnessWork
     from studio.core.jobspec import EvaluationWork, Resources
     from studio.core.judging import JudgeWork
 
@@ -107,6 +112,12 @@ class EvaluationJobSpec(Spec):
     judges: Annotated[tuple[Judge, ...], Strict(False)] = field(
         OUTCOME, "Language models that score the answers; none unless asked for.", (), nested=True
     )
+    tasks: Annotated[tuple[str, ...], Strict(False)] = field(
+        OUTCOME, "Tasks of lm-evaluation-harness, by name; their metrics are named task/metric.", ()
+    )
+    tasks_dir: str = field(OUTCOME, "A folder of the project with task files of your own, and their rows.", "")
+    num_fewshot: int | None = field(OUTCOME, "Examples in front of each question of a task.", minimum=0)
+    limit: int | None = field(OUTCOME, "Ask so many rows of each task at most.", minimum=1)
     generation_config: ConfigValue = field(
         OUTCOME, "How answers are generated.", config="generation_config", default_config=True
     )
@@ -118,8 +129,20 @@ class EvaluationJobSpec(Spec):
     gpu_label_id: int | None = field(PLACEMENT, "Accelerator label on CML.", minimum=0)
 
     def computed(self) -> tuple[str, ...]:
-        """Every metric that there will be, those of judges among them."""
+        """Every metric that there will be, those of judges among them; tasks have more, named after them."""
         return (*self.metrics, *(each.name for each in self.judges if each.name))
+
+    def is_of_task(self, metric: str) -> bool:
+        """Whether it is named as the metric of a task. Which ones a task has, only lm_eval knows."""
+        task, _, name = metric.partition("/")
+        return bool(name) and task in self.tasks
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """The files in a folder of tasks: project-relative name to SHA-256."""
+
+    files: Mapping[str, str] = member(default_factory=dict)
 
 
 class EvaluationJob(Resource):
@@ -149,10 +172,28 @@ def compile(job: EvaluationJob, scope: Scope) -> EvaluationWork:
         selected_features=spec.selected_features,
         slice_by=spec.slice_by,
         judges=tuple(_judge(each) for each in spec.judges),
+        harness=_harness(spec, scope.files()) if spec.tasks else None,
         generation=scope.config("generation_config", spec.generation_config, base),
         model_quantization=_asked(spec.model_bnb_config, base, scope),
         adapter_quantization=_asked(spec.adapter_bnb_config, base, scope),
     )
+
+
+def _harness(spec: EvaluationJobSpec, files: Mapping[str, str]) -> HarnessWork:
+    from studio.core.harness_tasks import HarnessWork
+
+    return HarnessWork(
+        tasks=spec.tasks,
+        folder=folder_of_tasks(spec),
+        files=dict(files),
+        num_fewshot=spec.num_fewshot,
+        limit=spec.limit or 0,
+    )
+
+
+def folder_of_tasks(spec: EvaluationJobSpec) -> str:
+    """As names of files in it begin; "" for none."""
+    return posixpath.normpath(spec.tasks_dir) if spec.tasks_dir else ""
 
 
 def _judge(judge: Judge) -> JudgeWork:

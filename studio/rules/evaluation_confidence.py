@@ -119,8 +119,9 @@ def _nearest(asked: float) -> float:
 def no_interval_to_judge(job: EvaluationJob, view: View) -> Iterator[Breach]:
     """A gate with a confidence judges what has no interval.
 
-    Latency is of batches, not of rows that could be drawn anew. Of more than 12 combinations, each is compared with the
-    baseline only. The gate could never be met.
+    Latency is of batches, not of rows that could be drawn anew; of a task of lm_eval the rows are not known, so its
+    gains have no interval. Of more than 12 combinations, each is compared with the baseline only. The gate could never
+    be met.
 
     Bad:
         kind: EvaluationJob
@@ -145,6 +146,8 @@ def no_interval_to_judge(job: EvaluationJob, view: View) -> Iterator[Breach]:
             continue
         if gate.metric in OF_BATCHES:
             yield Breach(path, f"{gate.metric} has no interval", "remove confidence: the number itself is judged")
+        elif job.spec.is_of_task(gate.metric) and (gate.not_worse_than or gate.min_gain_over_baseline is not None):
+            yield Breach(path, f"a gain in {gate.metric} has no interval", "remove confidence, or use min or max")
         elif gate.not_worse_than and len(listed) > ALL_COMPARED:
             pair = {*named(gate.not_worse_than, listed)[:1], *judged(gate, listed)[:1]}
             if 0 not in pair:

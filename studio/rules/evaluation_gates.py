@@ -42,7 +42,7 @@ def gate_on_absent_metric(job: EvaluationJob, view: View) -> Iterator[Breach]:
     """
     for index, gate in enumerate(job.spec.gates):
         computed = job.spec.computed()
-        if gate.metric not in computed:
+        if gate.metric not in computed and not job.spec.is_of_task(gate.metric):
             what = f"the metric {gate.metric!r} is not computed here" if gate.metric else "the gate names no metric"
             hint = did_you_mean(gate.metric, computed)
             if gate.metric in EVALUATION_METRICS:

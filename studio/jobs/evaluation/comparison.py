@@ -90,5 +90,6 @@ def params(work: EvaluationWork, rows: int) -> dict[str, Any]:
         "rows": rows,
         "metrics": ",".join(work.metrics),
         **{f"judge.{each.name}": f"{each.model}: {each.definition}" for each in work.judges},
+        **({"tasks": ",".join(work.harness.tasks)} if work.harness else {}),
         **tracking.flat(work.generation, "generation"),
     }

@@ -23,6 +23,7 @@ from studio.jobs.evaluation import (
     confusion,
     differences,
     gathering,
+    harness,
     judging,
     metrics,
     questions,
@@ -30,6 +31,7 @@ from studio.jobs.evaluation import (
     sureness,
 )
 from studio.jobs.evaluation.asking import Loaded
+from studio.jobs.evaluation.harness import Harness
 from studio.jobs.evaluation.judging import Judge, Judgement
 from studio.jobs.evaluation.metrics import Answers, Scores
 from studio.jobs.evaluation.questions import Questions
@@ -53,6 +55,7 @@ class Session:
     device: Device
     events: EventLog
     judges: tuple[Judge, ...] = ()
+    harness: Harness | None = None
     done: int = 0
     working_seconds: float = 0.0
     parameters: int = 0
@@ -72,6 +75,7 @@ class Measured:
     scores: Scores
     metrics: dict[str, float]
     judgements: dict[str, dict[int, Judgement]]
+    tasks: harness.Found
 
 
 def run(spec: JobSpec, events: EventLog) -> Outcome:
@@ -92,8 +96,9 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
     if earlier:
         events.write("reuse", f"an earlier attempt evaluated {parts.title(spec, spec.part)}: its answers are kept")
         return earlier
+    tasks = harness.ready(spec, work.harness)
     judges = judging.reached(work.judges)
-    session = Session(spec, work, asked, devices.choose(spec.resources, events), events, judges)
+    session = Session(spec, work, asked, devices.choose(spec.resources, events), events, judges, tasks)
     return _part(session) if spec.part else _whole(session)
 
 
@@ -216,8 +221,9 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
     }
     scores |= {name: judging.scores(found, len(asked.prompts)) for name, found in judgements.items()}
     computed = metrics.compute((*session.work.metrics, *judgements), answers, scores)
+    tasks = harness.evaluated(session.harness, loaded, session.events)
     session.working_seconds += time.perf_counter() - started
-    return Measured(answers, scores, computed, judgements)
+    return Measured(answers, scores, computed | tasks.metrics, judgements, tasks)
 
 
 def _labels(session: Session, number: int) -> tuple[str, dict[str, str]]:
@@ -239,6 +245,7 @@ def _record(session: Session, number: int, measured: Measured, run: TrackedRun) 
     differences.keep(spec.folder / scores, measured.scores)
     drawn, among = bootstrap.replicates(measured.scores), sureness.ranges(session.work)
     intervals = {name: sureness.of(name, measured.scores[name], each, among) for name, each in drawn.items()}
+    intervals |= measured.tasks.intervals
     sliced = slices.measured(asked.slices, measured.scores, among)
     run.log_metrics(measured.metrics | comparison.bounds(intervals) | comparison.of_slices(sliced))
     run.log_file(path)

@@ -6,6 +6,7 @@ differently, however few they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from statistics import NormalDist
 
@@ -41,6 +42,17 @@ def of(
     if limits and len(scores) and np.ptp(scores) == 0:
         return tuple(_unanimous(float(scores[0]), len(scores), limits, level) for level in levels)
     return bootstrap.intervals(drawn, levels)
+
+
+def told(value: float, error: float, rows: int, confidence: float, is_share: bool) -> Interval | None:
+    """Where a mean lies of which only its standard error is told, 0 for none; exact where it is a share of rows."""
+    hits = round(value * rows)
+    if is_share and rows and abs(value * rows - hits) < 1e-6:
+        return _share(hits, rows, confidence)
+    if not math.isfinite(error) or error <= 0:
+        return None
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    return Interval(confidence=confidence, low=value - half, high=value + half)
 
 
 def of_gain(name: str, mine: Array, other: Array, drawn: Array, among: Ranges = PLAIN) -> tuple[Interval, ...]:
