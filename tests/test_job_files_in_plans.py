@@ -80,3 +80,16 @@ def test_the_job_is_told_what_the_plan_saw(tmp_path: Path) -> None:
     work = compile_job(found.desire.items[JOB], found.desire, target, EmptyState(), 1).work
     assert isinstance(work, TrainingWork)
     assert sorted(work.files) == ["scripts/losses.py", "scripts/train.py"] and all(map(len, work.files.values()))
+
+
+@pytest.mark.parametrize("name", ["tasks/queues.yaml", "tasks/rows.jsonl"])
+def test_a_file_in_the_folder_of_tasks_is_part_of_the_evaluation(name: str, tmp_path: Path) -> None:
+    asked = {"tasks": ["hellaswag"], "tasks_dir": "tasks"}
+    projects.write(tmp_path, with_spec(support_desk(), "EvaluationJob", **asked))
+    (tmp_path / "tasks").mkdir()
+    for each in ("tasks/queues.yaml", "tasks/rows.jsonl"):
+        (tmp_path / each).write_text("{}")
+    before = projects.recorded(projects.wanted(tmp_path))
+    (tmp_path / name).write_text("{ }")
+    [action] = [each for each in projects.plan(tmp_path, before).actions if each.ref == Ref("EvaluationJob", "compare")]
+    assert str(action.verb) == "replace" and action.reason == f"content/{name} changed"
