@@ -114,6 +114,16 @@ class EvaluationOutput(Record):
     differences: tuple[Difference, ...] = ()
 
 
+class GgufFile(Record):
+    """A file for llama.cpp. ``path`` is in the registered version, ``digest`` SHA-256 of the file."""
+
+    path: str
+    type: str
+    digest: str
+    bytes: int
+    tensors: int
+
+
 class ExportOutput(Record):
     """``uri`` loads with ``mlflow.pyfunc.load_model``; ``source`` is where MLflow says that the version's files are."""
 
@@ -124,6 +134,7 @@ class ExportOutput(Record):
     digest: str = ""
     source: str = ""
     description: str = ""
+    gguf: GgufFile | None = None
     registered: Registered | None = None
     """In the workspace's registry too, where it was exported in one that has any."""
     remark: str = ""

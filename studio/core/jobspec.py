@@ -163,6 +163,8 @@ class ExportWork(Record):
     weights: Literal["merged", "adapter", "reference"] = "merged"
     persist: bool = False
     """Of a reference: the weights are brought in from the hub, and stored as they are."""
+    gguf: Literal["auto", "bf16", "f16", "f32", "q8_0"] | None = None
+    """Merged weights as a file for llama.cpp, too: the type of its numbers."""
     inference_task: str = "text-generation"
     generation: dict[str, Any] = Field(default_factory=dict)
     input_example: str = "Hello"

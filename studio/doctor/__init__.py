@@ -11,6 +11,7 @@ CHECKS: dict[str, Check] = {
     "train libraries": libraries.train,
     "Axolotl": libraries.axolotl,
     "lm_eval": libraries.harness,
+    "GGUF": libraries.gguf,
     "GPU": machine.accelerator,
     "CPU and memory": machine.processor,
     "disk": machine.disk,

@@ -12,9 +12,11 @@ from studio.core import harness_tasks
 from studio.core.errors import JobError
 from studio.core.jobspec import VARIABLE
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
+from studio.jobs.export import converter
 from studio.jobs.training.axolotl import home
 from studio.resources.evaluation_job import EvaluationJob
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
+from studio.resources.model_export import ModelExport
 
 PACKAGE = "fine-tuning-studio"
 OLDEST = (3, 11)
@@ -62,6 +64,17 @@ def harness(around: Surroundings) -> Checkup | None:
         return Checkup(Verdict.OK, f"lm_eval {metadata.version(harness_tasks.PACKAGE)}")
     except metadata.PackageNotFoundError:
         return Checkup(around.needed(), "lm_eval is not installed; evaluations have tasks", harness_tasks.INSTALL)
+
+
+def gguf(around: Surroundings) -> Checkup | None:
+    """The converter that exports with ``gguf`` need; nothing of it is run here."""
+    exports = [each for each in around.resources if isinstance(each, ModelExport)]
+    if not any(export.spec.gguf for export in exports):
+        return None
+    try:
+        return Checkup(Verdict.OK, str(converter.find(around.environ)))
+    except JobError as error:
+        return Checkup(around.needed(), error.message, error.hint)
 
 
 def _libraries(extra: str, verdict: Verdict) -> Checkup:

@@ -76,7 +76,7 @@ def workload(work: Work, resources: Resources) -> Workload:
         case EvaluationWork():
             return _evaluation(work)
         case ExportWork():
-            return Workload(task=work.task, model=_model(work.model), weights=work.weights)
+            return Workload(task=work.task, model=_model(work.model), weights=_stored(work))
         case DeploymentWork():
             return Workload(task=work.task, model=f"{work.base_model}@{work.revision}")
         case RemovalWork() | RevisionWork() | AdjustmentWork() | WithdrawalWork():
@@ -139,6 +139,10 @@ def _evaluation(work: EvaluationWork) -> Workload:
         metrics=tuple(sorted(work.metrics)),
         max_new_tokens=count(work.generation.get("max_new_tokens"), NEW_TOKENS),
     )
+
+
+def _stored(work: ExportWork) -> str:
+    return f"{work.weights} and {work.gguf}" if work.gguf else work.weights
 
 
 def _model(model: ModelInput) -> str:

@@ -189,10 +189,16 @@ def _outcome(outcome: dict[str, Any]) -> list[str]:
             lines += ["", *evaluations.comparison(output, outcome.get("verdicts") or [])]
         case "export":
             lines += _pairs(("model", output["uri"]), ("load it", f"mlflow.pyfunc.load_model({output['uri']!r})"))
+            lines += _pairs(("GGUF", _gguf(output.get("gguf") or {})))
             lines += _pairs(("registered as", _registered(output.get("registered") or {})))
         case "deployment":
             lines += _endpoint(output)
     return lines
+
+
+def _gguf(made: dict[str, Any]) -> str:
+    """The file for llama.cpp; "" for none."""
+    return f"{made['path']} ({made['type']}, {made['bytes']:,} bytes, digest {made['digest'][:12]})" if made else ""
 
 
 def _registered(made: dict[str, Any]) -> str:

@@ -31,6 +31,16 @@ class Weights(StrEnum):
     REFERENCE = "reference"
 
 
+class GgufType(StrEnum):
+    """What llama.cpp's converter takes as ``--outtype`` and llama.cpp loads everywhere."""
+
+    AUTO = "auto"
+    BF16 = "bf16"
+    F16 = "f16"
+    F32 = "f32"
+    Q8_0 = "q8_0"
+
+
 class InferenceTask(StrEnum):
     """MLflow's inference tasks for text generation (MLflow, Tasks in the Transformers flavor)."""
 
@@ -66,6 +76,12 @@ class ModelExportSpec(Spec):
         OUTCOME,
         "With weights: reference, store the hub's weights as well, so that loading the version needs no hub.",
         False,
+        types=_REGISTRY,
+    )
+    gguf: str | None = field(
+        OUTCOME,
+        "With weights: merged, store a GGUF file for llama.cpp as well, with numbers of this type.",
+        enum=[str(t) for t in GgufType],
         types=_REGISTRY,
     )
     requires: Annotated[tuple[str, ...], Strict(False)] = field(
@@ -110,6 +126,7 @@ def compile(export: ModelExport, scope: Scope) -> ExportWork | DeploymentWork:
         description=spec.model_description,
         weights=Weights(spec.weights).value,
         persist=spec.persist,
+        gguf=GgufType(spec.gguf).value if spec.gguf else None,
         inference_task=spec.task,
         generation=scope.config("generation_config", spec.generation_config, spec.base_model),
         input_example=scope.example(spec.adapter),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from studio.core.enumerations import members
 from studio.core.findings import Severity
 from studio.core.suggest import did_you_mean
-from studio.resources.model_export import ExportType, InferenceTask, ModelExport, Weights
+from studio.resources.model_export import ExportType, GgufType, InferenceTask, ModelExport, Weights
 from studio.rules.base import Breach, View, rule
 
 
@@ -133,6 +133,63 @@ def persist_without_reference(export: ModelExport, view: View) -> Iterator[Breac
         merged = spec.weights == Weights.MERGED
         hint = "remove persist" if merged else "write weights: merged, which stores everything, and remove persist"
         yield Breach("spec.persist", f"persist has no meaning with weights: {spec.weights}", hint)
+
+
+@rule("EX-022", ModelExport)
+def unknown_gguf_type(export: ModelExport, view: View) -> Iterator[Breach]:
+    """The type of the numbers in the GGUF file is unknown.
+
+    It is what llama.cpp's converter can write itself; smaller ones are made from its file with llama-quantize. auto is
+    the 16-bit type that is nearest to the stored weights.
+
+    Bad:
+        kind: ModelExport
+        spec:
+          gguf: q4_k_m  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          gguf: q8_0
+    """
+    found = export.spec.gguf
+    if found is not None and found not in members(GgufType):
+        message = f"gguf is {found!r}; it must be one of {', '.join(GgufType)}" if found else "gguf is empty"
+        yield Breach("spec.gguf", message, did_you_mean(found, GgufType))
+
+
+@rule("EX-023", ModelExport)
+def gguf_without_merged_weights(export: ModelExport, view: View) -> Iterator[Breach]:
+    """A GGUF file is asked for, but no merged weights are stored.
+
+    It is made of one whole checkpoint. An adapter and a reference have none.
+
+    Bad:
+        kind: Model
+        metadata:
+          name: hub-llama
+        spec:
+          type: huggingface
+          huggingface_model_name: acme/hub-llama
+          revision: 0123456789abcdef0123456789abcdef01234567
+        ---
+        kind: ModelExport
+        spec:
+          weights: reference
+          base_model: hub-llama
+          adapter: ""
+          requires: []
+          gguf: f16  # <-
+    Good:
+        kind: ModelExport
+        spec:
+          weights: merged
+          gguf: f16
+    """
+    spec = export.spec
+    stored = not export.is_endpoint and spec.weights in members(Weights)
+    if spec.gguf in members(GgufType) and stored and spec.weights != Weights.MERGED:
+        message = f"gguf is made of merged weights, and weights is {spec.weights}"
+        yield Breach("spec.gguf", message, "write weights: merged, or remove gguf")
 
 
 @rule("EX-008", ModelExport)

@@ -253,6 +253,7 @@ OTHERS: dict[str, dict[str, Other]] = {
         "task": Other({"task": "llm/v1/completions"}),
         "weights": Other({"weights": "adapter"}),
         "persist": Other({"persist": True}, {"base_model": "far", "adapter": None, "weights": "reference"}),
+        "gguf": Other({"gguf": "q8_0"}),
         "requires": Other({"requires": []}),
         "num_cpu": Other({"num_cpu": 3}),
         "num_gpu": Other({"num_gpu": 1}),

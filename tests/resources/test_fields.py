@@ -44,7 +44,7 @@ OURS = {
     "Config": "default",
     "FineTuningJob": "loss early_stopping matrix select",
     "EvaluationJob": "metrics gates judges slice_by gpu_label_id",
-    "ModelExport": ("task weights persist requires num_cpu num_gpu num_memory replicas enable_authentication"),
+    "ModelExport": ("task weights persist gguf requires num_cpu num_gpu num_memory replicas enable_authentication"),
 }
 """What this project adds."""
 

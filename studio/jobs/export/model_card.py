@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from studio.core.jobresult import GgufFile
 from studio.core.jobspec import ExportWork, JobSpec
 from studio.jobs.inputs import locations
 
@@ -31,6 +32,13 @@ def provenance(spec: JobSpec, work: ExportWork) -> dict[str, Any]:
         "weights": work.weights,
         "versions": versions(),
     }
+
+
+def gguf(folder: Path) -> GgufFile | None:
+    """The GGUF file that an earlier attempt made of the checkpoint in ``folder``, where that still is."""
+    file = folder / PROVENANCE
+    facts = locations.read_json(file) if file.exists() else {}
+    return GgufFile.model_validate(facts["gguf"]) if facts.get("gguf") else None
 
 
 def versions() -> dict[str, str]:

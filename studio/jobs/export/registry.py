@@ -43,7 +43,9 @@ class Card:
     base_name: str
 
 
-def register(spec: JobSpec, work: ExportWork, source: str | dict[str, Any], card: Card, run: TrackedRun) -> str:
+def register(
+    spec: JobSpec, work: ExportWork, source: str | dict[str, Any], card: Card, run: TrackedRun, gguf: Path | None = None
+) -> str:
     """Log a checkpoint folder, or loaded components by reference, and register it; return the version.
 
     The version is created with its key as a tag, after all files are stored, so an attempt that dies leaves either no
@@ -52,7 +54,7 @@ def register(spec: JobSpec, work: ExportWork, source: str | dict[str, Any], card
     with _temporary_files_in(spec.folder):
         info = Model.log(
             artifact_path=None,
-            flavor=_Flavor(card.base_name),
+            flavor=_Flavor(card.base_name, gguf),
             flavor_name=mlflow.transformers.FLAVOR_NAME,
             name=NAME,
             registered_model_name=work.model_name,
@@ -86,6 +88,8 @@ class _Flavor:
     that MLflow stores, and nothing in that folder names a path of this machine."""
 
     base_name: str
+    gguf: Path | None = None
+    """A file that is to lie beside the checkpoint."""
 
     def save_model(self, path: str, mlflow_model: Model, **options: Any) -> None:
         source = options["transformers_model"]
@@ -99,6 +103,10 @@ class _Flavor:
             mlflow.transformers.save_model(path=path, mlflow_model=mlflow_model, **light_options)
         for weights in sorted(Path(source).glob("*.safetensors")):
             _link(weights, Path(path, NAME, weights.name))
+        if self.gguf:
+            folder = Path(path, self.gguf.parent.name)
+            folder.mkdir()
+            _link(self.gguf, folder / self.gguf.name)
         self._describe(Path(path), mlflow_model)
 
     def _describe(self, path: Path, mlflow_model: Model) -> None:

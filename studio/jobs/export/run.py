@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
-from studio.core.jobresult import ExportOutput, Measures
+from studio.core.jobresult import ExportOutput, GgufFile, Measures
 from studio.core.jobspec import ExportWork, JobSpec
 from studio.core.secrets import redact
 from studio.jobs import tracking, versions
 from studio.jobs.events import EventLog
-from studio.jobs.export import merge, model_card, registry
+from studio.jobs.export import converter, gguf, merge, model_card, registry
 from studio.jobs.export.registry import Card
 from studio.jobs.inputs import hub, locations
 from studio.jobs.model import adapters, generation, tokenizers
@@ -28,28 +30,41 @@ MODEL = "model"
 CHAT = "llm/v1/chat"
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The version that was registered, the digest of its content, and the GGUF file in it."""
+
+    version: str
+    digest: str
+    gguf: GgufFile | None = None
+
+
 def run(spec: JobSpec, events: EventLog) -> Outcome:
     """Build, log and register the model, once. Raises JobError for what a user can mend."""
     work = spec.work
     if not isinstance(work, ExportWork):
         raise TypeError(f"export was given {type(work).__name__}")
+    if work.gguf and work.weights != "merged":
+        raise JobError(f"gguf is made of merged weights, and weights is {work.weights}", "use weights: merged")
     transformers.utils.logging.disable_progress_bar()
     generation.check(work.generation)
     with tracking.run(spec) as tracked:
         earlier = versions.find(tracked.client, work.model_name, spec.key, work.after)
         if earlier:
             events.write("register", f"an earlier attempt registered version {earlier}")
-            return _outcome(work, earlier, "", tracked, Measures())
+            return _outcome(work, Stored(earlier, "", model_card.gguf(spec.folder / MODEL)), tracked, Measures())
         tracked.log_params({"base_model": locations.public_name(work.model), "weights": work.weights})
         facts = model_card.provenance(spec, work)
         card = Card(model_card.text(work, facts), facts, locations.public_name(work.model))
-        version, digest = WEIGHTS[work.weights](spec, work, card, tracked, events)
-        events.write("register", f"{work.model_name} version {version}")
-    return _outcome(work, version, digest, tracked, Measures(device="cpu", bytes=adapters.size(spec.folder / MODEL)))
+        stored = WEIGHTS[work.weights](spec, work, card, tracked, events)
+        events.write("register", f"{work.model_name} version {stored.version}")
+    size = adapters.size(spec.folder / MODEL) + (stored.gguf.bytes if stored.gguf else 0)
+    return _outcome(work, stored, tracked, Measures(device="cpu", bytes=size))
 
 
-def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> tuple[str, str]:
-    """A whole checkpoint, logged from its folder without loading it; version and content digest."""
+def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> Stored:
+    """A whole checkpoint, logged from its folder without loading it, and the same as GGUF if that is asked for."""
+    script = converter.find(os.environ) if work.gguf else None
     base = locations.model_folder(work.model, spec)
     adapter = adapters.folder(work.adapter, spec) if work.adapter else None
     tokenizer = _tokenizer(base, work, adapter)
@@ -59,10 +74,15 @@ def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, ev
     building.mkdir(parents=True)
     _write_settings(base, work, tokenizer, building)
     _write_weights(base, adapter, building, events)
+    made = gguf.convert(script, building, spec, work, events) if script else None
+    if made:
+        facts = {**card.provenance, "gguf": made.model_dump()}
+        card = replace(card, text=model_card.text(work, facts), provenance=facts)
     model_card.write(building, card.text, card.provenance)
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
-    return registry.register(spec, work, str(folder), card, tracked), adapters.digest(folder)
+    file = gguf.folder(spec) / Path(made.path).name if made else None
+    return Stored(registry.register(spec, work, str(folder), card, tracked, file), adapters.digest(folder), made)
 
 
 def _write_weights(base: Path, adapter: Path | None, output: Path, events: EventLog) -> None:
@@ -97,9 +117,7 @@ def _hide_secrets(settings: Path) -> None:
         settings.write_text(redact(text), "utf-8")
 
 
-def _adapter_only(
-    spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog
-) -> tuple[str, str]:
+def _adapter_only(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> Stored:
     """Adapter and tokenizer, with a reference to the base on the hub.
 
     MLflow can refer to nothing but the hub: over a local base it would store weights that reload as noise.
@@ -111,10 +129,10 @@ def _adapter_only(
     model, tokenizer = _from_hub(spec, work, adapter)
     adapted = PeftModel.from_pretrained(model, str(adapter))
     version = registry.register(spec, work, {"model": adapted, "tokenizer": tokenizer}, card, tracked)
-    return version, adapters.digest(adapter)
+    return Stored(version, adapters.digest(adapter))
 
 
-def _reference(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> tuple[str, str]:
+def _reference(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, events: EventLog) -> Stored:
     """A pointer to a hub model at its commit; its weights are stored only when they are to persist."""
     if work.adapter is not None:
         raise JobError(
@@ -125,10 +143,11 @@ def _reference(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun,
     if work.persist:
         return _merged(spec, work, card, tracked, events)
     model, tokenizer = _from_hub(spec, work, None)
-    return registry.register(spec, work, {"model": model, "tokenizer": tokenizer}, card, tracked), work.model.digest
+    version = registry.register(spec, work, {"model": model, "tokenizer": tokenizer}, card, tracked)
+    return Stored(version, work.model.digest)
 
 
-WEIGHTS: dict[str, Callable[[JobSpec, ExportWork, Card, TrackedRun, EventLog], tuple[str, str]]] = {
+WEIGHTS: dict[str, Callable[[JobSpec, ExportWork, Card, TrackedRun, EventLog], Stored]] = {
     "merged": _merged,
     "adapter": _adapter_only,
     "reference": _reference,
@@ -174,13 +193,14 @@ def _tokenizer(folder: Path, work: ExportWork, adapter: Path | None) -> PreTrain
     return tokenizer
 
 
-def _outcome(work: ExportWork, version: str, digest: str, tracked: TrackedRun, measures: Measures) -> Outcome:
-    found = tracked.client.get_model_version(work.model_name, version)
+def _outcome(work: ExportWork, stored: Stored, tracked: TrackedRun, measures: Measures) -> Outcome:
+    found = tracked.client.get_model_version(work.model_name, stored.version)
     output = ExportOutput(
         model_name=work.model_name,
-        model_version=version,
-        uri=f"models:/{work.model_name}/{version}",
-        digest=digest,
+        model_version=stored.version,
+        uri=f"models:/{work.model_name}/{stored.version}",
+        digest=stored.digest,
+        gguf=stored.gguf,
         source=str(found.source or ""),
         description=str(found.description or ""),
         versions=model_card.versions(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import IO
 
 from studio.core.errors import JobError
 from studio.jobs import launching, offspring
+from studio.jobs.child import ended
 from studio.script import VARIABLE
 
 TICK_SECONDS = 0.2
@@ -95,7 +95,7 @@ def run(script: Script, tick: Callable[[Pulse], None]) -> None:
         copying.join(TICK_SECONDS * 10)
     tick(pulse)
     if code:
-        raise JobError(f"the script {script.name} {_ended(code)}{_last_words(tail)}", LOG_HINT)
+        raise JobError(f"the script {script.name} {ended(code)}{_last_words(tail)}", LOG_HINT)
 
 
 def _environment(script: Script) -> dict[str, str]:
@@ -127,13 +127,6 @@ def _copy(stream: IO[bytes], tail: deque[str]) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the script
             os.write(sys.stderr.fileno(), line)
         tail.append(line.decode("utf-8", "replace").rstrip())
-
-
-def _ended(code: int) -> str:
-    if code > 0:
-        return f"ended with exit code {code}"
-    killed = signal.Signals(-code).name
-    return f"was killed by {killed}" + (" (out of memory?)" if killed == "SIGKILL" else "")
 
 
 def _last_words(tail: deque[str]) -> str:

@@ -113,7 +113,12 @@ def _made(output: dict[str, Any]) -> Pairs:
         ("description", "description"), ("remark", "remark"),
     )  # fmt: skip
     rows: list[tuple[str, Cell]] = [(name, cut(output.get(key) or "", 1000)) for name, key in named]
-    return Pairs([*rows, ("weights", digest(output.get("digest"), ""))])
+    gguf = output.get("gguf") or {}
+    files: list[tuple[str, Cell]] = [
+        ("GGUF", cut(gguf.get("path", ""), 1000)),
+        ("its digest", digest(gguf.get("digest"), "")),
+    ]
+    return Pairs([*rows, ("weights", digest(output.get("digest"), "")), *(files if gguf else [])])
 
 
 def _history(view: View, ref: Ref) -> Iterator[Section]:

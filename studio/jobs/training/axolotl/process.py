@@ -1,29 +1,16 @@
-"""Axolotl's processes: started in an environment of their own, listened to, and ended with the job."""
+"""The command line and the environment of Axolotl's processes."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import socket
-import subprocess
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
-
-import psutil
 
 from studio.core.jobspec import VARIABLE, JobSpec
-from studio.jobs import launching, threads
+from studio.jobs import threads
 
 MODULE = "axolotl.cli.train"
-POLL_SECONDS, GRACE_SECONDS = 0.5, 15.0
-"""Between looks at the report; and between the request to stop and the kill, shorter than what the job itself gets."""
-KEPT_LINES = 40
 OTHERS = (
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"),
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
@@ -46,31 +33,6 @@ QUIET: Mapping[str, str] = {
     "PYTHONUNBUFFERED": "1",
 }
 """Nothing is reported or fetched; a project's own ``datasets.py`` is not taken for the library."""
-_BAR = re.compile(r"\d+%\|.*\|")
-_STAMP = re.compile(r"^\[[\d-]+ [\d:,]+\] ")
-
-
-@dataclass(slots=True)
-class Spoken:
-    """The last lines of what Axolotl printed, progress bars left out."""
-
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
-
-    def hear(self, stream: IO[bytes]) -> None:
-        """Pass everything on to the job's log until the stream ends."""
-        for raw in stream:
-            for part in raw.decode(errors="replace").split("\r"):
-                line = part.rstrip()
-                if line and not _BAR.search(line):
-                    self.lines.append(line)
-                    print(line, flush=True)
-
-    @property
-    def reason(self) -> str:
-        """The last line that names an error; "" where there is none."""
-        faults = [line for line in self.lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", _STAMP.sub("", line))]
-        own = [line for line in faults if "CalledProcessError" not in line and "ChildFailedError" not in line]
-        return (own or faults or [""])[-1]
 
 
 def command(python: Path, config: Path, spec: JobSpec) -> list[str]:
@@ -91,72 +53,6 @@ def environment(spec: JobSpec, home: Path, more: Mapping[str, str]) -> dict[str,
     kept = {name: value for name, value in os.environ.items() if name not in dropped and not _SECRET.match(name)}
     on_cpu = {} if spec.resources.gpu > 0 else {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     return {**kept, **threads.environment(spec.resources), **QUIET, **on_cpu, "HF_HOME": str(home), **more}
-
-
-def run(line: list[str], environ: Mapping[str, str], folder: Path, look: Callable[[], None]) -> tuple[int, Spoken]:
-    """Run to the end, calling ``look`` all the while; exit code, and what was said. Whatever stops this, stops all."""
-    spoken = Spoken()
-    child = subprocess.Popen(
-        line, env=dict(environ), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, preexec_fn=launching.tied(),
-    )  # fmt: skip
-    if child.stdout is None:
-        raise AssertionError("a pipe was asked for")
-    listener = threading.Thread(target=spoken.hear, args=(child.stdout,), daemon=True)
-    listener.start()
-    family = Family(child)
-    try:
-        while child.poll() is None:
-            family.grow()
-            look()
-            time.sleep(POLL_SECONDS)
-    finally:
-        family.end()
-    listener.join(timeout=GRACE_SECONDS)
-    look()
-    return child.returncode, spoken
-
-
-@dataclass(slots=True)
-class Family:
-    """A process and all that it started, remembered: a launcher that died does not hide its workers."""
-
-    child: subprocess.Popen[bytes]
-    known: set[psutil.Process] = field(default_factory=set)
-
-    def grow(self) -> None:
-        """Note who is there now."""
-        try:
-            first = psutil.Process(self.child.pid)
-            self.known |= {first, *first.children(recursive=True)}
-        except psutil.NoSuchProcess:
-            return
-
-    def end(self) -> None:
-        """Ask whoever still runs to stop, then kill."""
-        self.grow()
-        for send in (psutil.Process.terminate, psutil.Process.kill):
-            for process in self._alive():
-                with contextlib.suppress(psutil.NoSuchProcess):  # it ended in the meantime
-                    send(process)
-            self._await(GRACE_SECONDS)
-        self.child.wait()
-
-    def _await(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self._alive() and time.monotonic() < deadline:
-            self.child.poll()  # so that it does not stay as a zombie
-            time.sleep(0.05)
-
-    def _alive(self) -> list[psutil.Process]:
-        return [each for each in self.known if _runs(each)]
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _free_port() -> int:

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from studio.core.errors import JobError
 from studio.core.jobresult import Measures, TrainingOutput
 from studio.core.jobspec import JobSpec, TrainingWork
-from studio.jobs import ranks, threads, tracking
+from studio.jobs import child, ranks, threads, tracking
 from studio.jobs.events import EventLog
 from studio.jobs.inputs import locations
 from studio.jobs.model import adapters, models, tokenizers
@@ -124,7 +124,7 @@ def _fit(spec: JobSpec, setup: Setup, run: TrackedRun, events: EventLog) -> Prog
     post = Post(run, events)
     progress, patience = Progress(report, events, post), HURRY_SECONDS
     try:
-        code, spoken = process.run(
+        code, spoken = child.run(
             process.command(setup.home.python, spec.folder / CONFIG, spec),
             process.environment(spec, work / "home", more),
             Path(spec.project_dir),

@@ -13,6 +13,7 @@ import pytest
 
 from studio.core.errors import JobError
 from studio.core.jobspec import JobSpec
+from studio.jobs import child
 from studio.jobs.events import EventLog, read
 from studio.jobs.training.axolotl import process
 from studio.jobs.training.axolotl.progress import Progress
@@ -77,7 +78,7 @@ def test_a_training_that_did_not_end_well_says_why(progress: Progress) -> None:
 
 def test_what_a_process_says_is_kept_without_progress_bars(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     script = "print('hello'); print(' 10%|#   | 1/10', end='\\r'); print(); raise ValueError('no such key')"
-    code, spoken = process.run([sys.executable, "-c", script], {}, tmp_path, lambda: None)
+    code, spoken = child.run([sys.executable, "-c", script], {}, tmp_path, lambda: None)
     assert (code, spoken.reason) == (1, "ValueError: no such key")
     said = capfd.readouterr().out
     assert "hello" in said and "10%|" not in said
@@ -97,9 +98,9 @@ def test_whatever_stops_the_wait_stops_all_that_was_started(tmp_path: Path) -> N
             raise SystemExit(143)
 
     patience = pytest.MonkeyPatch()
-    patience.setattr(process, "GRACE_SECONDS", 0.5)
+    patience.setattr(child, "GRACE_SECONDS", 0.5)
     with patience.context(), pytest.raises(SystemExit):
-        process.run([sys.executable, "-c", script, str(pids), stubborn], {}, tmp_path, stop)
+        child.run([sys.executable, "-c", script, str(pids), stubborn], {}, tmp_path, stop)
     patience.undo()
     assert not any(psutil.pid_exists(int(pid)) and _runs(int(pid)) for pid in pids.read_text().split())
 
