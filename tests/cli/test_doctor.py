@@ -26,7 +26,7 @@ from tests.fakes.http import Answer, serving
 from tests.fakes.hub import serving as hub_serving
 from tests.fakes.workspace import faults
 from tests.fakes.workspace.traffic import asked_again_after_a_refusal
-from tests.projects import ROOT, SETTINGS, manifest, snapshot, write
+from tests.projects import ROOT, SETTINGS, manifest, snapshot, support_desk, with_spec, write
 
 from . import front_door
 from .front_door import ask
@@ -76,6 +76,18 @@ def test_a_good_machine_has_everything_and_nothing_is_written(desk: Path) -> Non
     assert found["state"]["found"].endswith("none yet, the first apply creates it")
     assert "transformers 5." in found["train libraries"]["found"]
     assert snapshot(desk) == before
+
+
+def test_a_project_that_asks_for_gguf_needs_the_converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STUDIO_GGUF_CONVERTER", raising=False)
+    root = write(tmp_path / "desk", with_spec(support_desk(), "ModelExport", gguf="q8_0"))
+    found = diagnosis(root, code=1)["GGUF"]
+    assert found["verdict"] == "missing" and "STUDIO_GGUF_CONVERTER is not set" in found["found"]
+    assert "absolute path of llama.cpp's convert_hf_to_gguf.py" in found["cure"]
+    script = tmp_path / "convert_hf_to_gguf.py"
+    script.write_text("raise SystemExit('never run')")
+    monkeypatch.setenv("STUDIO_GGUF_CONVERTER", str(script))
+    assert (diagnosis(root)["GGUF"]["verdict"], diagnosis(root)["GGUF"]["found"]) == ("ok", str(script))
 
 
 def test_outside_a_project_the_machine_is_checked_all_the_same(tmp_path: Path) -> None:
