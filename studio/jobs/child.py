@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -16,11 +17,16 @@ from typing import IO
 
 import psutil
 
+from studio.core.jobspec import VARIABLE, JobSpec
 from studio.jobs import launching
 
 POLL_SECONDS, GRACE_SECONDS = 0.5, 15.0
 """Between looks; and between the request to stop and the kill, shorter than what the job itself gets."""
 KEPT_LINES = 40
+_SECRET = re.compile(
+    r"(?:MLFLOW|STUDIO|CDSW_API|CML_API)_?|.*(?:TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_KEY|STATE_URL)"
+)
+"""Names of variables that may hold a secret, whosever it is, or say where the job reports to."""
 _BAR = re.compile(r"\d+%\|.*\|")
 _STAMP = re.compile(r"^\[[\d-]+ [\d:,]+\] ")
 
@@ -46,6 +52,12 @@ class Spoken:
         faults = [line for line in self.lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", _STAMP.sub("", line))]
         own = [line for line in faults if "CalledProcessError" not in line and "ChildFailedError" not in line]
         return (own or faults or [""])[-1]
+
+
+def without_secrets(spec: JobSpec) -> dict[str, str]:
+    """The job's own environment for a program that needs none of its secrets and reports to the job only."""
+    named = {*spec.secrets.values(), spec.tracking.tracking_uri.removeprefix(VARIABLE)}
+    return {name: value for name, value in os.environ.items() if name not in named and not _SECRET.match(name)}
 
 
 def run(line: list[str], environ: Mapping[str, str], folder: Path, look: Callable[[], None]) -> tuple[int, Spoken]:

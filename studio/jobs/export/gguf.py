@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import struct
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from studio.core.errors import JobError
 from studio.core.jobresult import GgufFile
-from studio.core.jobspec import VARIABLE, ExportWork, JobSpec
+from studio.core.jobspec import ExportWork, JobSpec
 from studio.jobs import child, threads
 from studio.jobs.events import EventLog
 from studio.jobs.export.converter import SCRIPT
@@ -22,13 +21,6 @@ FOLDER = "gguf"
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 HEADER = struct.Struct("<4sIQQ")
 """Magic, version, number of tensors, number of metadata entries; little-endian (llama.cpp, GGUF specification)."""
-TOKENS = (
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "MLFLOW_TRACKING_URI",
-    "MLFLOW_TRACKING_TOKEN",
-    "MLFLOW_TRACKING_PASSWORD",
-)
 LONGEST_LINE, LAST_LINES = 300, 3
 
 
@@ -90,8 +82,7 @@ def _run(script: Path, checkpoint: Path, made: Path, spec: JobSpec, work: Export
 
 def _environment(spec: JobSpec, home: Path) -> dict[str, str]:
     """The job's own without its secrets; nothing is fetched, and no GPU is used."""
-    dropped = {*TOKENS, *spec.secrets.values(), spec.tracking.tracking_uri.removeprefix(VARIABLE), "PYTHONSAFEPATH"}
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    kept = {name: value for name, value in child.without_secrets(spec).items() if name != "PYTHONSAFEPATH"}
     quiet = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(home / "home"), "CUDA_VISIBLE_DEVICES": ""}
     own = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     return {**kept, **threads.environment(spec.resources), **quiet, **own}

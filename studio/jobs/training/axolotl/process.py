@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from studio.core.jobspec import VARIABLE, JobSpec
-from studio.jobs import threads
+from studio.core.jobspec import JobSpec
+from studio.jobs import child, threads
 
 MODULE = "axolotl.cli.train"
 OTHERS = (
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"),
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
-    *("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
 )
-"""What is the job's own: its packages, its place in a run, its tracking, its secrets."""
-_SECRET = re.compile(
-    r"(?:MLFLOW|STUDIO|CDSW_API|CML_API)_?|.*(?:TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_KEY|STATE_URL)"
-)
-"""Names of what may be a secret, whosever it is: a training needs none."""
+"""What is the job's own: its packages and its place in a run."""
 QUIET: Mapping[str, str] = {
     "AXOLOTL_DO_NOT_TRACK": "1",
     "DO_NOT_TRACK": "1",
@@ -49,8 +43,7 @@ def command(python: Path, config: Path, spec: JobSpec) -> list[str]:
 
 def environment(spec: JobSpec, home: Path, more: Mapping[str, str]) -> dict[str, str]:
     """The job's own, without its packages and its secrets. ``home`` receives every cache, so that none is left."""
-    dropped = {*OTHERS, *spec.secrets.values(), spec.tracking.tracking_uri.removeprefix(VARIABLE)}
-    kept = {name: value for name, value in os.environ.items() if name not in dropped and not _SECRET.match(name)}
+    kept = {name: value for name, value in child.without_secrets(spec).items() if name not in OTHERS}
     on_cpu = {} if spec.resources.gpu > 0 else {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     return {**kept, **threads.environment(spec.resources), **QUIET, **on_cpu, "HF_HOME": str(home), **more}
 
