@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from studio.core.findings import Finding, Severity
 from studio.plan.actions import Plan
@@ -24,6 +25,12 @@ MAX_CHARACTERS = 65_000
 _LONGEST_VALUE = 300
 _ICONS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}
 _BACKTICKS = re.compile("`+")
+_PLAIN_WORD = re.compile(
+    r"[(\"'“„]*(?:[A-Za-z0-9À-ɏ]+(?:[-'’][A-Za-z0-9À-ɏ]+)*|\d+(?:[.,:]\d+)*%?|[–→…·×±%])[)\"'”,.;:?!]*"
+)
+"""What means nothing in Markdown: no link, no mention, no emphasis."""
+_MARK = re.compile(r"\d+[.)]|GH-\d.*", re.IGNORECASE)
+"""Of a list's item; and what GitHub takes for an issue."""
 
 
 def findings_to_markdown(findings: Sequence[Finding], limit: int = MAX_CHARACTERS) -> str:
@@ -64,6 +71,15 @@ def code(text: object) -> str:
     fence = "`" * (1 + max(map(len, _BACKTICKS.findall(flat)), default=0))
     pad = " " if flat[0] in "` " or flat[-1] in "` " else ""
     return f"{fence}{pad}{flat}{pad}{fence}".replace("|", "\\|")
+
+
+def prose(text: object) -> str:
+    """A sentence on one line: plain words as they are, and each run of others in a code span."""
+    flat = plain(text)
+    if not flat.strip():
+        return code(flat)
+    runs = groupby(flat.split(), lambda word: bool(_PLAIN_WORD.fullmatch(word)) and not _MARK.fullmatch(word))
+    return " ".join(" ".join(words) if bare else code(" ".join(words)) for bare, words in runs)
 
 
 def _totals(plan: Plan) -> str:

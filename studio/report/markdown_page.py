@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from studio.report.markdown import code
+from studio.report.markdown import code, prose
 from studio.report.measures import number
 from studio.report.pages.document import (
     BarChart,
@@ -36,7 +36,7 @@ def write(document: Document) -> str:
     """The page; the same document gives the same text."""
     title = f"# {document.kind} {code(document.name)}: {_words(document.state)}"
     lines = [BEGINNING.rstrip(), title, ""]
-    lines += [code(document.description), ""] if document.description else []
+    lines += [prose(document.description), ""] if document.description else []
     lines += [f"- {name}: {_words(value)}" for name, value in document.context if _words(value)]
     lines += [f"- **{each.label}: {code(each.value)}** {each.note}".rstrip() for each in document.figures]
     for section in document.sections:
@@ -49,9 +49,9 @@ def write(document: Document) -> str:
 def _block(each: Block) -> Iterator[str]:
     match each:
         case Note():
-            yield code(each.text)
+            yield prose(each.text)
         case Pairs():
-            yield from (f"- {code(name)}: {_words(value)}" for name, value in each.rows if _words(value))
+            yield from (f"- {prose(name)}: {_words(value)}" for name, value in each.rows if _words(value))
         case Table():
             yield from _table(each)
         case Code():
@@ -69,7 +69,7 @@ def _block(each: Block) -> Iterator[str]:
 
 
 def _table(each: Table) -> Iterator[str]:
-    yield _row([code(head) if head else "" for head in each.heads])
+    yield _row([prose(head) if head else "" for head in each.heads])
     yield _row(["---:" if place in each.numeric else "---" for place in range(len(each.heads))])
     yield from (_row([_words(cell) for cell in row]) for row in each.rows)
 
@@ -85,7 +85,7 @@ def _chart(chart: LineChart | BarChart | Heat) -> Iterator[str]:
                 yield f"- {code(line.name)}: {_curve(line)}"
         case BarChart():
             for bar in chart.bars:
-                yield f"- {code(chart.title)} of {code(bar.name)}: {number(bar.value)}"
+                yield f"- {prose(chart.title)} of {code(bar.name)}: {number(bar.value)}"
         case Heat():
             right = sum(row[place] for place, row in enumerate(chart.counts) if place < len(row))
             yield f"- {code(chart.title)}: {right:,} of {sum(map(sum, chart.counts)):,} rows on the diagonal"
@@ -95,11 +95,13 @@ def _chart(chart: LineChart | BarChart | Heat) -> Iterator[str]:
 
 def _curve(line: Line) -> str:
     values = [value for _, value in line.points]
-    return f"{sparkline(values)} {number(values[0])} → {number(values[-1])}" if values else ""
+    if len(values) < 2:
+        return number(values[0]) if values else ""
+    return f"{sparkline(values)} {number(values[0])} → {number(values[-1])}"
 
 
 def _samples(each: Samples) -> Iterator[str]:
-    yield code(each.note)
+    yield prose(each.note)
     for sample in each.rows[:MOST_SAMPLES]:
         yield ""
         yield f"- {code(sample.change.text)} {code(sample.prompt)}".rstrip()

@@ -13,7 +13,7 @@ from studio.core.findings import Finding, Position, Severity
 from studio.core.references import Ref
 from studio.plan.actions import Action, Kept, Plan, Verb
 from studio.plan.diff import Change
-from studio.report.markdown import MAX_CHARACTERS, code, findings_to_markdown, plan_to_markdown
+from studio.report.markdown import MAX_CHARACTERS, code, findings_to_markdown, plan_to_markdown, prose
 from studio.resources.base import Effect
 from tests import projects
 from tests.projects import support_desk, with_spec
@@ -95,3 +95,18 @@ def test_no_text_breaks_out_of_its_code_span(text: str) -> None:
         assert fence and span.endswith(fence.group())
         inner = span[len(fence.group()) : -len(fence.group())]
         assert fence.group() not in re.findall("`+", inner)
+
+
+def test_prose_reads_as_prose_and_only_what_may_act_is_code() -> None:
+    assert prose("3 of 395 rows (0.8 %) got better, the model's best so far.") == (
+        "3 of 395 rows (0.8 %) got better, the model's best so far."
+    )
+    assert prose("see http://evil and @everyone else") == "see `http://evil` and `@everyone` else"
+    assert prose("exact_match of support-desk: 0.81 → 0.9") == "`exact_match` of support-desk: 0.81 → 0.9"
+    assert prose("1. first GH-12 evil.example") == "`1.` first `GH-12 evil.example`"
+
+
+@given(st.text() | st.text(st.sampled_from("ab1 .-*_#@`|<>[]()!\\&~:/\n+=")))
+def test_outside_code_spans_prose_holds_no_sign_that_acts(text: str) -> None:
+    outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", prose(text))
+    assert not re.search(r"[*_#@`|<\[\]\\&~/\n=+]|\w[.]\D\w", outside.replace("<code>", "").replace("</code>", ""))
