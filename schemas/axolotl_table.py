@@ -13,7 +13,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 VERSION = "0.19.0"
 Schema = dict[str, Any]
@@ -86,7 +86,11 @@ def table(folder: Path) -> Schema:
         "properties": properties,
         "additionalProperties": False,
         "$defs": definitions,
-        "x-facts": {"dataset_types": dataset_types(folder / "axolotl"), "plugin_keys": plugin_keys(folder / "axolotl")},
+        "x-facts": {
+            "dataset_types": dataset_types(folder / "axolotl"),
+            "plugin_keys": plugin_keys(folder / "axolotl"),
+            "plugins": plugins(folder / "axolotl"),
+        },
     }
 
 
@@ -174,3 +178,27 @@ def plugin_keys(package: Path) -> list[str]:
                 fields = (each.target for each in model.body if isinstance(each, ast.AnnAssign))
                 found |= {field.id for field in fields if isinstance(field, ast.Name) and field.id != "model_config"}
     return sorted(found)
+
+
+def plugins(package: Path) -> list[str]:
+    """Axolotl's own plugins, under each name by which they can be asked for."""
+    found: set[str] = set()
+    for integration in sorted((package / "integrations").glob("*/__init__.py")):
+        own = f"axolotl.integrations.{integration.parent.name}"
+        for module in sorted(integration.parent.glob("*.py")):
+            names = {each.name for each in ast.parse(module.read_text(encoding="utf-8")).body if _is_plugin(each)}
+            exported = _names(integration) & names
+            stem = "" if module == integration else f".{module.stem}"
+            found |= {f"{own}{stem}.{name}" for name in names} | {f"{own}.{name}" for name in exported}
+    return sorted(found)
+
+
+def _is_plugin(node: ast.stmt) -> TypeGuard[ast.ClassDef]:
+    return isinstance(node, ast.ClassDef) and "BasePlugin" in {getattr(base, "id", "") for base in node.bases}
+
+
+def _names(module: Path) -> set[str]:
+    """What can be imported from a module by name: its imports, and the classes of its own."""
+    tree = ast.parse(module.read_text(encoding="utf-8")).body
+    imported = {name.name for each in tree if isinstance(each, ast.ImportFrom) for name in each.names}
+    return imported | {each.name for each in tree if isinstance(each, ast.ClassDef)}

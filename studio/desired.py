@@ -138,6 +138,8 @@ def _outcome(
         value = getattr(part, mark.name)
         if mark.effect is not Effect.OUTCOME or (value == mark.default and not mark.default_config):
             continue
+        if mark.config and not resource.reads(mark.name):
+            continue
         if mark.config:
             hashed[mark.name] = _config(mark, value, resource, found, inputs)
         elif mark.nested:
@@ -209,7 +211,7 @@ def names(item: Desired, desire: Desire) -> dict[str, str]:
     family = desire.family(base_model(item.resource))
     for mark in marks(type(item.resource.spec)):
         value = getattr(item.resource.spec, mark.name)
-        if mark.config and (value or mark.default_config):
+        if mark.config and (value or mark.default_config) and item.resource.reads(mark.name):
             label, _ = desire.config(mark.config, value, family)
             if label.startswith(CONFIG):
                 found[mark.name] = label.removeprefix(CONFIG)

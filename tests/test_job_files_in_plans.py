@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from studio.checking import Checked
 from studio.compile import Target, compile_job
 from studio.core.jobspec import TrainingWork
 from studio.core.references import Ref
@@ -19,7 +20,16 @@ from tests.projects import support_desk, with_spec
 JOB = Ref("FineTuningJob", "train")
 SCRIPT = {"user_script": "scripts/train.py", "user_config": {"rounds": 2}}
 SETTINGS = {"num_gpu": 1, "num_workers": 2, "training_arguments_config": {"deepspeed": "config/zero.json"}}
+AXOLOTL = {"framework_type": "axolotl", "num_gpu": 1, "num_workers": 2}
+DEEPSPEED = {**AXOLOTL, "axolotl_config": {"datasets": [{"type": "alpaca"}], "deepspeed": "config/zero.json"}}
+CHAT = {"type": "chat_template", "chat_template": "jinja", "chat_template_jinja": "templates/desk.jinja"}
+TEMPLATE = {**AXOLOTL, "axolotl_config": {"datasets": [CHAT]}}
+TEMPLATE_FOR_ALL = {
+    **AXOLOTL, "axolotl_config": {"datasets": [{"type": "chat_template"}], "chat_template": "jinja",
+                                  "chat_template_jinja": "templates/desk.jinja"},
+}  # fmt: skip
 FILES = {
+    "templates/desk.jinja": "{{ messages[0].content }}",
     "scripts/train.py": "import losses",
     "scripts/losses.py": "def loss(): ...",
     "scripts/other.py": "x = 1",
@@ -44,7 +54,14 @@ def replanned(root: Path, spec: dict[str, Any], name: str, content: str) -> Plan
 
 @pytest.mark.parametrize(
     ("spec", "name"),
-    [(SCRIPT, "scripts/train.py"), (SCRIPT, "scripts/losses.py"), (SETTINGS, "config/zero.json")],
+    [
+        (SCRIPT, "scripts/train.py"),
+        (SCRIPT, "scripts/losses.py"),
+        (SETTINGS, "config/zero.json"),
+        (DEEPSPEED, "config/zero.json"),
+        (TEMPLATE, "templates/desk.jinja"),
+        (TEMPLATE_FOR_ALL, "templates/desk.jinja"),
+    ],
 )
 def test_a_changed_file_runs_the_job_again_and_is_named(tmp_path: Path, spec: dict[str, Any], name: str) -> None:
     plan = replanned(tmp_path, spec, name, FILES[name] + " ")
@@ -52,7 +69,17 @@ def test_a_changed_file_runs_the_job_again_and_is_named(tmp_path: Path, spec: di
     assert str(action.verb) == "replace" and action.reason == f"content/{name} changed"
 
 
-@pytest.mark.parametrize(("spec", "name"), [(SCRIPT, "scripts/other.py"), ({}, "scripts/train.py")])
+LEGACY_SETTINGS = {**DEEPSPEED, "axolotl_config": {"datasets": [{"type": "alpaca"}]}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        (SCRIPT, "scripts/other.py"),
+        ({}, "scripts/train.py"),
+        ({**LEGACY_SETTINGS, "training_arguments_config": {"deepspeed": "config/zero.json"}}, "config/zero.json"),
+    ],
+)
 def test_a_file_that_the_job_does_not_read_changes_nothing(tmp_path: Path, spec: dict[str, Any], name: str) -> None:
     assert replanned(tmp_path, spec, name, FILES[name] + " ").pending == ()
 
@@ -93,3 +120,15 @@ def test_a_file_in_the_folder_of_tasks_is_part_of_the_evaluation(name: str, tmp_
     (tmp_path / name).write_text("{ }")
     [action] = [each for each in projects.plan(tmp_path, before).actions if each.ref == Ref("EvaluationJob", "compare")]
     assert str(action.verb) == "replace" and action.reason == f"content/{name} changed"
+
+
+def test_a_link_that_leaves_the_project_is_no_file_of_a_job(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.jinja"
+    outside.write_text(FILES["templates/desk.jinja"])
+    root = project(tmp_path / "desk", TEMPLATE)
+    (root / "templates" / "desk.jinja").unlink()
+    (root / "templates" / "desk.jinja").symlink_to(outside)
+    found = planning.plan(root, "default")
+    assert isinstance(found, Checked)
+    [error] = found.errors
+    assert (error.rule, error.path[-1]) == ("FT-062", "chat_template_jinja") and "leaves the project" in error.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,19 @@ from studio.core.fingerprints import file_digest
 from studio.core.references import Ref
 from studio.load import configs
 from studio.load.files import Place, inside, look
-from studio.resources.base import Resource
-from studio.resources.fine_tuning_job import FineTuningJobSpec, JobFacts, settings_files
+from studio.resources.base import ConfigValue, Resource
+from studio.resources.fine_tuning_job import FineTuningJobSpec, Framework, JobFacts, settings_files
 
+Keys = tuple[str | int, ...]
+DEEPSPEED, TEMPLATE = "deepspeed", "chat_template_jinja"
+"""Keys of an Axolotl configuration that name files; what says where rows, weights and outputs are, jobs decide."""
 LARGEST = 1 << 20
 """Bytes of a file of settings that are read."""
 
 
 def observe(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource], root: Path) -> JobFacts | None:
     """What a job's files hold; None for a job that reads none. Files that are missing are left to the rules."""
-    named = settings_files(_arguments(spec, resources)).values()
+    named = {*settings_files(_arguments(spec, resources)).values(), *_axolotl_files(spec, resources, root)}
     if not spec.user_script and not named:
         return None
     files, fault = {name: digest for name in sorted(named) if (digest := _digest(root, name))}, ""
@@ -33,10 +36,36 @@ def observe(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource], root: Pa
 
 
 def _arguments(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource]) -> Mapping[str, Any]:
+    if spec.framework_type == Framework.AXOLOTL:
+        return {}
+    return _held(resources, "training_arguments", spec.training_arguments_config)
+
+
+def _axolotl_files(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource], root: Path) -> set[str]:
+    if spec.framework_type != Framework.AXOLOTL:
+        return set()
+    return {name for _, name in axolotl_files(_held(resources, "axolotl", spec.axolotl_config), root)}
+
+
+def _held(resources: Mapping[Ref, Resource], type: str, value: ConfigValue) -> Mapping[str, Any]:
     try:
-        return configs.in_force(resources, {}, "training_arguments", spec.training_arguments_config, "")[1]
+        return configs.in_force(resources, {}, type, value, "")[1]
     except (KeyError, ValueError):  # rules report it
         return {}
+
+
+def axolotl_files(values: Mapping[str, Any], root: Path) -> Iterator[tuple[Keys, str]]:
+    """Where an Axolotl configuration names a file of the project, and which. A chat template is a file's name, or the
+    template itself, which has braces."""
+    if isinstance(values.get(DEEPSPEED), str) and values[DEEPSPEED]:
+        yield (DEEPSPEED,), values[DEEPSPEED]
+    datasets = values.get("datasets")
+    places: list[tuple[Keys, Any]] = [((), values)]
+    places += [(("datasets", index), each) for index, each in enumerate(datasets if isinstance(datasets, list) else ())]
+    for path, place in places:
+        said = place.get(TEMPLATE) if isinstance(place, dict) else None
+        if isinstance(said, str) and said and ("{" not in said or look(root, said) is Place.FILE):
+            yield (*path, TEMPLATE), said
 
 
 def _digest(root: Path, name: str) -> str:

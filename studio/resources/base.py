@@ -112,6 +112,10 @@ class Resource(Part):
     def ref(self) -> Ref:
         return Ref(self.kind, self.metadata.name)
 
+    def reads(self, config: str) -> bool:
+        """Whether what a field for a configuration names, or the default that is in force instead, counts for it."""
+        return True
+
 
 ConfigValue = str | dict[str, Any] | None
 """A Config's name, an inline mapping, or nothing."""

@@ -138,6 +138,13 @@ class FineTuningJob(Resource):
     def is_sweep(self) -> bool:
         return bool(self.spec.matrix)
 
+    def reads(self, config: str) -> bool:
+        """Axolotl has its own configuration, over which only what the job itself names is laid: no default, and no
+        training arguments."""
+        if self.spec.framework_type != Framework.AXOLOTL:
+            return True
+        return config != "training_arguments_config" and bool(getattr(self.spec, config))
+
 
 class Trial(FineTuningJob):
     """One combination of a sweep's values: a job that no manifest spells out."""

@@ -124,7 +124,7 @@ def axolotl_needs_a_gpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
           framework_type: axolotl
           num_gpu: 0
           axolotl_config:  # <-
-            deepspeed: deepspeed_configs/zero2.json
+            deepspeed: {zero_optimization: {stage: 2}}
             datasets:
               - type: alpaca
     Good:
@@ -133,7 +133,7 @@ def axolotl_needs_a_gpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
           framework_type: axolotl
           num_gpu: 1
           axolotl_config:
-            deepspeed: deepspeed_configs/zero2.json
+            deepspeed: {zero_optimization: {stage: 2}}
             datasets:
               - type: alpaca
     """

@@ -103,6 +103,8 @@ def missing_settings_file(job: FineTuningJob, view: View) -> Iterator[Breach]:
               zero_optimization:
                 stage: 2
     """
+    if not job.reads("training_arguments_config"):
+        return
     written = job.spec.training_arguments_config
     inputs = Inputs(view.root, view.graph.resources, view.observations, view.default_configs)
     arguments = inputs.config(job, "training_arguments", written) or {}

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.suggest import nearest
+from studio.libraries.axolotl_code import PREFERENCES, is_module
 from studio.libraries.words import written
 from studio.resources.config import Config, ConfigType
 from studio.rules.base import Breach, View, rule
 from studio.rules.configurations import library_table
 from studio.rules.library_breach import breach
-
-PREFERENCES = ("rl", "reward_model", "process_reward_model")
-"""Settings under which data set types are those of another kind of training."""
 
 
 @rule("CF-018")
@@ -57,13 +55,8 @@ def _formats(view: View) -> set[str]:
 
 
 def _is_known(type: str, known: set[str]) -> bool:
-    """``alpaca:chat`` is alpaca in a style of its own. A dotted name may be a module of the user, unless it begins with
-    a type of Axolotl's."""
-    base = type.partition(":")[0]
-    if type in known or (base in known and ":load" not in type):
-        return True
-    head, dot, _ = type.partition(".")
-    return bool(dot) and head not in {name.partition(".")[0] for name in known} and not head.startswith("sharegpt")
+    """``alpaca:chat`` is alpaca in a style of its own; SEC-008 reports modules of the user."""
+    return type in known or (type.partition(":")[0] in known and ":load" not in type) or is_module(type)
 
 
 def _hint(type: str, known: set[str]) -> str:

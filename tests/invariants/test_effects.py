@@ -14,7 +14,7 @@ from studio.resources.base import Effect, FieldMark
 from studio.workflow import planning
 from tests import projects
 from tests.invariants import changes
-from tests.invariants.changes import METADATA, OTHERS, SUBJECTS, WITHOUT, World, edited
+from tests.invariants.changes import AXOLOTL, METADATA, OTHERS, SUBJECTS, WITHOUT, World, edited
 
 FIELDS = [(kind, path, mark) for kind, path, mark in changes.fields() if (kind, path) not in WITHOUT]
 NAMES = [f"{kind}.{path} {mark.effect.value}" for kind, path, mark in FIELDS]
@@ -75,3 +75,27 @@ def test_a_default_config_that_comes_into_force_runs_exactly_the_jobs_that_name_
     after = edited(before, {Ref("Config", "unused"): {"default": True, "model_family": "LlamaForCausalLM"}})
     found = actions(tmp_path, before, after)
     assert [ref for ref in jobs if found[ref].dispatches] == [jobs[1]]
+
+
+def test_a_default_that_axolotl_does_not_read_trains_no_axolotl_job_again(tmp_path: Path) -> None:
+    """Axolotl has its own configuration; only what the job itself names is laid over it."""
+    names = ("train", "again", "other")
+    axolotl, named, legacy = (Ref("FineTuningJob", name) for name in names)
+    before = edited(
+        changes.world(),
+        {
+            axolotl: {**AXOLOTL, "lora_config": None, "training_arguments_config": None},
+            named: {**AXOLOTL, "lora_config": "unused", "training_arguments_config": None},
+            legacy: {"lora_config": None, "training_arguments_config": None},
+        },
+    )
+    family = {"default": True, "model_family": "LlamaForCausalLM"}
+    arguments = projects.manifest(
+        "Config", "fast", {"type": "training_arguments", "config": {"learning_rate": 0.3}, **family}
+    )
+    lora = edited(before, {Ref("Config", "unused"): family})
+    for after, again in ((lora, [legacy]), (World([*before.documents, arguments], before.files), [legacy])):
+        found = actions(tmp_path, before, after)
+        assert [ref for ref in (axolotl, named, legacy) if found[ref].dispatches] == again
+    found = actions(tmp_path, lora, edited(lora, {Ref("Config", "unused"): {"config": {"r": 3}}}))
+    assert [ref for ref in (axolotl, named, legacy) if found[ref].dispatches] == [named, legacy]

@@ -21,7 +21,7 @@ from studio.jobs.inputs import locations
 from studio.jobs.model import adapters, models, tokenizers
 from studio.jobs.result import Outcome
 from studio.jobs.tracking import TrackedRun
-from studio.jobs.training import checkpoints, curves
+from studio.jobs.training import checkpoints, curves, script_folder
 from studio.jobs.training.axolotl import home, process, rows, settings
 from studio.jobs.training.axolotl.home import Home
 from studio.jobs.training.axolotl.progress import Progress
@@ -81,6 +81,7 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
 
 
 def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
+    script_folder.check_files(spec, work)
     found = home.find(work.axolotl_python, Path(spec.project_dir), os.environ)
     events.write("setup", f"Axolotl {found.version} of {found.python}")
     model = locations.model_folder(work.model, spec)

@@ -15,6 +15,7 @@ from studio.core.errors import JobError
 from studio.core.findings import format_path
 from studio.core.jobspec import SEED, TrainingWork
 from studio.jobs.training.axolotl.rows import SEGMENTS, Files
+from studio.libraries import axolotl_code
 from studio.libraries import axolotl_settings as words
 from studio.libraries.decided import IGNORED, REFUSED, SAVE_SHARE, applying
 from studio.libraries.fitting import Fault, misfits
@@ -75,6 +76,8 @@ def resolve(work: TrainingWork, at: Place) -> Settings:
     given = dict(work.axolotl or {})
     for key, why in applying(REFUSED, TYPE, given).items():
         raise JobError(f"axolotl_config: {key!r} is refused: {why}", f"remove {key}")
+    for code in axolotl_code.named(given):
+        raise JobError(f"axolotl_config: {code.message}", code.hint)
     ignored = applying(IGNORED, TYPE, given)
     notes = [f"{key} of the Axolotl configuration is ignored: {why}" for key, why in ignored.items()]
     values = {key: value for key, value in given.items() if key not in ignored and value is not None}
