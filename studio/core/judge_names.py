@@ -12,8 +12,6 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 """Of a judge's metric: what columns of tables and MLflow take."""
 ENDPOINT = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
 SCALE = (1, 5)
-OWN_PARAMETERS = frozenset({"model", "messages", "stream", "n"})
-"""Parameters of a request that are not for a manifest to set: the judge's other fields say them."""
 
 
 def url_variable(endpoint: str) -> str:

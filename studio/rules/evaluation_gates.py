@@ -9,7 +9,7 @@ from studio.core.judge_names import SCALE
 from studio.core.metric_names import EVALUATION_METRICS, RANGES
 from studio.core.suggest import did_you_mean
 from studio.resources import gates
-from studio.resources.evaluation_job import EvaluationJob, Gate
+from studio.resources.evaluation_job import EvaluationJob, EvaluationJobSpec, Gate
 from studio.rules.base import Breach, View, rule
 
 
@@ -222,21 +222,29 @@ def unreachable_gate(job: EvaluationJob, view: View) -> Iterator[Breach]:
               min: 0.6
     """
     for index, gate in enumerate(job.spec.gates):
-        ranges = {**RANGES, **{each.name: each.scale for each in job.spec.judges if len(each.scale) == len(SCALE)}}
-        if gate.metric not in ranges:
-            continue
-        least, most = ranges[gate.metric]
-        bounded = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
-        beyond = {"min": gate.min is not None and gate.min > most, "max": gate.max is not None and gate.max < least}
-        for field in (field for field, is_beyond in beyond.items() if is_beyond):
-            value = getattr(gate, field)
-            message = f"{field} is {value:g}, and {gate.metric} is always {bounded}"
-            yield Breach(f"spec.gates.{index}.{field}", message, _as_score(field, value, bounded))
-        asked = gate.min_gain_over_baseline
-        if asked is not None and asked > most - least:
-            message = f"min_gain_over_baseline is {asked:g}, and {gate.metric} can gain {most - least:g} at most"
-            hint = _as_score("min_gain_over_baseline", asked, f"at most {most - least:g}")
-            yield Breach(f"spec.gates.{index}.min_gain_over_baseline", message, hint)
+        for field, message, hint in _beyond(gate, job.spec):
+            yield Breach(f"spec.gates.{index}.{field}", message, hint)
+
+
+def _beyond(gate: Gate, spec: EvaluationJobSpec) -> Iterator[tuple[str, str, str]]:
+    """Field, what it asks for in vain, what to do."""
+    judge = next((each for each in spec.judges if each.name == gate.metric and len(each.scale) == len(SCALE)), None)
+    if judge is None and gate.metric not in RANGES:
+        return
+    least, most = judge.scale if judge else RANGES[gate.metric]
+    bounded = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
+    always = f"the scale of the judge {gate.metric} is {bounded}" if judge else f"{gate.metric} is always {bounded}"
+    beyond = {"min": gate.min is not None and gate.min > most, "max": gate.max is not None and gate.max < least}
+    for field in (field for field, is_beyond in beyond.items() if is_beyond):
+        value = getattr(gate, field)
+        hint = f"write a number {bounded}, or change the judge's scale" if judge else _as_score(field, value, bounded)
+        yield field, f"{field} is {value:g}, and {always}", hint
+    asked, widest = gate.min_gain_over_baseline, most - least
+    if asked is not None and asked > widest:
+        can = f"on the judge's scale {bounded}, {gate.metric}" if judge else gate.metric
+        bounded = f"at most {widest:g}"
+        hint = f"write a number {bounded}" if judge else _as_score("min_gain_over_baseline", asked, bounded)
+        yield "min_gain_over_baseline", f"min_gain_over_baseline is {asked:g}, and {can} can gain {bounded}", hint
 
 
 def _as_score(field: str, value: float, bounded: str) -> str:

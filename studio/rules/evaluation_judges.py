@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.core.judge_names import ENDPOINT, NAME, OWN_PARAMETERS, SCALE, key_variable, url_variable
+from studio.core import judge_parameters
+from studio.core.judge_names import ENDPOINT, NAME, SCALE, key_variable, url_variable
 from studio.core.metric_names import EVALUATION_METRICS
 from studio.resources.evaluation_job import EvaluationJob, Judge
 from studio.rules.base import Breach, View, rule
@@ -100,6 +101,8 @@ def bad_judge_setting(job: EvaluationJob, view: View) -> Iterator[Breach]:
     for index, judge in enumerate(job.spec.judges):
         for field, message, hint in _faults(judge):
             yield Breach(f"spec.judges.{index}.{field}", message, hint)
+        for path, message, hint in judge_parameters.faults(judge.parameters or {}):
+            yield Breach(("spec", "judges", index, "parameters", *path), message, hint)
 
 
 def _faults(judge: Judge) -> Iterator[tuple[str, str, str]]:
@@ -113,8 +116,6 @@ def _faults(judge: Judge) -> Iterator[tuple[str, str, str]]:
         yield "scale", message, f"write scale: {list(SCALE)}"
     if judge.sample is not None and judge.sample < 1:
         yield "sample", f"sample is {judge.sample}; it must be at least 1", "leave it out to judge all rows"
-    for name in sorted(set(judge.parameters or {}) & OWN_PARAMETERS):
-        yield f"parameters.{name}", f"{name} is not for parameters to set", f"remove {name}"
 
 
 def _is_scale(scale: tuple[int, ...]) -> bool:

@@ -44,6 +44,20 @@ def found(checked: Check, id: str, example: str) -> Finding:
             "did you mean 'latency'?",
         ),
         (
+            "EV-025",
+            "kind: EvaluationJob\nspec:\n  judges: [{name: helpful, model: j, definition: It helps.}]\n"
+            "  gates: [{metric: helpful, adapter: ticket-router, min: 6}]",
+            "min is 6, and the scale of the judge helpful is from 1 to 5",
+            "write a number from 1 to 5, or change the judge's scale",
+        ),
+        (
+            "EV-035",
+            "kind: EvaluationJob\nspec:\n"
+            "  judges: [{name: helpful, model: j, definition: It helps., parameters: {top_p: 3}}]",
+            "top_p is 3, and takes a number from 0 to 1",
+            "write a number from 0 to 1, or remove top_p",
+        ),
+        (
             "PJ-004",
             "kind: Project\nspec:\n  state: $DB_URL",
             "state names a variable as a shell does, and is taken to the letter",

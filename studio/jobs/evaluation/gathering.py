@@ -52,8 +52,10 @@ def made_before(spec: JobSpec, selection: str) -> Outcome | None:
 
 
 def _is_whole(made: CombinationOutput, spec: JobSpec) -> bool:
-    """Whether both files are there; what an earlier version of studio made has no scores."""
-    return all(place and spec.path(place).is_file() for place in (made.predictions, made.scores))
+    """Whether its files are there; what an earlier version of studio made has no scores."""
+    judged = isinstance(spec.work, EvaluationWork) and spec.work.judges
+    wanted = [made.predictions, made.scores, *([made.judgements] if judged else [])]
+    return all(place and spec.path(place).is_file() for place in wanted)
 
 
 def gather(spec: JobSpec, events: EventLog) -> Failure | None:

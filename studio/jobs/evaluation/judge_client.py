@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import time
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPMessage
@@ -18,10 +18,12 @@ from studio.core.errors import JobError
 from studio.core.judge_names import key_variable, url_variable
 from studio.core.secrets import redact
 
-ATTEMPTS = 6
+ATTEMPTS, SILENT_ATTEMPTS = 6, 2
+"""In all, and of those that get no answer in time: what takes so long once mostly does again."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 """Pauses double from attempt to attempt; what the service itself asks for counts, up to the longest."""
-ANSWER_SECONDS = 120.0
+ANSWER_SECONDS, GREETING_SECONDS = 120.0, 20.0
+"""For a reply to a question, and to say that there is somebody."""
 MOST_BYTES = 1 << 20
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Statuses that another attempt may change."""
@@ -44,10 +46,10 @@ class Endpoint:
     url: str
     key: str = field(repr=False)
 
-    def ask(self, body: Mapping[str, Any]) -> str:
+    def ask(self, body: Mapping[str, Any], over: threading.Event) -> str:
         """What the service answers to a chat request. Raises NoJudgement when this row gets none, JobError when no
-        row would."""
-        answer = self._patiently("/chat/completions", json.dumps(body).encode())
+        row would. There is no further attempt once it is ``over``."""
+        answer = self._patiently("/chat/completions", json.dumps(body).encode(), over)
         try:
             content = json.loads(answer)["choices"][0]["message"]["content"]
         except (ValueError, LookupError, TypeError, RecursionError):
@@ -59,14 +61,15 @@ class Endpoint:
     def reach(self) -> None:
         """Raises JobError when nobody answers, or the key is refused: before anything costly is done."""
         try:
-            self._patiently("/models", None)
+            self._patiently("/models", None, threading.Event())
         except NoJudgement:
             return  # it answers, and not every service lists its models
 
-    def _patiently(self, path: str, body: bytes | None) -> bytes:
+    def _patiently(self, path: str, body: bytes | None, over: threading.Event) -> bytes:
+        seconds = ANSWER_SECONDS if body is not None else GREETING_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._once(path, body)
+                return self._once(path, body, seconds)
             except HTTPError as error:
                 status, asked = error.code, error.headers.get("Retry-After")
                 if status in REFUSING and not (body is None and status in (404, 405)):
@@ -75,16 +78,19 @@ class Endpoint:
                 if status not in BUSY or attempt == ATTEMPTS:
                     raise NoJudgement(reason) from None
             except (OSError, HTTPException) as error:
-                asked, reason = None, f"the service is not reached: {redact(str(error))[:SHOWN]}"
-                if attempt == ATTEMPTS:
+                asked, silent = None, _is_silence(error)
+                reason = f"the service is not reached: {redact(str(error))[:SHOWN]}"
+                reason = f"the service does not answer within {seconds:g} s" if silent else reason
+                if attempt >= (SILENT_ATTEMPTS if silent else ATTEMPTS):
                     raise self._unreached(body, reason) from None
-            time.sleep(_pause(attempt, asked))
+            if over.wait(_pause(attempt, asked)):
+                raise NoJudgement(f"asking ended early; {reason}")
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, path: str, body: bytes | None) -> bytes:
+    def _once(self, path: str, body: bytes | None, seconds: float) -> bytes:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         request = Request(self.url + path, body, headers, method="POST" if body is not None else "GET")
-        with _opener().open(request, timeout=ANSWER_SECONDS) as response:
+        with _opener().open(request, timeout=seconds) as response:
             answer: bytes = response.read(MOST_BYTES)
         return answer
 
@@ -141,6 +147,11 @@ def endpoint(name: str, environ: Mapping[str, str] = os.environ) -> Endpoint:
             f"{key_variable(name)} holds a character that no key has, such as a line break", "set it to the key alone"
         )
     return Endpoint(name, url.rstrip("/"), key)
+
+
+def _is_silence(error: Exception) -> bool:
+    """Whether nothing came in time, be it a connection or a reply."""
+    return isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
 
 
 def _pause(attempt: int, asked: str | None) -> float:

@@ -10,27 +10,33 @@ from __future__ import annotations
 import csv
 import json
 import re
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from studio.core.errors import JobError
+from studio.core.fingerprints import digest
 from studio.core.jobspec import SEED
+from studio.core.judge_names import url_variable
 from studio.core.judging import JudgeWork
 from studio.core.secrets import redact
-from studio.jobs.evaluation import judge_client
+from studio.jobs.evaluation import hearing, judge_client
 from studio.jobs.evaluation.judge_client import Endpoint, NoJudgement
+from studio.jobs.evaluation.judgements import Judgement, Kept
 from studio.jobs.evaluation.metrics import METRICS, WHOLE, Answers, Array
 from studio.jobs.events import EventLog
 
-CONCURRENT = 8
-"""Rows that a judge is asked about at once."""
 MOST_FAILED = 0.1
 """Share of the rows that may get no judgement; of more, a mean says nothing of the rest."""
+LONGEST_SILENCE_SECONDS = 600.0
+"""Without a judgement of any row. More than the attempts at one row take, busy services included."""
 LONGEST_REASON = 2000
 PARAMETERS: dict[str, Any] = {"temperature": 0, "max_tokens": 512}
 SYSTEM = """\
@@ -49,20 +55,12 @@ Row = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """A score and its reason, or why there is none."""
-
-    score: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Judge:
-    """A judge that was reached. ``known`` holds what it said: the same answer to the same row is not judged twice."""
+    """A judge that was reached. What it said is ``kept``: the same answer to the same row is not judged twice."""
 
     work: JudgeWork
     endpoint: Endpoint
-    known: dict[Row, Judgement] = field(default_factory=dict)
+    kept: Kept
 
     def rows(self, number: int) -> list[int]:
         """Which of so many rows are judged: the same for every combination."""
@@ -71,11 +69,11 @@ class Judge:
         drawn = np.random.default_rng(SEED).permutation(number)[: self.work.sample]
         return sorted(int(row) for row in drawn)
 
-    def judge(self, row: Row) -> Judgement:
-        """Raises JobError for what every row would meet."""
+    def asked(self, row: Row) -> dict[str, Any]:
+        """The request about a row."""
         question, expected, answer = row
         material = {"question": question, "expected": expected.strip(), "answer": answer.strip()}
-        body = {
+        return {
             **{name: value for name, value in {**PARAMETERS, **self.work.parameters}.items() if value is not None},
             "model": self.work.model,
             "messages": [
@@ -83,18 +81,29 @@ class Judge:
                 {"role": "user", "content": json.dumps(material, ensure_ascii=False)},
             ],
         }
+
+    def known(self, row: Row) -> Judgement | None:
+        return self.kept.known.get(self._key(row))
+
+    def judge(self, row: Row, over: threading.Event) -> Judgement:
+        """Raises JobError for what every row would meet, and ends early, without a judgement, when it is ``over``."""
         try:
-            return _read(self.endpoint.ask(body), self.work.scale)
+            found = _read(self.endpoint.ask(self.asked(row), over), self.work.scale)
         except NoJudgement as error:
             return Judgement(None, str(error))
+        self.kept.add(self._key(row), found)
+        return found
+
+    def _key(self, row: Row) -> str:
+        return digest([self.work.endpoint, self.work.scale, self.asked(row)])
 
 
-def reached(works: Sequence[JudgeWork]) -> tuple[Judge, ...]:
+def reached(works: Sequence[JudgeWork], kept: Kept) -> tuple[Judge, ...]:
     """The judges of an evaluation. Raises JobError for one that does not answer, or has the name of a metric."""
     for work in works:
         if work.name in METRICS or work.name in WHOLE:
             raise JobError(f"judges: {work.name} is a metric already", "call the judge something else")
-    judges = tuple(Judge(work, judge_client.endpoint(work.endpoint)) for work in works)
+    judges = tuple(Judge(work, judge_client.endpoint(work.endpoint), kept) for work in works)
     for endpoint in {each.endpoint.name: each.endpoint for each in judges}.values():
         endpoint.reach()
     return judges
@@ -104,38 +113,46 @@ def judged(judge: Judge, prompts: Sequence[str], answers: Answers, events: Event
     """What the judge says of each row that it is asked about. Raises JobError when too many rows get no judgement."""
     material = list(zip(prompts, answers.expected, answers.predictions, strict=True))
     chosen = judge.rows(len(material))
-    asked = list(dict.fromkeys(material[row] for row in chosen if material[row] not in judge.known))
-    events.write("judge", f"{judge.work.name}: {judge.work.model} is asked about {len(asked)} answers")
-    weights = dict.fromkeys(asked, 0)
-    for number in chosen:
-        if material[number] in weights:
-            weights[material[number]] += 1
-    found = _ask(judge, weights, len(chosen), events)
-    judge.known.update({row: each for row, each in found.items() if each.score is not None})
-    return {number: judge.known.get(material[number]) or found[material[number]] for number in chosen}
+    known = {row: held for row in {material[number] for number in chosen} if (held := judge.known(row))}
+    weights = Counter(material[number] for number in chosen if material[number] not in known)
+    told = f"; {len(known)} others are known" if known else ""
+    events.write("judge", f"{judge.work.name}: {judge.work.model} is asked about {len(weights)} answers{told}")
+    found = known | _ask(judge, weights, len(chosen), events)
+    return {number: found[material[number]] for number in chosen}
 
 
 def _ask(judge: Judge, weights: dict[Row, int], rows: int, events: EventLog) -> dict[Row, Judgement]:
-    """Several at once; as soon as too many rows have failed, no more are asked."""
+    """Several at once; as soon as too many rows have failed, or none is judged for long, no more are asked."""
     found: dict[Row, Judgement] = {}
-    failed = 0
-    with ThreadPoolExecutor(CONCURRENT, thread_name_prefix="judge") as pool:
-        asked: dict[Future[Judgement], Row] = {pool.submit(judge.judge, row): row for row in weights}
+    failed, latest = 0, time.monotonic()
+    with closing(hearing.heard(list(weights), judge.judge, LONGEST_SILENCE_SECONDS)) as replies:
         try:
-            for number, future in enumerate(as_completed(asked), start=1):
-                row = asked[future]
-                found[row] = future.result()
-                failed += weights[row] if found[row].score is None else 0
+            for row, judgement in replies:
+                found[row] = judgement
+                failed += weights[row] if judgement.score is None else 0
+                latest = latest if judgement.score is None else time.monotonic()
                 if failed > MOST_FAILED * rows:
-                    raise _too_many(judge, failed, rows, found[row])
-                if number % 50 == 0 or number == len(asked):
-                    events.write("judge", step=number, total=len(asked))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+                    raise _too_many(judge, failed, rows, judgement)
+                if time.monotonic() - latest > LONGEST_SILENCE_SECONDS:
+                    raise TimeoutError
+                if len(found) % 50 == 0 or len(found) == len(weights):
+                    events.write("judge", step=len(found), total=len(weights))
+        except TimeoutError:
+            raise _silent(judge, list(found.values()), len(weights)) from None
     if failed:
         events.write("judge", f"{judge.work.name}: {failed} of {rows} rows have no judgement; they do not count")
     return found
+
+
+def _silent(judge: Judge, found: list[Judgement], asked: int) -> JobError:
+    failed = [each.reason for each in found if each.score is None]
+    last = f"; the last one: {failed[-1]}" if failed else ""
+    return JobError(
+        f"judge {judge.work.name}: no judgement for {LONGEST_SILENCE_SECONDS / 60:g} minutes; "
+        f"{len(found) - len(failed)} of {asked} answers are judged{last}",
+        f"see whether the service at {url_variable(judge.work.endpoint)} is up; what it judged is kept, and the next "
+        "apply goes on from there",
+    )
 
 
 def _too_many(judge: Judge, failed: int, rows: int, last: Judgement) -> JobError:

@@ -24,6 +24,7 @@ from studio.jobs.evaluation import (
     differences,
     gathering,
     harness,
+    judgements,
     judging,
     metrics,
     questions,
@@ -32,7 +33,8 @@ from studio.jobs.evaluation import (
 )
 from studio.jobs.evaluation.asking import Loaded
 from studio.jobs.evaluation.harness import Harness
-from studio.jobs.evaluation.judging import Judge, Judgement
+from studio.jobs.evaluation.judgements import Judgement
+from studio.jobs.evaluation.judging import Judge
 from studio.jobs.evaluation.metrics import Answers, Scores
 from studio.jobs.evaluation.questions import Questions
 from studio.jobs.events import EventLog
@@ -97,7 +99,7 @@ def run(spec: JobSpec, events: EventLog) -> Outcome:
         events.write("reuse", f"an earlier attempt evaluated {parts.title(spec, spec.part)}: its answers are kept")
         return earlier
     tasks = harness.ready(spec, work.harness)
-    judges = judging.reached(work.judges)
+    judges = judging.reached(work.judges, judgements.of(spec)) if work.judges else ()
     session = Session(spec, work, asked, devices.choose(spec.resources, events), events, judges, tasks)
     return _part(session) if spec.part else _whole(session)
 
@@ -216,14 +218,12 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
 
     answers = Answers(generated.texts, tuple(asked.expected), generated.seconds, losses, tokens)
     scores = metrics.score(session.work.metrics, answers)
-    judgements = {
-        each.work.name: judging.judged(each, asked.prompts, answers, session.events) for each in session.judges
-    }
-    scores |= {name: judging.scores(found, len(asked.prompts)) for name, found in judgements.items()}
-    computed = metrics.compute((*session.work.metrics, *judgements), answers, scores)
+    judged = {each.work.name: judging.judged(each, asked.prompts, answers, session.events) for each in session.judges}
+    scores |= {name: judging.scores(found, len(asked.prompts)) for name, found in judged.items()}
+    computed = metrics.compute((*session.work.metrics, *judged), answers, scores)
     tasks = harness.evaluated(session.harness, loaded, session.events)
     session.working_seconds += time.perf_counter() - started
-    return Measured(answers, scores, computed | tasks.metrics, judgements, tasks)
+    return Measured(answers, scores, computed | tasks.metrics, judged, tasks)
 
 
 def _labels(session: Session, number: int) -> tuple[str, dict[str, str]]:

@@ -17,16 +17,18 @@ from mlflow.tracking import MlflowClient
 from studio.core import parts
 from studio.core.event import Event
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Failure, JobResult, Measures
-from studio.core.jobspec import EVENTS_FILE, SPEC_FILE, JobSpec
+from studio.core.jobspec import EVENTS_FILE, SPEC_FILE, EvaluationWork, JobSpec
 from studio.jobs import __main__ as front_door
 from studio.jobs import tracking
 from studio.jobs.evaluation import comparison, differences, gathering
 from studio.jobs.events import EventLog
 from studio.jobs.result import Outcome, read_result, told, write_result
 
+from ...fakes.judge import KEY, judge
 from ..workbench import MODEL, MakeSpec, evaluation, events, messages, perform, start
 
 TIMED = {"latency", "rows_per_second"}
+JUDGE = {"name": "helpfulness", "model": "judge-large", "definition": "It helps."}
 AGAIN = {"model": {**MODEL, "name": "again"}}
 
 
@@ -69,19 +71,24 @@ def lasting(combination: CombinationOutput) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_parts_in_processes_of_their_own_make_what_one_job_makes(make_spec: MakeSpec, router: str) -> None:
-    work = evaluation(router, selected_features=["text"], slice_by=["queue"])
+def test_parts_in_processes_of_their_own_make_what_one_job_makes(
+    make_spec: MakeSpec, router: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = evaluation(router, selected_features=["text"], slice_by=["queue"], judges=[{**JUDGE, "sample": 15}])
     work["combinations"].append(AGAIN)
     one, shared = make_spec(work, "one"), make_spec(work, "shared")
-    running = [start(each) for each in parts.parts(shared)]
-    write_result(one.folder, perform(one))
-    assert [each.wait(timeout=300) for each in running] == [0, 0, 0]
+    with judge() as fake:
+        monkeypatch.setenv("STUDIO_JUDGE_URL", fake.url)
+        monkeypatch.setenv("STUDIO_JUDGE_KEY", KEY)
+        running = [start(each) for each in parts.parts(shared)]
+        write_result(one.folder, perform(one))
+        assert [each.wait(timeout=300) for each in running] == [0, 0, 0]
     expected, made = output(whole(one)), output(whole(shared))
     assert [(each.model, each.adapter) for each in made.combinations] == [
         ("tiny", ""), ("tiny", "router"), ("again", ""),
     ]  # fmt: skip
     assert [each.slices for each in made.combinations] == [each.slices for each in expected.combinations]
-    assert made.differences == expected.differences and len(made.differences) == 3 * 3
+    assert made.differences == expected.differences and len(made.differences) == 4 * 3
     assert [each.intervals for each in made.combinations] == [each.intervals for each in expected.combinations]
     assert made.combinations[1].slices and list(map(lasting, made.combinations)) == list(
         map(lasting, expected.combinations)
@@ -90,6 +97,8 @@ def test_parts_in_processes_of_their_own_make_what_one_job_makes(make_spec: Make
     assert compared(shared) == compared(one) and shared.path(made.chart).read_bytes().startswith(b"\x89PNG")
     for mine, theirs in zip(made.combinations, expected.combinations, strict=True):
         assert shared.path(mine.predictions).read_bytes() == one.path(theirs.predictions).read_bytes()
+        judged = shared.path(mine.judgements).read_text()
+        assert judged == one.path(theirs.judgements).read_text() and judged.count("because") == 15
     assert sum("gather" in [e.phase for e in events(each)] for each in parts.parts(shared)) == 1
     assert "attempt 1, part 2 of 3: combination 2 (tiny with router)" in messages(parts.part(shared, 2))
     assert [(e.step, e.total) for e in events(parts.part(shared, 2)) if e.phase == "evaluate"] == [(25, 25)]
@@ -111,7 +120,10 @@ def mlflow_agrees(shared: JobSpec, one: JobSpec) -> None:
         assert set(run.data.metrics) == set(known.data.metrics) and run.info.status == "FINISHED"
         assert above.info.start_time <= run.info.start_time
         held = {file.path for file in runs.list_artifacts(mine.mlflow_run_id)}
-        assert held == {f"predictions-{number}.csv", f"confusion-{number}.csv", f"confusion-{number}.png"}
+        assert held == {
+            f"predictions-{number}.csv", f"confusion-{number}.csv", f"confusion-{number}.png",
+            f"judgements-{number}.csv", f"judgements-{number}.json",
+        }  # fmt: skip
 
 
 @pytest.mark.slow
@@ -175,6 +187,7 @@ def end(spec: JobSpec, fault: str = "", selection: str = "rows", device: str = "
             metrics={"exact_match": spec.part / 10},
             predictions=parts.location(spec, "predictions.csv"),
             scores=parts.location(spec, "scores.npz"),
+            judgements=_judged(spec),
             mlflow_run_id=run.run_id,
         )
         made = EvaluationOutput(combinations=(combination,), rows=7, selection=selection)
@@ -183,6 +196,13 @@ def end(spec: JobSpec, fault: str = "", selection: str = "rows", device: str = "
     result = told(spec, ended, datetime.now(UTC), 3.0)
     write_result(spec.folder, result)
     return result
+
+
+def _judged(spec: JobSpec) -> str:
+    if not (isinstance(spec.work, EvaluationWork) and spec.work.judges):
+        return ""
+    (spec.folder / "judgements.csv").write_text("row\n")
+    return parts.location(spec, "judgements.csv")
 
 
 def gather(spec: JobSpec) -> Failure | None:
@@ -308,6 +328,15 @@ def test_what_an_earlier_attempt_made_is_kept_while_all_of_it_is_there(two: tupl
     assert gathering.made_before(later, "rows") is None
     client(first).restore_run(result.mlflow_run_id)
     (first.folder / "predictions.csv").unlink()
+    assert gathering.made_before(later, "rows") is None
+
+
+def test_what_judges_said_belongs_to_what_an_earlier_attempt_made(make_spec: MakeSpec) -> None:
+    first, _ = parts.parts(make_spec(evaluation("adapters/router", judges=[JUDGE])))
+    end(first)
+    later = first.model_copy(update={"attempt": 2})
+    assert gathering.made_before(later, "rows") is not None
+    (first.folder / "judgements.csv").unlink()
     assert gathering.made_before(later, "rows") is None
 
 

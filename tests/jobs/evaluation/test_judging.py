@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +24,13 @@ from studio.core.errors import JobError
 from studio.core.jobresult import EvaluationOutput
 from studio.core.jobspec import EvaluationWork
 from studio.core.judging import JudgeWork, variables
-from studio.jobs.evaluation import judge_client, judging, metrics, run, slices, sureness
+from studio.jobs import __main__ as front_door
+from studio.jobs.evaluation import judge_client, judgements, judging, metrics, run, slices, sureness
+from studio.jobs.evaluation.judgements import Kept
 from studio.jobs.evaluation.metrics import Answers
 from studio.jobs.events import EventLog
 
-from ...fakes.http import Answer, as_json
+from ...fakes.http import Answer, as_json, serving
 from ...fakes.judge import KEY, FakeJudge, judge, kind
 from ..workbench import MakeSpec, evaluation
 
@@ -30,8 +38,10 @@ JUDGE: dict[str, Any] = {"name": "helpfulness", "model": "judge-large", "definit
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Short pauses, and a folder of its own, where what judges said is kept."""
     monkeypatch.setattr(judge_client, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -50,8 +60,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch, fake: FakeJudge, key: str = KEY) -> 
     monkeypatch.setenv("STUDIO_JUDGE_KEY", key)
 
 
-def reach(**changes: Any) -> judging.Judge:
-    [found] = judging.reached([JudgeWork(**{**JUDGE, **changes})])
+def reach(kept: Kept | None = None, **changes: Any) -> judging.Judge:
+    [found] = judging.reached([JudgeWork(**{**JUDGE, **changes})], kept or Kept(Path("kept.jsonl").absolute()))
     return found
 
 
@@ -136,6 +146,124 @@ def test_a_refused_key_a_wrong_address_and_nobody_there_are_told_before_anything
         assert "STUDIO_JUDGE_KEY" in (refused.value.hint or "") and "another-key" not in str(refused.value)
     with pytest.raises(JobError, match="the judge at STUDIO_JUDGE_URL: the service is not reached"):
         reach()
+
+
+MANY = answers(*[(" x", str(number)) for number in range(40)])
+
+
+@dataclass
+class Stuck:
+    """Judges all rows but one, about which it thinks until the test is over."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+    before: Callable[[], None] = lambda: None
+
+    def __call__(self, material: dict[str, str]) -> str:
+        if material["answer"] == "7":
+            self.before()
+            self.over.wait(60)
+        return kind(material)
+
+
+@pytest.fixture
+def stuck() -> Iterator[Stuck]:
+    judge = Stuck()
+    yield judge
+    judge.over.set()
+
+
+def test_after_a_failure_nobody_waits_for_the_others_and_what_was_judged_is_kept(
+    monkeypatch: pytest.MonkeyPatch, events: EventLog, stuck: Stuck
+) -> None:
+    monkeypatch.setattr(judge_client, "FIRST_PAUSE_SECONDS", 60)
+    busy, refused = as_json({}, 429), as_json({"error": {"message": "the account is closed"}}, 403)
+    fake = FakeJudge(stuck, [busy, busy, busy])
+    with serving(lambda request: refused if len(fake.asked) > 20 else fake.answer(request)) as address:
+        fake.url = f"{address}/v1"
+        set_up(monkeypatch, fake)
+        asked, began = reach(), time.monotonic()
+        with pytest.raises(JobError, match=r"refuses the key: 403 .*the account is closed"):
+            judging.judged(asked, [""] * 40, MANY, events)
+        assert time.monotonic() - began < 20, "it waited for a pause or a slow reply"
+    assert len(Path("kept.jsonl").read_text().splitlines()) == len(asked.kept.known) > 5
+
+
+def test_a_service_that_never_answers_is_given_up_with_the_time_that_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, events: EventLog, stuck: Stuck
+) -> None:
+    monkeypatch.setattr(judge_client, "ANSWER_SECONDS", 1.5)
+    monkeypatch.setattr(judge_client, "GREETING_SECONDS", 0.2)
+    with judge(stuck) as fake:
+        asked = judging.Judge(
+            JudgeWork(**JUDGE), judge_client.Endpoint("", fake.url, KEY), Kept(Path("kept.jsonl").absolute())
+        )
+        found = judging.judged(asked, [""] * 40, MANY, events)
+    assert [row for row in range(40) if found[row].score is None] == [7]
+    assert found[7].reason == "the service does not answer within 1.5 s"
+    assert sum(fake.material(number)["answer"] == "7" for number in range(len(fake.asked))) == 2
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("STUDIO_JUDGE_URL", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        with pytest.raises(JobError, match=r"STUDIO_JUDGE_URL: the service does not answer within 0\.2 s"):
+            reach()
+
+
+@pytest.mark.parametrize("reply", ["", "I cannot say"])
+def test_no_judgement_for_long_ends_the_evaluation(
+    monkeypatch: pytest.MonkeyPatch, events: EventLog, stuck: Stuck, reply: str
+) -> None:
+    monkeypatch.setattr(judging, "LONGEST_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(judging, "MOST_FAILED", 1.0)
+    rows = answers(*[(" x", "7") for _ in range(4000)])
+    questions = [f"q{number}" for number in range(4000)]
+    with judge((lambda _: reply) if reply else stuck) as fake:
+        set_up(monkeypatch, fake)
+        with pytest.raises(JobError, match=r"helpfulness: no judgement for .* 0 of 4000 answers are judged") as told:
+            judging.judged(reach(), questions, rows, events)
+    assert "STUDIO_JUDGE_URL is up" in told.value.hint and (reply in told.value.message)
+
+
+def test_an_evaluation_that_is_stopped_while_it_judges_ends_at_once_and_pays_for_no_row_twice(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, events: EventLog, stuck: Stuck
+) -> None:
+    spec = make_spec(evaluation(judges=[JUDGE]))
+    first, later = judgements.of(spec), spec.model_copy(update={"attempt": 2})
+
+    def stop_when_the_others_are_judged() -> None:
+        while len(first.known) < 39:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stuck.before = stop_when_the_others_are_judged
+    before = signal.signal(signal.SIGTERM, front_door._stop)
+    with judge(stuck) as fake:
+        set_up(monkeypatch, fake)
+        try:
+            with pytest.raises(SystemExit):
+                judging.judged(reach(first), [""] * 40, MANY, events)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert len(fake.asked) == 40
+        with first.file.open("a") as file:
+            file.write('{"asked": "0123", "sco')  # what a kill leaves
+        fake.says = kind
+        found = judging.judged(reach(judgements.of(later)), [""] * 40, MANY, events)
+        assert len(fake.asked) == 41, "only the one that had no answer yet"
+        assert judging.judged(reach(judgements.of(later)), [""] * 40, MANY, events) == found
+        assert len(fake.asked) == 41 and all(each.score for each in found.values())
+        assert len(judgements.of(later.model_copy(update={"fresh": True})).known) == 1, "of its own attempt"
+        for change in ({"definition": "It is right."}, {"scale": (1, 6)}, {"parameters": {"seed": 8}}):
+            other = reach(judgements.of(later), **change)
+            assert not any(other.known(("", "x", str(number))) for number in range(40)), change
+
+
+def test_what_was_kept_holds_no_secret(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, events: EventLog) -> None:
+    token = "hf_" + "a1B2c3D4" * 4
+    spec = make_spec(evaluation(judges=[JUDGE]))
+    with judge(lambda _: json.dumps({"reason": f"it has {token}", "score": 5})) as fake:
+        set_up(monkeypatch, fake)
+        judging.judged(reach(judgements.of(spec)), [""] * 40, MANY, events)
+    kept = (spec.folder / "checkpoints" / judgements.FILE).read_text()
+    assert token not in kept and "it has" in kept
 
 
 def test_a_service_that_sends_elsewhere_is_not_followed(monkeypatch: pytest.MonkeyPatch, events: EventLog) -> None:
