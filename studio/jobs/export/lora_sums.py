@@ -75,7 +75,7 @@ def add(block: torch.Tensor, change: Change, start: int) -> None:
     elif change.embedding:
         block.add_(delta.to(block.dtype))
     else:
-        block.copy_(delta.add_(block))
+        block.copy_(delta.add_(block.to(delta.dtype)))  # faster than a sum of two types, and the same
 
 
 def _delta(change: Change, start: int, end: int) -> torch.Tensor:

@@ -8,12 +8,13 @@ keeps the meaning: of tied weights of which only one is changed, PEFT changes bo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 import torch
 
 from studio.core.errors import JobError
+from studio.core.fingerprints import BLOCK
 from studio.jobs.export import lora_sums, lora_weights, merge_plan, packed_weights, safetensors_file
 from studio.jobs.export.merge_plan import INDEX, TIED, Piece, Plan
 from studio.jobs.export.packed_weights import Rows
@@ -43,6 +45,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Merged:
+    """What was changed, and the SHA-256 of every shard's bytes by the name of its file."""
+
+    plan: Plan
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Files:
     """What one run reads and writes, each at its own position."""
 
@@ -51,30 +61,65 @@ class Files:
     output: FileIO
 
 
-def merge(base: Path, adapter: Path, output: Path) -> Plan:
-    """Write the merged shards of ``base`` to ``output``; return what was changed.
+def merge(base: Path, adapter: Path, output: Path) -> Merged:
+    """Write the merged shards of ``base`` to ``output``; they are on the disk when this returns.
 
     Raises JobError, before anything is written, when the adapter is more than LoRA, when something of it has no place
     in the base model, when the base's weights cannot be had as floats, or when the disk has no room for the result.
     """
     plan = merge_plan.make(base, lora_weights.changes(adapter))
     check_space(plan.size, output)
-    runs = [run for shard in plan.shards for run in _runs(shard, plan, output / shard.name)]
+    runs = {shard: list(_runs(shard, plan, output / shard.name)) for shard in plan.shards}
     # Torch itself gets one thread each: more made the time erratic, and one setting gives one result (measured).
     with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = [pool.submit(_write, run, adapter) for run in runs]
-        for job in jobs:
-            job.result()
-    return plan
+        try:
+            jobs = {shard: [pool.submit(_write, run, adapter) for run in parts] for shard, parts in runs.items()}
+            digests = {shard.name: _followed(output / shard.name, parts) for shard, parts in jobs.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)  # who fails, or is told to stop, does not finish a large model first
+    return Merged(plan, digests)
 
 
-def copy(base: Path, output: Path) -> None:
-    """Write the shards of ``base`` to ``output`` as they are; raises JobError for a broken one."""
+def copy(base: Path, output: Path) -> dict[str, str]:
+    """Write the shards of ``base`` to ``output`` as they are; raises JobError for a broken one.
+
+    The SHA-256 of each by the name of its file; they are on the disk when this returns.
+    """
     shards = merge_plan.shard_paths(base)
     check_space(sum(shard.stat().st_size for shard in shards), output)
     for shard in shards:
         safetensors_file.tensors(shard)
-        shutil.copyfile(shard, output / shard.name)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return dict(pool.map(lambda shard: (shard.name, _copied(shard, output / shard.name)), shards))
+
+
+def _copied(shard: Path, output: Path) -> str:
+    shutil.copyfile(shard, output)
+    return _followed(output, [])
+
+
+def _followed(output: Path, writers: list[Future[int]]) -> str:
+    """Hash a shard, and have the disk take it, behind those who write its parts: the next is computed meanwhile.
+
+    Returns the SHA-256 of the whole file, which is then on the disk.
+    """
+    hashed = hashlib.sha256()
+    with output.open("rb", buffering=0) as stream:
+        for writer in writers:
+            _hash(stream, writer.result(), hashed)
+            os.fsync(stream.fileno())
+        _hash(stream, output.stat().st_size, hashed)
+        os.fsync(stream.fileno())
+    return hashed.hexdigest()
+
+
+def _hash(stream: FileIO, end: int, hashed: hashlib._Hash) -> None:
+    buffer = memoryview(bytearray(BLOCK))
+    while (left := end - stream.tell()) > 0:
+        got = stream.readinto(buffer[:left])
+        if not got:
+            raise JobError(f"{stream.name} became shorter while it was read")
+        hashed.update(buffer[:got])
 
 
 def check_space(needed: int, output: Path) -> None:
@@ -121,7 +166,8 @@ def _runs(shard: Path, plan: Plan, output: Path) -> Iterator[Run]:
         yield Run(shard, output, offsets[part[0][0]], part)
 
 
-def _write(run: Run, adapter: Path) -> None:
+def _write(run: Run, adapter: Path) -> int:
+    """The position after the last byte."""
     with (
         (adapter / ADAPTER_WEIGHTS).open("rb", buffering=0) as weights,
         run.shard.open("rb", buffering=0) as source,
@@ -133,6 +179,7 @@ def _write(run: Run, adapter: Path) -> None:
                 _write_changed(name, piece, Files(weights, source, sink))
             else:
                 _pass_on(source, sink, piece.source)
+        return sink.tell()
 
 
 def _pass_on(source: FileIO, sink: FileIO, tensor: Tensor) -> None:

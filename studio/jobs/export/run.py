@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from studio.core.errors import JobError
+from studio.core.fingerprints import file_digest, folder_digest, tree
 from studio.core.jobresult import ExportOutput, GgufFile, Measures
 from studio.core.jobspec import ExportWork, JobSpec
 from studio.core.secrets import redact
@@ -73,7 +74,7 @@ def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, ev
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     _write_settings(base, work, tokenizer, building)
-    _write_weights(base, adapter, building, events)
+    digests = _write_weights(base, adapter, building, events)
     made = gguf.convert(script, building, spec, work, events) if script else None
     if made:
         facts = {**card.provenance, "gguf": made.model_dump()}
@@ -82,19 +83,26 @@ def _merged(spec: JobSpec, work: ExportWork, card: Card, tracked: TrackedRun, ev
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
     file = gguf.folder(spec) / Path(made.path).name if made else None
-    return Stored(registry.register(spec, work, str(folder), card, tracked, file), adapters.digest(folder), made)
+    return Stored(registry.register(spec, work, str(folder), card, tracked, file), _digest(folder, digests), made)
 
 
-def _write_weights(base: Path, adapter: Path | None, output: Path, events: EventLog) -> None:
+def _digest(folder: Path, known: Mapping[str, str]) -> str:
+    """That of the folder, without reading those files again whose own is known."""
+    return folder_digest(tree(folder), lambda path: known.get(path.name) or file_digest(path))
+
+
+def _write_weights(base: Path, adapter: Path | None, output: Path, events: EventLog) -> dict[str, str]:
+    """SHA-256 by name of the files that hold weights."""
     if adapter is None:
-        merge.copy(base, output)
         events.write("merge", "no adapter: the base weights as they are")
-        return
-    plan = merge.merge(base, adapter, output)
+        return merge.copy(base, output)
+    merged = merge.merge(base, adapter, output)
+    plan = merged.plan
     merge.settle(plan, output)
     untied = "; the output weights are no longer the embedding's" if plan.unties else ""
     floats = "; the base is quantised, what is stored is not" if plan.unpacks else ""
     events.write("merge", f"{plan.changed} tensors merged{untied}{floats}")
+    return merged.digests
 
 
 def _write_settings(base: Path, work: ExportWork, tokenizer: PreTrainedTokenizerBase, output: Path) -> None:

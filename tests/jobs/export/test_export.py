@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from studio.core.fingerprints import folder_digest, tree
 from studio.core.jobresult import EvaluationOutput, ExportOutput, JobResult, Measures
 from studio.core.jobspec import JobSpec
 
@@ -50,8 +51,9 @@ def test_the_registered_model_answers_as_base_and_adapter_do(make_spec: MakeSpec
 
 def test_the_folder_tells_where_everything_came_from(make_spec: MakeSpec, router: str) -> None:
     spec = make_spec(export(router))
-    exported(spec)
+    _, made = exported(spec)
     folder = spec.folder / "model"
+    assert made.digest == folder_digest(tree(folder))
     names = {path.name for path in folder.iterdir()}
     assert names >= {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "README.md"}
     provenance = json.loads((folder / "studio.provenance.json").read_text())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from studio.core.errors import JobError
+from studio.core.fingerprints import file_digest
 from studio.jobs.export import lora_sums, lora_weights, merge
 
 from ..workbench import build_model
@@ -46,7 +49,7 @@ def merged_by_peft(base: Path, adapter: Path) -> dict[str, torch.Tensor]:
 
 def merged_by_us(base: Path, adapter: Path, output: Path) -> dict[str, torch.Tensor]:
     output.mkdir()
-    assert merge.merge(base, adapter, output).changed > 0
+    assert merge.merge(base, adapter, output).plan.changed > 0
     weights: dict[str, torch.Tensor] = {}
     for shard in output.glob("*.safetensors"):
         weights |= load_file(shard)
@@ -139,6 +142,40 @@ def test_small_blocks_give_the_same_weights(tiny_model: Path, tmp_path: Path, mo
     small = merged_by_us(tiny_model, adapter, tmp_path / "small")
     for key, weight in large.items():
         assert torch.equal(weight, small[key]), key
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_digests_of_the_files_come_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int) -> None:
+    base = build_model(tmp_path / "base")
+    if shards == 2:
+        split(base)
+    adapter = build_adapter(base, tmp_path / "adapter", target_modules="all-linear")
+    monkeypatch.setattr(merge, "RUN_BYTES", 1)
+    for folder in ("merged", "copied"):
+        (tmp_path / folder).mkdir()
+    merged = merge.merge(base, adapter, tmp_path / "merged").digests
+    copied = merge.copy(base, tmp_path / "copied")
+    for folder, digests in (("merged", merged), ("copied", copied), ("base", copied)):
+        assert digests == {file.name: file_digest(file) for file in (tmp_path / folder).glob("*.safetensors")}
+
+
+def test_a_merge_that_fails_does_not_compute_the_rest(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = build_adapter(tiny_model, tmp_path / "adapter", target_modules=["q_proj"])
+    tried: list[merge.Run] = []
+
+    def full(run: merge.Run, adapter: Path) -> int:
+        tried.append(run)
+        time.sleep(0.05)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(merge, "RUN_BYTES", 1)
+    monkeypatch.setattr(merge, "_write", full)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        merge.merge(tiny_model, adapter, tmp_path / "out")
+    assert len(tried) < len(load_file(tiny_model / "model.safetensors"))
 
 
 def test_what_is_not_targeted_stays_byte_for_byte(tiny_model: Path, tmp_path: Path) -> None:
@@ -236,7 +273,7 @@ def test_tied_weights_are_untied_and_answer_as_the_adapter_did(
     adapter = build_adapter(base, tmp_path / "adapter", **config)
     output = tmp_path / "out"
     shutil.copytree(base, output, ignore=shutil.ignore_patterns("*.safetensors"))
-    plan = merge.merge(base, adapter, output)
+    plan = merge.merge(base, adapter, output).plan
     merge.settle(plan, output)
     assert plan.unties and json.loads((output / "config.json").read_text())["tie_word_embeddings"] is False
     torch.testing.assert_close(logits(output), logits(base, adapter), rtol=0, atol=2e-5)
@@ -247,7 +284,7 @@ def test_tied_weights_stay_tied_when_neither_is_changed(tmp_path: Path) -> None:
     base = build_model(tmp_path / "base", tie_word_embeddings=True)
     adapter = build_adapter(base, tmp_path / "adapter", target_modules=["q_proj"])
     (tmp_path / "out").mkdir()
-    plan = merge.merge(base, adapter, tmp_path / "out")
+    plan = merge.merge(base, adapter, tmp_path / "out").plan
     assert not plan.unties and "lm_head.weight" not in load_file(tmp_path / "out/model.safetensors")
 
 

@@ -106,7 +106,7 @@ def check(folder: Path, case: dict[str, Any]) -> None:
     write_adapter(base, adapter, case)
     output.mkdir()
     (output / "config.json").write_text((base / "config.json").read_text())
-    plan = merge.merge(base, adapter, output)
+    plan = merge.merge(base, adapter, output).plan
     merge.settle(plan, output)
     ours = {name: weight for shard in output.glob("*.safetensors") for name, weight in load_file(shard).items()}
     theirs = merged_by_peft(base, adapter)

@@ -52,7 +52,7 @@ def merged_by_peft(base: Path, adapter: Path) -> dict[str, Tensor]:
 
 def merged_by_us(base: Path, adapter: Path, output: Path) -> dict[str, Tensor]:
     shutil.copytree(base, output, ignore=shutil.ignore_patterns("*.safetensors"))
-    plan = merge.merge(base, adapter, output)
+    plan = merge.merge(base, adapter, output).plan
     merge.settle(plan, output)
     assert plan.unpacks and plan.size == sum(w.nbytes for w in weights_in(output).values())
     return weights_in(output)
