@@ -143,12 +143,12 @@ def required_evaluation_without_gates(export: ModelExport, view: View) -> Iterat
 def reference_to_local_model(export: ModelExport, view: View) -> Iterator[Breach]:
     """A reference is to be stored to a base model that is not on the Hugging Face Hub.
 
-    The registry would hold a name that nobody else can resolve.
+    The registry would hold a name that nobody else can resolve. An adapter is stored with such a reference, too.
 
     Bad:
         kind: ModelExport
         spec:
-          weights: reference  # <-
+          weights: adapter  # <-
           base_model: tiny-llama
     Good:
         kind: ModelExport
@@ -160,9 +160,46 @@ def reference_to_local_model(export: ModelExport, view: View) -> Iterator[Breach
     """
     model = view.get(view.graph.target(export.ref, "spec", "base_model"), Model)
     elsewhere = model is not None and model.spec.type in (ModelType.PROJECT, ModelType.MODEL_REGISTRY)
-    if model and elsewhere and export.spec.weights == Weights.REFERENCE:
-        message = f"weights: reference needs a model of the hub; {model.ref} is of type {model.spec.type}"
+    refers = not export.is_endpoint and export.spec.weights in (Weights.REFERENCE, Weights.ADAPTER)
+    if model and elsewhere and refers:
+        message = f"weights: {export.spec.weights} needs a model of the hub; {model.ref} is of type {model.spec.type}"
         yield Breach("spec.weights", message, "write weights: merged, or name a model of the hub")
+
+
+@rule("EX-024", ModelExport)
+def reference_with_adapter(export: ModelExport, view: View) -> Iterator[Breach]:
+    """A reference to the base model is to be stored, and an adapter is named, too.
+
+    A reference is to the base model alone: the version would answer as if nothing had been trained.
+
+    Bad:
+        kind: ModelExport
+        spec:
+          weights: reference  # <-
+          base_model: hub-llama
+          adapter: hub-router
+          requires: []
+        ---
+        kind: Adapter
+        metadata:
+          name: hub-router
+        spec:
+          type: huggingface
+          huggingface_name: acme/ticket-router
+          revision: 8f0e3c1b5d7a9e2f4c6b8a0d1e3f5a7c9b2d4e6f
+          model: hub-llama
+    Good:
+        kind: ModelExport
+        spec:
+          weights: reference
+          base_model: hub-llama
+          adapter: ""
+          requires: []
+    """
+    spec = export.spec
+    if spec.weights == Weights.REFERENCE and spec.adapter and not export.is_endpoint:
+        message = f"weights: reference stores the base model alone, so the adapter {spec.adapter!r} would be lost"
+        yield Breach("spec.weights", message, "write weights: merged or weights: adapter, or remove adapter")
 
 
 @rule("EX-014", ModelExport, severity=Severity.WARNING)

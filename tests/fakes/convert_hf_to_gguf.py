@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 
 import gguf
-import numpy as np
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--outfile", type=Path, required=True)
@@ -32,7 +31,7 @@ writer.add_description(" ".join(sorted(path.name for path in given.model.iterdir
 writer.add_string("test.environment", " ".join(sorted(os.environ)))
 for file in sorted(given.model.glob("*.safetensors")):
     for name, values in sorted(load_file(file).items()):
-        full = values.astype(np.float32)
+        full = values.float().numpy()
         kind = TYPES[given.outtype] if full.ndim > 1 else gguf.GGMLQuantizationType.F32
         writer.add_tensor(name, gguf.quants.quantize(full, kind), raw_dtype=kind)
 print("INFO:hf-to-gguf:Set model parameters")
