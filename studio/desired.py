@@ -49,6 +49,9 @@ class Desired:
     metadata: dict[str, Any]
     """Both as they are recorded, see ``stored``."""
     shipped: bool = False
+    declared: str = ""
+    """The fingerprint that follows from manifests and their inputs alone: the other one of what depends on a sweep also
+    says which trial that chose."""
 
 
 @dataclass(slots=True)
@@ -64,6 +67,8 @@ class Desire:
     """Exports that leave for another place than the project's own registry, and the hash of that place's identity."""
     config_digests: dict[tuple[str, str], str] = field(default_factory=dict)
     """Of what named Configs hold, by type and label."""
+    chosen: dict[Ref, Ref] = field(default_factory=dict)
+    """Sweeps to the trial that they choose, where that is known: what depends on a sweep depends on that trial."""
 
     def config(self, type: str, value: ConfigValue, family: str) -> tuple[str, dict[str, Any]]:
         """Label and content of the configuration in force for a job's field; an absent default is empty."""
@@ -86,12 +91,18 @@ def desire(
     found = Desire(graph, observations, defaults, {}, known, registries or {})
     for ref in graph.order:
         resource = graph.resources[ref]
-        payload, inputs = _payload(resource, found)
+        fingerprint, inputs = fingerprinted(resource, found)
         found.items[ref] = Desired(
-            ref, resource, observations.get(ref), digest(payload), inputs, stored(resource.spec),
-            stored(resource.metadata), shipped=defaults.get(ref) is resource,
+            ref, resource, observations.get(ref), fingerprint, inputs, stored(resource.spec),
+            stored(resource.metadata), shipped=defaults.get(ref) is resource, declared=fingerprint,
         )  # fmt: skip
     return found
+
+
+def fingerprinted(resource: Resource, found: Desire) -> tuple[str, dict[str, str]]:
+    """The fingerprint of a resource, of which all that it needs has one in ``found``, and its labelled inputs."""
+    payload, inputs = _payload(resource, found)
+    return digest(payload), inputs
 
 
 def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[str, str]]:
@@ -118,11 +129,17 @@ def _payload(resource: Resource, found: Desire) -> tuple[dict[str, Any], dict[st
 
 
 def _sweep_payload(sweep: FineTuningJob, found: Desire, inputs: dict[str, str]) -> dict[str, Any]:
-    """A sweep's outcome is one of its trials': what those are and how it chooses, not what they are called."""
-    for trial in trials_of(found.graph, sweep.ref):
-        inputs[str(trial)] = found.items[trial].fingerprint
+    """A sweep's outcome is one of its trials': what those are and how it chooses, not what they are called. Its inputs
+    are the trials, and what these are made of, as of any other job."""
+    trials = {str(trial): found.items[trial] for trial in trials_of(found.graph, sweep.ref)}
+    for trial in trials.values():
+        inputs |= trial.inputs
+    fingerprints = {name: trial.fingerprint for name, trial in trials.items()}
+    inputs |= fingerprints
     choice = sweep.spec.select or Select()
-    return {"kind": "Sweep", "trials": sorted(inputs.values()), "metric": choice.metric, "mode": choice.better}
+    return {
+        "kind": "Sweep", "trials": sorted(fingerprints.values()), "metric": choice.metric, "mode": choice.better,
+    }  # fmt: skip
 
 
 def _config_payload(type: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +195,8 @@ def _upstream(ref: Ref, path: tuple[str | int, ...], found: Desire, inputs: dict
     if target is None:
         return ""
     made_by = producer(found.graph, target) if target.kind == "Adapter" and not _has_weights(found, target) else None
-    fingerprint = found.items[made_by or target].fingerprint
+    source = made_by or target
+    fingerprint = found.items[found.chosen.get(source, source)].fingerprint
     inputs[str(target)] = fingerprint
     return fingerprint
 

@@ -56,8 +56,10 @@ def chain(ref: Ref, state: StateReader) -> list[Link]:
 
 def is_changed(record: Record, used: str) -> bool:
     """Whether a resource is recorded otherwise than when something was made of it under the hash ``used``. Of a Config
-    and an Adapter that is a hash of what of them counts, which their own fingerprints do not tell."""
-    return record.ref.kind not in ("Config", "Adapter") and record.fingerprint != used
+    and an Adapter that is a hash of what of them counts, which their own fingerprints do not tell; of a sweep that is
+    the chosen trial's."""
+    chosen = (record.outcome.get("output") or {}).get("sweep") or {}
+    return record.ref.kind not in ("Config", "Adapter") and chosen.get("fingerprint", record.fingerprint) != used
 
 
 def upstream(ref: Ref, desire: Desire) -> dict[str, Any]:

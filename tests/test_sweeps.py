@@ -30,6 +30,8 @@ SWEEP = Ref("FineTuningJob", "train")
 RATES = {"matrix": {"learning_rate": [1.0e-3, 2.0e-3]}}
 SLOW, FAST = (Ref("FineTuningJob", f"train-learning-rate-{rate}") for rate in ("1e-3", "2e-3"))
 
+COMPARE, RELEASE = Ref("EvaluationJob", "compare"), Ref("ModelExport", "release")
+
 
 class Bench:
     """A project with a sweep, and the backend its trials go to. Higher rates end lower there."""
@@ -56,6 +58,14 @@ class Bench:
 
     def chosen(self) -> str:
         return str(self.plan().state.records()[SWEEP].outcome["output"]["sweep"]["best"])
+
+    def adapter(self, trial: Ref) -> str:
+        return str(self.plan().state.records()[trial].outcome["output"]["adapter"])
+
+    def given(self) -> str:
+        """The adapter that was evaluated last."""
+        last = [spec.work for spec in self.backend.specs.values() if isinstance(spec.work, EvaluationWork)][-1]
+        return next(each.adapter.location for each in last.combinations if each.adapter)
 
     def trained(self) -> list[str]:
         return [key for key, _ in self.backend.submissions if key.startswith("finetuningjob")]
@@ -177,12 +187,116 @@ def test_a_trial_that_is_trained_again_alone_makes_the_sweep_choose_again(bench:
     assert made == ["finetuningjob", "evaluationjob", "modelexport"]  # gates judge what is released
 
 
+def test_what_a_sweep_chose_when_it_was_applied_alone_reaches_what_depends_on_it_later(bench: Bench) -> None:
+    bench.apply()
+    bench.measure(SLOW.name, eval_loss=0.1)
+    bench.apply(Selection(target=(str(SWEEP),), replace=(str(SLOW),)))
+    later = {action.ref: action for action in bench.plan().plan.pending}
+    assert {ref: action.verb for ref, action in later.items()} == {COMPARE: Verb.REPLACE, RELEASE: Verb.REPLACE}
+    assert later[COMPARE].reason == f"{SWEEP} chose {SLOW.name}, not {FAST.name}"
+    bench.apply()
+    assert bench.verbs() == {} and bench.given() == bench.adapter(SLOW)
+
+
+def test_a_trial_that_loses_comes_and_goes_and_nothing_is_evaluated_or_released_again(bench: Bench) -> None:
+    bench.apply()
+    before = len(bench.backend.submissions)
+    bench.write(matrix={"learning_rate": [2.0e-3]})
+    assert bench.verbs() == {"train": "replace"}
+    reason = next(action.reason for action in bench.plan().plan.pending if action.ref == SWEEP)
+    assert reason == f"spec.matrix.learning_rate - 0.001, {SLOW} is a trial no more"
+    bench.apply()
+    bench.write(**RATES)
+    assert bench.verbs() == {"train": "replace"}
+    bench.apply()
+    assert len(bench.backend.submissions) == before and bench.verbs() == {}
+
+
+def test_before_a_new_trial_is_trained_nobody_knows_who_wins_and_what_stays_is_taken_over(bench: Bench) -> None:
+    bench.apply()
+    before = len(bench.backend.submissions)
+    bench.write(matrix={"learning_rate": [5.0e-4, 1.0e-3, 2.0e-3]})
+    planned = {action.ref: action for action in bench.plan().plan.pending}
+    assert planned[SWEEP].reason.endswith("FineTuningJob/train-learning-rate-5e-4 is a new trial")
+    assert planned[COMPARE].reason == f"{SWEEP} chooses anew, and another trial may win"
+    assert planned[COMPARE].verb is planned[RELEASE].verb is Verb.REPLACE
+    outcomes = bench.apply()
+    assert outcomes[COMPARE].ending is outcomes[RELEASE].ending is Ending.REUSED
+    assert [key for key, _ in bench.backend.submissions[before:]] == bench.trained()[-1:]
+    assert bench.verbs() == {}
+
+
+def test_another_way_to_choose_that_chooses_the_same_trial_runs_nothing(bench: Bench) -> None:
+    bench.measure(FAST.name, eval_loss=0.1, train_loss=0.1)
+    bench.measure(SLOW.name, eval_loss=0.2, train_loss=0.2)
+    bench.apply()
+    bench.write(**RATES, select={"metric": "train_loss"})
+    assert bench.verbs() == {"train": "replace"}
+    bench.apply()
+    assert bench.verbs() == {}
+
+
+def test_a_sweep_that_becomes_the_job_of_its_best_trial_runs_nothing(bench: Bench) -> None:
+    bench.apply()
+    bench.write(learning_rate=2.0e-3)
+    assert bench.verbs() == {"train": "reuse"}
+    bench.apply(Selection(unmanaged=Unmanaged.DELETE))
+    assert bench.verbs() == {}
+
+
+@pytest.mark.parametrize("unmanaged", [Unmanaged.DELETE, Unmanaged.FORGET])
+def test_a_sweep_that_becomes_another_job_leaves_no_choice_behind(bench: Bench, unmanaged: Unmanaged) -> None:
+    bench.apply()
+    chosen = bench.plan().state.records()[SWEEP].fingerprint
+    bench.write(learning_rate=3.0e-3)
+    bench.backend.ends["train"] = lambda _: JobStatus(JobState.FAILED, message="out of memory")
+    bench.apply(Selection(unmanaged=unmanaged))
+    assert bench.plan().state.artifact(SWEEP.kind, chosen) is None
+    del bench.backend.ends["train"]
+    bench.apply(Selection(unmanaged=unmanaged))
+    folders = {folder for folder in bench.backend.discarded if FAST.name in folder}
+    assert bool(folders) is (unmanaged is Unmanaged.DELETE)
+
+
+def test_a_sweep_that_is_forgotten_leaves_its_trials_adapters_and_no_choice(bench: Bench) -> None:
+    bench.apply()
+    records = bench.plan().state.records()
+    bench.write()
+    documents = [each for each in projects.support_desk() if each["kind"] not in ("FineTuningJob", "EvaluationJob")]
+    projects.write(bench.root, [each for each in documents if each["kind"] != "ModelExport"])
+    bench.apply(Selection(unmanaged=Unmanaged.FORGET))
+    state = bench.plan().state
+    kept = [ref for ref in (SWEEP, SLOW, FAST) if state.artifact(ref.kind, records[ref].fingerprint)]
+    assert kept == [SLOW, FAST]
+
+
+def test_an_adapters_manifest_follows_what_the_sweep_chose(bench: Bench) -> None:
+    documents = projects.with_spec(projects.support_desk(), "FineTuningJob", **RATES)
+    adapter = manifest("Adapter", "router", {"type": "project", "model": "tiny", "fine_tuning_job": "train"})
+    projects.write(bench.root, [*documents, adapter])
+    bench.apply()
+    assert bench.verbs() == {}
+    bench.measure(SLOW.name, eval_loss=0.1)
+    bench.apply(Selection(replace=(str(SLOW),)))
+    assert bench.verbs() == {} and bench.given() == bench.adapter(SLOW)
+
+
+def test_every_copy_is_made_again_when_a_sweep_is_trained_again(bench: Bench) -> None:
+    (bench.root / "out").mkdir()
+    bench.write(**RATES, out_dir="out")
+    bench.apply()
+    assert bench.verbs() == {}
+    bench.measure(SLOW.name, eval_loss=0.1)
+    bench.apply(Selection(replace=(str(SWEEP),)))
+    assert bench.verbs() == {}
+
+
 def test_a_target_takes_its_trials_with_it_and_replacing_a_sweep_replaces_them(bench: Bench) -> None:
     target = bench.plan(Selection(target=("FineTuningJob/train",))).plan
     assert {SLOW, FAST, SWEEP} <= {action.ref for action in target.pending}
     bench.apply()
     again = bench.plan(Selection(replace=("FineTuningJob/train",))).plan
-    assert {a.ref for a in again.pending if a.dispatches} == {SLOW, FAST}
+    assert {a.ref for a in again.pending if a.fresh} == {SLOW, FAST}
 
 
 def test_a_value_that_left_is_pruned_and_without_prune_costs_nothing_to_bring_back(bench: Bench) -> None:
@@ -256,6 +370,30 @@ def test_show_compares_the_trials_and_marks_the_best(bench: Bench) -> None:
     assert [line.split()[0] for line in shown.splitlines() if FAST.name in line and "0.002" in line] == ["best"]
     assert "best of 2: train-learning-rate-2e-3, eval_loss 0.998" in ask(bench.root, "status").out
     assert "its trials run, not itself" in ask(bench.root, "logs", "train").err
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Prompt", "route"), ("Model", "tiny")])
+def test_a_sweep_is_not_tried_with_another_prompt_or_base_model_than_it_was_trained_with(
+    bench: Bench, kind: str, name: str
+) -> None:
+    bench.apply()
+    documents = projects.with_spec(projects.support_desk(), "FineTuningJob", **RATES)
+    if kind == "Prompt":
+        projects.pick(documents, kind)["spec"]["input_template"] = "### {text}\n>>"
+    else:
+        (bench.root / "models" / "tiny" / "added.json").write_text("{}")
+    projects.write(bench.root, documents)
+    bench.apply(Selection(target=(f"{kind}/{name}",)))
+    refused = ask(bench.root, "try", "FineTuningJob/train", "--row", "1")
+    assert refused.code != 0
+    assert f"{kind}/{name} has changed since FineTuningJob/train was" in refused.err
+
+
+def test_where_an_evaluation_came_from_is_told_as_unchanged_after_its_sweep_has_chosen(bench: Bench) -> None:
+    bench.apply()
+    shown = json.loads(ask(bench.root, "show", "EvaluationJob/compare", "--json").out)
+    assert {"FineTuningJob/train", str(FAST)} <= {link["ref"] for link in shown["provenance"]}
+    assert not any(link["changed"] for link in shown["provenance"])
 
 
 def test_cancelling_a_sweep_cancels_its_trials(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from studio.apply.errand import Errand, Work
 from studio.apply.flight import Flight
-from studio.apply.outcome import GOOD, UNBLOCKS, Ending, Outcome, first_failure
+from studio.apply.outcome import GOOD, IMPROVE, UNBLOCKS, Ending, Outcome, first_failure
 from studio.apply.patience import Patience, unanswered
 from studio.apply.recording import registrations
 from studio.apply.room import Room
@@ -26,8 +26,6 @@ from studio.core.references import Ref
 from studio.desired import Desired
 from studio.plan.actions import REMOVES, Action, Plan, Verb
 from studio.state.base import Artifact, RunStatus
-
-IMPROVE = "improve the model or the gate, then apply again"
 
 
 @dataclass(slots=True)
@@ -104,6 +102,7 @@ class Loop:
         if action.verb in REMOVES:
             return self._remove(action)
         item = self.tools.desire.items[action.ref]
+        action = replace(action, fingerprint=item.fingerprint)  # known once the sweeps that it depends on have chosen
         if action.verb is Verb.NONE:
             self._done(action, Ending.SKIPPED)
         elif action.chooses:

@@ -37,6 +37,7 @@ FAILURES = frozenset({Ending.FAILED, Ending.CANCELLED, Ending.LOST, Ending.MISSE
 
 GOOD = {Verb.DELETE: Ending.DELETED, Verb.FORGET: Ending.FORGOTTEN}
 """A good end in the words of the verb, where that is not simply done."""
+IMPROVE = "improve the model or the gate, then apply again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,18 @@ class Recorder:
         return {"commit": commit} if commit else {}
 
     def _save(self, record: Record) -> None:
+        self._drop_choice(record)
         self.state.save_record(record)
         self.records[record.ref] = record
+
+    def _drop_choice(self, record: Record) -> None:
+        """What an earlier choice of a sweep filed: it costs nothing to make again, and would keep a trial's files."""
+        before = self.records.get(record.ref)
+        if before is None or before.fingerprint == record.fingerprint:
+            return
+        made = self.state.artifact(before.ref.kind, before.fingerprint)
+        if made and made.output.get("sweep"):
+            self.state.discard_artifact(before)
 
 
 def registrations(plan: Plan) -> Iterator[Action]:

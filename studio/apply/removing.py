@@ -61,12 +61,15 @@ class Remover:
         return None
 
     def finish(self, record: Record, *, keep: bool = False) -> None:
-        """Drop the artifact and its run folder, unless they are to be kept or another record uses them; then forget."""
+        """Drop the artifact and its run folder, unless they are to be kept or another record uses them; then forget. A
+        sweep's choice is never kept: its trials have the adapters."""
         kind = KINDS.get(record.ref.kind)
         if not keep and kind and kind.compile:
             for each in (record, *self._newer(record)):
                 if self.state.discard_artifact(each):
                     self._remove_folder(each)
+        elif _output(record).get("sweep"):
+            self.state.discard_artifact(record)
         self.recorder.forget(record.ref)
 
     def _newer(self, record: Record) -> list[Record]:

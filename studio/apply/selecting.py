@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from studio.choosing import settle
 from studio.core.errors import StudioError
 from studio.core.references import Ref
-from studio.core.sweeps import SweepOutput, TrialOutput
+from studio.core.sweeps import SweepOutput, TrialOutput, best
 from studio.desired import Desire, Desired
 from studio.resources.fine_tuning_job import FineTuningJob, Trial
 from studio.resources.matrix import HIGHER, LOWER, Select
@@ -25,7 +25,8 @@ class Selector:
     now: Callable[[], str]
 
     def choose(self, item: Desired, trials: Iterable[Ref]) -> Artifact:
-        """File the best trial's artifact as the sweep's own, with a table of all. Raises StudioError when no trial
+        """File the best trial's artifact as the sweep's own, with a table of all; what depends on the sweep depends on
+        that trial from now on. Raises StudioError when no trial
         reports the metric as a finite number, or one is not there."""
         job = item.resource
         if not isinstance(job, FineTuningJob):
@@ -33,23 +34,16 @@ class Selector:
         made = {ref: self._made(ref) for ref in sorted(trials)}
         told = tuple(self._told(ref, each) for ref, each in made.items())
         choice = job.spec.select or Select()
-        best = _best(told, choice)
-        chosen = made[Ref(item.ref.kind, best.name)]
+        found = _best(told, choice)
+        chosen = made[Ref(item.ref.kind, found.name)]
         sweep = SweepOutput(
-            metric=choice.metric, mode=LOWER if choice.better == LOWER else HIGHER, best=best.name,
-            fingerprint=best.fingerprint, trials=told,
+            metric=choice.metric, mode=LOWER if choice.better == LOWER else HIGHER, best=found.name,
+            fingerprint=found.fingerprint, trials=told,
         )  # fmt: skip
         artifact = self._filed(item, chosen, sweep)
         self.state.save_artifact(artifact)
-        self._outdate(item)
+        settle(self.desire, self.state.outputs(item.ref.kind))
         return artifact
-
-    def _outdate(self, item: Desired) -> None:
-        """Drop an earlier choice of the sweep: it costs nothing to make again, and would keep a trial's files."""
-        before = self.state.records().get(item.ref)
-        output = (before.outcome.get("output") or {}) if before else {}
-        if before and output.get("sweep") and before.fingerprint != item.fingerprint:
-            self.state.discard_artifact(before)
 
     def _made(self, trial: Ref) -> Artifact:
         found = self.state.artifact(trial.kind, self.desire.items[trial].fingerprint)
@@ -79,15 +73,13 @@ class Selector:
 
 
 def _best(trials: tuple[TrialOutput, ...], choice: Select) -> TrialOutput:
-    """The trial with the best number; of equal ones the first by name. What is no finite number never wins."""
-    numbers = {each.name: each.metrics.get(choice.metric, math.nan) for each in trials}
-    able = [each for each in trials if math.isfinite(numbers[each.name])]
-    if not able:
+    measured = {each.name: each.metrics for each in trials}
+    name = best(measured, choice.metric, lowest=choice.better == LOWER)
+    if name is None:
         reported = sorted({name for each in trials for name in each.metrics})
         hint = f"name another in spec.select.metric; reported are {', '.join(reported)}"
         raise StudioError(f"no trial reports {choice.metric} as a finite number", hint)
-    sign = 1 if choice.better == LOWER else -1
-    return min(able, key=lambda each: (sign * numbers[each.name], each.name))
+    return next(each for each in trials if each.name == name)
 
 
 def chosen(artifact: Artifact) -> str:

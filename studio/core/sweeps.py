@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from studio.core.record import Record
@@ -33,3 +35,11 @@ class SweepOutput(Record):
     best: str
     fingerprint: str
     trials: tuple[TrialOutput, ...]
+
+
+def best(measured: Mapping[str, Mapping[str, float]], metric: str, *, lowest: bool) -> str | None:
+    """The name with the best number of a metric; of equal ones the first by name. What is no finite number never wins:
+    None where nothing is one."""
+    numbers = {name: metrics.get(metric, math.nan) for name, metrics in measured.items()}
+    able: Iterable[str] = (name for name, number in numbers.items() if math.isfinite(number))
+    return min(able, key=lambda name: (numbers[name] if lowest else -numbers[name], name), default=None)

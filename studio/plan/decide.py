@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from studio.core.fingerprints import digest
@@ -18,7 +18,8 @@ from studio.plan.moves import after, find_moves
 from studio.plan.pruning import DESTROYED, dependants_first, divide, recorded_needs
 from studio.plan.selection import WHOLE, Edges, Known, Scope, Selection, Unmanaged, resolve, turned
 from studio.plan.spend import Spend
-from studio.plan.sweeps import with_sweeps
+from studio.plan.sweeps import retold, with_sweeps
+from studio.plan.sweeps import words as of_sweep
 from studio.plan.wording import difference
 from studio.resources import KINDS
 from studio.resources.base import Effect, Metadata, stored
@@ -67,8 +68,12 @@ def make_plan(
     recorded = _moved(recorded, moves)
     known = _known(desire, items, recorded, selection)
     scope = resolve(selection, known)
-    actions = [_action(item, tuple(known.managed[item.ref]), recorded, item.ref in scope.again) for item in items]
-    actions = with_sweeps(actions, desire.graph, recorded.records)
+    changes = {item.ref: _changes(item, desire, recorded) for item in items}
+    actions = [
+        _action(item, tuple(known.managed[item.ref]), recorded, changes[item.ref], item.ref in scope.again)
+        for item in items
+    ]
+    actions = with_sweeps(actions, desire, recorded.records)
     names = {move.new: move.old for move in moves}
     actions = [_renamed(each, names[each.ref]) if each.ref in names else each for each in actions]
     left_out = tuple(LeftOut(each.ref, each.verb) for each in actions if each.ref not in scope.acting)
@@ -155,16 +160,18 @@ def _manifest_digest(items: list[Desired], settings: Project) -> str:
 
     Not of where manifests lie, nor of what other environments do. Another state has another lineage.
     """
-    resources = {str(i.ref): [i.fingerprint, i.spec, i.metadata] for i in items}
+    resources = {str(i.ref): [i.declared, i.spec, i.metadata] for i in items}
     spec = {name: value for name, value in stored(settings.spec).items() if name not in _ELSEWHERE}
     return digest({"resources": resources, "project": settings.metadata.name, "settings": spec})
 
 
-def _action(item: Desired, needs: tuple[Ref, ...], recorded: Recorded, fresh: bool) -> Action:
+def _action(
+    item: Desired, needs: tuple[Ref, ...], recorded: Recorded, changed: Sequence[Change], fresh: bool
+) -> Action:
     kind = KINDS[item.resource.kind]
     record = recorded.records.get(item.ref)
     drifted = recorded.drift.get(item.ref, ()) if record and record.fingerprint == item.fingerprint else ()
-    changes = (*_changes(item, record), *map(drift_change, drifted)) if record else ()
+    changes = (*changed, *map(drift_change, drifted))
     verb, reason = _verb(item, record, changes, recorded)
     if verb in (Verb.NONE, Verb.UPDATE) and any(each.remedy is Remedy.REPLACE for each in drifted):
         verb, reason, fresh = Verb.REPLACE, _because(changes), True
@@ -219,19 +226,27 @@ def _once_more(verb: Verb, reason: str) -> str:
 def _because(changes: tuple[Change, ...]) -> str:
     """The first causes in words."""
     forcing = leading(changes)
-    words = [
-        c.reason if is_drift(c) else f"{c.path} changed" if _is_hash(c) else f"{c.path} {difference(c, WIDTH)}"
-        for c in forcing[:NAMED]
-    ]
+    words = [of_sweep(change) or _cause(change) for change in forcing[:NAMED]]
     more = f" and {len(forcing) - NAMED} more" if len(forcing) > NAMED else ""
     return ", ".join(words) + more
+
+
+def _cause(change: Change) -> str:
+    if is_drift(change):
+        return change.reason
+    if not _is_hash(change):
+        return f"{change.path} {difference(change, WIDTH)}"
+    return f"{change.path} {'changed' if bool(change.old) is bool(change.new) else change.reason}"
 
 
 def _is_hash(change: Change) -> bool:
     return change.path in (CONTENT, REGISTRY, WORKSPACE) or "/" in change.path.split(".")[0]
 
 
-def _changes(item: Desired, record: Record) -> list[Change]:
+def _changes(item: Desired, desire: Desire, recorded: Recorded) -> list[Change]:
+    record = recorded.records.get(item.ref)
+    if record is None:
+        return []
     if (item.fingerprint, item.spec, item.metadata, item.inputs) == (
         record.fingerprint, record.spec, record.metadata, record.inputs,
     ):  # fmt: skip
@@ -242,7 +257,8 @@ def _changes(item: Desired, record: Record) -> list[Change]:
         *compare_inputs(record.inputs, item.inputs),
     )
     same = item.fingerprint == record.fingerprint
-    return [_harmless(each) if same else each for each in found if each.path != ONCE]
+    told = retold((each for each in found if each.path != ONCE), item, desire, recorded.records)
+    return [_harmless(each) if same else each for each in told]
 
 
 def _harmless(change: Change) -> Change:

@@ -32,6 +32,8 @@ REVISED = "changed where it is; nothing is made again"
 PLACES = {REGISTRY: "it goes to another registry than before", WORKSPACE: "another workspace serves it than before"}
 """Inputs that are places, and what a change of them means. Their hashes are not shown: an address may be secret."""
 SAME = "means the same as before"
+SHORT = 12
+"""Digits of a fingerprint that tell it apart."""
 ABSENT = None
 NULL = "null"
 """How a null that came or went is told: it is part of a configuration's content."""
@@ -77,7 +79,7 @@ def _upstream_reason(before: str | None, after: str | None) -> str:
 
 
 def _short(fingerprint: str | None) -> str | None:
-    return fingerprint[:12] if fingerprint else None
+    return fingerprint[:SHORT] if fingerprint else None
 
 
 def _leaves(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from studio.apply.foretelling import with_held
 from studio.apply.recording import missed
 from studio.checking import Checked, examine, recheck
+from studio.choosing import settle, sweeps
 from studio.core.findings import OFFLINE, Phase
 from studio.core.fingerprints import digest
 from studio.core.job_keys import purpose
@@ -33,6 +34,7 @@ from studio.plan.selection import WHOLE, Selection
 from studio.resources import KINDS
 from studio.resources.adapter import Adapter
 from studio.resources.base import stored
+from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.model import Model, ModelType
 from studio.resources.model_export import ModelExport
 from studio.state.base import StateReader
@@ -101,6 +103,8 @@ def plan_against(
     defaults = {ref: manifest.resource for ref, manifest in checked.loaded.defaults.items()}
     observations = _known_runs(checked, state)
     wanted = desire(checked.graph, observations, defaults, _registries(checked, state))
+    if sweeps(wanted):
+        settle(wanted, state.outputs(FineTuningJob.__name__))
     recorded = _recorded_state(wanted, state, checked.loaded)
     if selection.destroy:
         recorded = _with_manifests(recorded, checked.loaded)
