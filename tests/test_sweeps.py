@@ -396,6 +396,20 @@ def test_where_an_evaluation_came_from_is_told_as_unchanged_after_its_sweep_has_
     assert not any(link["changed"] for link in shown["provenance"])
 
 
+def test_a_fault_that_every_trial_has_is_told_once_with_their_number(bench: Bench) -> None:
+    documents = projects.with_spec(projects.support_desk(), "FineTuningJob", matrix={"num_epochs": [1, 2, 3]})
+    projects.pick(documents, "FineTuningJob")["metadata"]["name"] = "a" * 245
+    projects.write(bench.root, documents)
+    found = [line for line in ask(bench.root, "validate").out.splitlines() if "FT-050" in line]
+    assert len(found) == 1 and "has 258 characters; at most 253 are allowed; so with 2 more of its trials" in found[0]
+
+
+def test_a_setting_that_is_said_twice_is_told_with_both_places(bench: Bench) -> None:
+    bench.write(matrix={"learning_rate": [1.0e-3], "training_arguments_config.learning_rate": [2.0e-3]})
+    told = ask(bench.root, "validate").out
+    assert "spec.matrix.learning_rate and spec.matrix.training_arguments_config.learning_rate" in told
+
+
 def test_cancelling_a_sweep_cancels_its_trials(bench: Bench) -> None:
     bench.backend.polls = 1000
     assert ask(bench.root, "apply", "--yes", "--detach").code == 0

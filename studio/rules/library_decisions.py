@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from studio.core.findings import Severity
 from studio.libraries.decided import IGNORED, REFUSED, applying
 from studio.libraries.fitting import Fault
-from studio.resources.fine_tuning_job import FineTuningJob
+from studio.load.trials import origin
+from studio.resources.fine_tuning_job import FineTuningJob, Trial
 from studio.rules.base import Breach, View, rule
 from studio.rules.library_breach import breach
 
@@ -93,4 +94,10 @@ def said_twice(job: FineTuningJob, view: View) -> Iterator[Breach]:
         said, again = getattr(job.spec, name), config.get(key) if isinstance(config, dict) else None
         if said is not None and again is not None and said != again:
             message = f"{key} is ignored: {name} of the job is {said:g}"
-            yield Breach(("spec", field, key), message, f"remove one of {name} and {key}")
+            yield Breach(("spec", field, key), message, f"remove one of {_at(job, name)} and {_at(job, field, key)}")
+
+
+def _at(job: FineTuningJob, *path: str) -> str:
+    """Where a setting is written, in words: of a trial it may be in the matrix of its sweep."""
+    written = origin(job.places, ("spec", *path)) if isinstance(job, Trial) else ("spec", *path)
+    return ".".join(str(step) for step in written if isinstance(step, str))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from studio.core.findings import Severity
+from studio.core.metric_names import HIGHER_IS_BETTER
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.resources.dataset import Dataset, DatasetType
@@ -11,6 +14,9 @@ from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.matrix import HELD_OUT, HIGHER, LOWER, METRICS, Select
 from studio.rules.base import Breach, View, rule
 
+LOW_WORDS = frozenset({"loss", "perplexity", "ppl", "error", "wer", "cer", "nll", "seconds", "latency"})
+HIGH_WORDS = frozenset({"accuracy", "acc", "f1", "bleu", "precision", "recall", "reward", "match", "auc"})
+"""Words in names of metrics, by the end that is better."""
 FILES = frozenset({DatasetType.PROJECT_CSV, DatasetType.PROJECT_JSON, DatasetType.PROJECT_JSONL})
 
 
@@ -98,6 +104,48 @@ def unknown_mode(job: FineTuningJob, view: View) -> Iterator[Breach]:
     elif not choice.mode and choice.metric not in METRICS and _has_script(job):
         message = f"it is not known which end of {choice.metric!r} is better"
         yield Breach("spec.select", message, "add mode: min or mode: max", at_key=True)
+
+
+@rule("FT-064", FineTuningJob, severity=Severity.WARNING)
+def worst_trial_wins(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """A sweep takes the trial with the highest loss, or the one with the lowest score.
+
+    It would be the worst of all, and its adapter the sweep's. Of its own metrics studio knows which end is better; of
+    those of a script the name tells: a loss, a perplexity or an error should be low, an accuracy, an F1 or a reward
+    high.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          matrix:
+            learning_rate: [1.0e-4, 2.0e-4]
+          select: {metric: eval_loss, mode: max}  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          matrix:
+            learning_rate: [1.0e-4, 2.0e-4]
+          select: {metric: eval_loss, mode: min}
+    """
+    choice = job.spec.select
+    better = _better(choice.metric) if choice else None
+    if choice and better and choice.mode in (LOWER, HIGHER) and choice.mode != better:
+        worst = "highest" if choice.mode == HIGHER else "lowest"
+        known = choice.metric in METRICS and not _has_script(job)
+        message = f"the trial with the {worst} {choice.metric} wins, which {'is' if known else 'seems to be'} the worst"
+        yield Breach("spec.select.mode", message, f"write mode: {better}")
+
+
+def _better(metric: str) -> str | None:
+    """Which end of a metric is better, by what studio knows, else by the words of its name; None where these say
+    nothing, or both."""
+    if metric in METRICS:
+        return METRICS[metric]
+    if metric in HIGHER_IS_BETTER:
+        return HIGHER if HIGHER_IS_BETTER[metric] else LOWER
+    words = set(re.split(r"[^a-z0-9]+", metric.lower()))
+    low, high = bool(words & LOW_WORDS), bool(words & HIGH_WORDS)
+    return None if low is high else LOWER if low else HIGHER
 
 
 def _has_script(job: FineTuningJob) -> bool:

@@ -1,14 +1,13 @@
-"""FT: what a sweep's matrix may hold, and what its trials are called."""
+"""FT: what a sweep's matrix may hold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.core.references import Ref
 from studio.core.suggest import did_you_mean, nearest
-from studio.resources.base import SLUG, effects
-from studio.resources.fine_tuning_job import SWEPT, FineTuningJob, FineTuningJobSpec, Trial, can_be_swept, swept, trials
-from studio.resources.matrix import MOST, Point, count, spelled, step
+from studio.resources.base import effects
+from studio.resources.fine_tuning_job import SWEPT, FineTuningJob, FineTuningJobSpec, can_be_swept, swept
+from studio.resources.matrix import MOST, count, spelled, step
 from studio.rules.base import Breach, View, rule
 
 ONE_EACH = frozenset({"adapter_name", "out_dir", "matrix", "select"})
@@ -165,54 +164,3 @@ def too_many_trials(job: FineTuningJob, view: View) -> Iterator[Breach]:
         yield Breach(
             "spec.matrix", f"the matrix has {number:,} combinations; at most {MOST} are tried", hint, at_key=True
         )
-
-
-@rule("FT-050", FineTuningJob)
-def taken_trial_name(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """A trial's name is too long, or another resource has it; or another job produces an adapter of its name.
-
-    A trial is named after its sweep and its values, and so is its adapter: `router` with a learning rate of 1.0e-4
-    makes `router-learning-rate-1e-4`. Names have at most 253 characters.
-
-    Bad:
-        kind: FineTuningJob
-        metadata: {name: router-num-epochs-3}
-        spec:
-          adapter_name: another
-        ---
-        kind: FineTuningJob
-        spec:
-          matrix:  # <-
-            num_epochs: [1, 3]
-    Good:
-        kind: FineTuningJob
-        metadata: {name: router-long}
-        spec:
-          adapter_name: another
-        ---
-        kind: FineTuningJob
-        spec:
-          matrix:
-            num_epochs: [1, 3]
-    """
-    if job.is_sweep:
-        found = (_taken(job, name, point, view) for name, point in trials(job))
-        yield from (Breach("spec.matrix", *words, at_key=True) for words in found if words)
-
-
-def _taken(job: FineTuningJob, name: str, point: Point, view: View) -> tuple[str, str] | None:
-    """What is wrong with a trial's name, and what to do."""
-    if not SLUG.match(name) and SLUG.match(job.metadata.name):
-        return (
-            f"the trial's name {name!r} has {len(name)} characters; at most 253 are allowed",
-            "give the sweep a shorter name",
-        )
-    there = view.graph.resources.get(Ref(job.kind, name))
-    if there is not None and not (isinstance(there, Trial) and there.sweep == job.metadata.name):
-        return f"a trial would be {job.kind}/{name}, which is there already", "rename that, or the sweep"
-    adapter = f"{job.spec.adapter_name}-{point.slug}"
-    others = [ref for ref in view.graph.producers.get(adapter, ()) if ref.name != name]
-    alike = len(view.graph.producers.get(job.spec.adapter_name, ())) > 1  # then another rule says so of the sweeps
-    if others and not alike:
-        return f"a trial's adapter would be {adapter!r}, which {others[0]} produces", "rename that, or adapter_name"
-    return None
