@@ -176,6 +176,15 @@ def write(root: Path, count: int, faulty: float = 0.0, *, jobs: bool = True) -> 
             _inputs(root, n)
 
 
+def joined(root: Path) -> None:
+    """Put all manifests of a project into one file, as documents one after the other."""
+    files = sorted((root / "manifests").rglob("*.yaml"))
+    text = "---\n".join(file.read_text() for file in files)
+    for file in files:
+        file.unlink()
+    (root / "manifests" / "all.yaml").write_text(text)
+
+
 def _manifests(count: int, bodies: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, int, str]]:
     for index in range(count):
         n, position = divmod(index, len(bodies))

@@ -1,11 +1,12 @@
 """``studio validate`` and ``studio plan`` at scale, beside PyYAML's C loader and, when it is at hand, Terraform.
 
-    python benchmarks/validate.py [--sizes 1000 10000] [--rounds 5] [--faulty 0.1] [--terraform] [--json FILE]
+    python benchmarks/validate.py [--sizes 1000 10000] [--rounds 5] [--faulty 0.1] [--one-file] [--terraform]
+                                  [--json FILE]
 
-Every project holds all kinds, one manifest a file (``benchmarks/generated.py``). The commands run in turn, round after
-round, each in a process of its own; the table shows the least CPU time (user and system, children included), the least
-wall time and the greatest resident memory. PyYAML reads the same files and builds plain values, no more; ``alone`` is
-the loading without the start of its process.
+Every project holds all kinds, one manifest a file or all in one (``benchmarks/generated.py``). The commands run in
+turn, round after round, each in a process of its own; the table shows the least CPU time (user and system, children
+included), the least wall time and the greatest resident memory. PyYAML reads the same files and builds plain values, no
+more; ``alone`` is the loading without the start of its process.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--faulty", type=float, default=0.0, help="share of manifests with a mistake")
+    parser.add_argument("--one-file", action="store_true", help="all manifests as documents of one file")
     parser.add_argument("--terraform", action="store_true", help="compare with terraform, when it is on the PATH")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
@@ -140,12 +142,15 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder, "project")
             generated.write(root, size, arguments.faulty)
+            if arguments.one_file:
+                generated.joined(root)
             time.sleep(SETTLE)
             rows += measure(Bench(root, size, not arguments.faulty), arguments.rounds)
             if arguments.terraform and shutil.which("terraform"):
                 rows += terraform(size, Path(folder, "terraform"))
     print(table(rows))
-    content = {"rounds": arguments.rounds, "faulty": arguments.faulty, "rows": [asdict(row) for row in rows]}
+    how = {"rounds": arguments.rounds, "faulty": arguments.faulty, "one_file": arguments.one_file}
+    content = {**how, "rows": [asdict(row) for row in rows]}
     save(arguments.json, content)
 
 

@@ -255,12 +255,13 @@ def _load_file(loaded: Loaded, name: str, reading: Reading, patches: list[Placed
     if reading.documents is None:
         loaded.unread.note(reading.text)
         return
+    marked = MARK in reading.text  # asked once: a file may hold thousands of documents
     for index, written in reading.documents:
         source, document = Source(name, index), written
         if patches:
             document, loaded.origins[source] = apply_patches(written, patches)
-            loaded.variables.used.update(mentioned(written) if MARK in reading.text else ())  # a patch may replace it
-        if patched or MARK in reading.text:
+            loaded.variables.used.update(mentioned(written) if marked else ())  # a patch may replace it
+        if patched or marked:
             _add_with_variables(loaded, document, source)
         else:
             _add(loaded, document, source, parse=reading.parse if document is written else parse_manifest)

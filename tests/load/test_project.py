@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -291,3 +292,23 @@ def test_the_shipped_defaults_are_the_guides_values() -> None:
 def test_every_loaded_project_knows_the_shipped_defaults_without_owning_them(tmp_path: Path) -> None:
     loaded = load_project(project(tmp_path, manifests__a=DATASET))
     assert Ref("Config", "default-lora") in loaded.defaults and Ref("Config", "default-lora") not in loaded.manifests
+
+
+# Files of many documents
+
+
+def test_reading_eight_times_as_many_documents_of_one_file_takes_about_eight_times_as_long(tmp_path: Path) -> None:
+    spent = []
+    for count in (500, 4000):
+        text = projects.stream([manifest("Config", f"config-{number}") for number in range(count)])
+        root = project(tmp_path / str(count), manifests__all=text)
+        spent.append(min(_seconds_to_load(root, count) for _ in range(2)))
+    few, many = spent
+    assert many < 2.5 * 8 * few  # looking through the whole file for each document made it 40 times as long
+
+
+def _seconds_to_load(root: Path, count: int) -> float:
+    """Of this process alone, so that what else the machine does hardly matters."""
+    begun = time.process_time()
+    assert len(load_project(root).manifests) == count
+    return time.process_time() - begun
