@@ -20,15 +20,14 @@ class Severity(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a rule needs: nothing but the files, the recorded state, or the network."""
+    """What a rule needs: nothing but the files, or the network."""
 
     STATIC = "static"
-    RECORDED = "recorded"
     ONLINE = "online"
 
 
-OFFLINE = (Phase.STATIC, Phase.RECORDED)
-EVERYTHING = (Phase.STATIC, Phase.RECORDED, Phase.ONLINE)
+OFFLINE = (Phase.STATIC,)
+EVERYTHING = (Phase.STATIC, Phase.ONLINE)
 
 
 @dataclass(frozen=True, slots=True, order=True)

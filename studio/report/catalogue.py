@@ -30,7 +30,6 @@ DOMAINS = {
 """Prefix of a rule's id to what its rules are about, in the order of the index."""
 PHASES = {
     "static": "needs the files only",
-    "recorded": "needs the recorded state",
     "online": "needs the network: `--online`",
 }
 
