@@ -11,9 +11,10 @@ import pytest
 
 from studio.apply.outcome import Ending, Outcome
 from studio.backends import BACKENDS
-from studio.backends.base import Capacity, Handle
+from studio.backends.base import Capacity, Handle, JobState, JobStatus
 from studio.core.errors import BackendError, LeaseLostError, StalePlanError
 from studio.core.event import Event
+from studio.core.jobresult import EarlyStop, TrainingOutput
 from studio.core.jobspec import EvaluationWork, ExportWork, JobSpec
 from studio.core.references import Ref
 from studio.plan.actions import Action, Verb
@@ -21,7 +22,7 @@ from studio.state import lease
 from studio.state.base import Operation, Record, RecordStatus, Run, RunStatus
 from studio.state.sql import SqlState, open_engine
 from studio.workflow import applying, places, planning
-from tests.fakes.backend import CountingBackend, failed
+from tests.fakes.backend import CountingBackend, failed, result_of
 
 QUICKSTART = Path(__file__).resolve().parents[1] / "examples" / "quickstart"
 ROUTER = Ref("FineTuningJob", "router")
@@ -103,6 +104,20 @@ def test_after_apply_the_plan_is_empty_and_every_record_is_complete(project: Pro
     trained = planned.state.artifact("FineTuningJob", records[ROUTER].fingerprint)
     assert trained and trained.measures["task"] == "training"
     assert (trained.measures["device"], trained.measures["rows"]) == ("cpu", 9)
+
+
+def test_a_training_that_stopped_early_says_so_where_apply_says_that_it_is_done(project: Project) -> None:
+    stopped = EarlyStop(step=4, steps=6, best=1.25, best_step=2, patience=1)
+
+    def ended(spec: JobSpec) -> JobStatus:
+        result = result_of(spec)
+        assert isinstance(result.output, TrainingOutput)
+        output = result.output.model_copy(update={"stopped": stopped})
+        return JobStatus(JobState.SUCCEEDED, result=result.model_copy(update={"output": output}))
+
+    project.backend.ends["router"] = ended
+    assert project.apply()[ROUTER].message == stopped.words
+    assert project.plan().state.records()[ROUTER].outcome["output"]["stopped"]["best_step"] == 2
 
 
 def test_each_job_is_submitted_once_and_after_what_it_needs(project: Project) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from studio.apply.errand import Errand, Work
 from studio.apply.flight import Flight
-from studio.apply.outcome import GOOD, IMPROVE, UNBLOCKS, Ending, Outcome, first_failure
+from studio.apply.outcome import GOOD, IMPROVE, UNBLOCKS, Ending, Outcome, first_failure, remark
 from studio.apply.patience import Patience, unanswered
 from studio.apply.recording import registrations
 from studio.apply.room import Room
@@ -256,7 +256,7 @@ class Loop:
             with tools.state.together():  # a crash never leaves a record whose run looks open
                 flight.errand.succeeded(job.run, status.result)
                 tools.state.save_run(closed)
-            self._done(action, GOOD.get(action.verb, Ending.DONE), status.message, flight)
+            self._done(action, GOOD.get(action.verb, Ending.DONE), status.message or remark(status.result), flight)
             return
         if status.state is JobState.CANCELLED:  # somebody's wish, and no news about the resource
             tools.state.save_run(closed)

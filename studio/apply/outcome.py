@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from studio.core.event import Event
+from studio.core.jobresult import JobResult, TrainingOutput
 from studio.core.references import Ref
 from studio.plan.actions import Action, Verb
 
@@ -51,6 +52,12 @@ class Outcome:
     attached: bool = False
     """An earlier apply had started the job."""
     has_log: bool = False
+
+
+def remark(result: JobResult) -> str:
+    """What is worth knowing of a job that ended well."""
+    made = result.output
+    return made.stopped.words if isinstance(made, TrainingOutput) and made.stopped else ""
 
 
 def first_failure(outcomes: Mapping[Ref, Outcome]) -> Ref | None:

@@ -15,6 +15,27 @@ from studio.core.registered import Registered, Unregistering
 from studio.core.sweeps import SweepOutput
 
 
+class EarlyStop(Record):
+    """Why training ended before its last step: none of ``patience`` evaluations in a row brought ``metric`` below
+    ``best``, which it was at ``best_step``, by more than ``min_delta``."""
+
+    step: int
+    steps: int
+    """That the whole training would have had."""
+    metric: str = "eval_loss"
+    best: float
+    best_step: int
+    patience: int
+    min_delta: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """On one line."""
+        fall = f"fall by more than {self.min_delta:g} below" if self.min_delta else "fall below"
+        when = f"step {self.step} of {self.steps} (patience {self.patience})"
+        return f"stopped early at {when}: {self.metric} did not {fall} the {self.best:.4f} of step {self.best_step}"
+
+
 class TrainingOutput(Record):
     """``adapter`` is a location, ``copies`` are others of the same; losses are mean per token in nats."""
 
@@ -30,8 +51,7 @@ class TrainingOutput(Record):
     """Thinned: events hold every step that was told, but they stay where the job ran."""
     copies: tuple[str, ...] = ()
     model_family: str = ""
-    stopped: str = ""
-    """Why training ended before its last step, in words."""
+    stopped: EarlyStop | None = None
     conditions: dict[str, str] = Field(default_factory=dict)
     """What the weights depend on beside the spec and its inputs: seeds, device, threads, versions of libraries."""
     kept: Kept | None = None

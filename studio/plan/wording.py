@@ -24,7 +24,7 @@ def difference(change: Change, width: int) -> str:
 
 def value(held: Any, width: int, *, exact: bool = False) -> str:
     """A value on one line; a whole number as people write it, unless it is to be ``exact``."""
-    text = "(unset)" if held is None else held if isinstance(held, str) else _flow(held, exact)
+    text = "(unset)" if held is None else held if isinstance(held, str) else flow(held, exact)
     flat = text.replace("\n", "\\n")
     return flat if len(flat) <= width else f"{flat[: width - 3]}..."
 
@@ -55,14 +55,14 @@ def _without(these: Iterable[Any], those: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _flow(held: Any, exact: bool) -> str:
+def flow(held: Any, exact: bool = False) -> str:
     """As YAML would write it on one line."""
     if isinstance(held, dict):
-        return "{" + ", ".join(f"{key}: {_flow(inner, exact)}" for key, inner in held.items()) + "}"
+        return "{" + ", ".join(f"{key}: {flow(inner, exact)}" for key, inner in held.items()) + "}"
     if isinstance(held, list):
-        return "[" + ", ".join(_flow(inner, exact) for inner in held) + "]"
-    if isinstance(held, bool):
-        return str(held).lower()
+        return "[" + ", ".join(flow(inner, exact) for inner in held) + "]"
+    if held is None or isinstance(held, bool):
+        return "null" if held is None else str(held).lower()
     if isinstance(held, float) and not exact:
         return repr(held).removesuffix(".0")
-    return held if isinstance(held, str) else repr(held)
+    return (held or '""') if isinstance(held, str) else repr(held)

@@ -10,6 +10,7 @@ import click
 
 from studio.plan.drift import Comparison, Drift, Unseen, is_hash
 from studio.plan.drift_facts import IGNORED, Remedy
+from studio.plan.wording import flow
 from studio.report.findings import plural
 from studio.report.plain import plain
 
@@ -94,7 +95,7 @@ def shown(value: Any) -> str:
     """A recorded or found value, short."""
     if value is None:
         return "nothing"
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else flow(value)
     if is_hash(text):
         return text[:12]
     flat = plain(text) if text else "''"

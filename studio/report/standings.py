@@ -10,6 +10,7 @@ import click
 
 from studio.core.endpoint import EndpointSize
 from studio.inspection import Standing
+from studio.plan.wording import flow
 from studio.provenance import Link
 from studio.report import courses, evaluations, sweeps, telling
 from studio.report.advice import Here
@@ -169,7 +170,10 @@ def _lines(name: str, text: str) -> list[tuple[str, str]]:
 
 
 def _flat(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    """As YAML would write it; a list without its brackets, nothing as nothing."""
+    if isinstance(value, list):
+        return ", ".join(map(flow, value))
+    return flow(value) if value not in (None, "") else ""
 
 
 def _pairs(*pairs: tuple[str, Any]) -> list[str]:
@@ -184,6 +188,7 @@ def _outcome(outcome: dict[str, Any]) -> list[str]:
     match output.get("task"):
         case "training":
             lines += _pairs(("adapter", output["adapter"]), ("digest", output["digest"]), ("curve", output["curve"]))
+            lines += _pairs(("ended", telling.early_stop(output)))
             lines += ["", *table([["metric", "value"], *([k, f"{v:.6g}"] for k, v in output["metrics"].items())])]
         case "evaluation":
             lines += ["", *evaluations.comparison(output, outcome.get("verdicts") or [])]

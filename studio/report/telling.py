@@ -4,8 +4,11 @@ workspace does."""
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from studio.core.event import Event
+from studio.core.jobresult import EarlyStop
 from studio.report.measures import said
 from studio.report.plain import plain
 
@@ -14,6 +17,12 @@ def progress(event: Event) -> str:
     """The stage, how far it is, and what it told: ``train 5/10 loss 1.234, 1:01 left``."""
     steps = f"{event.step:,}/{event.total:,}" if event.step is not None and event.total else ""
     return " ".join(filter(None, (plain(event.phase), steps, numbers(event))))
+
+
+def early_stop(output: Mapping[str, Any]) -> str:
+    """Why a training ended before its last step; "" when it did not."""
+    stopped = output.get("stopped")
+    return plain(EarlyStop.model_validate(stopped).words) if stopped else ""
 
 
 def numbers(event: Event) -> str:

@@ -44,6 +44,8 @@ def outputs(x: str = "") -> dict[Ref, dict[str, Any]]:
         TRAIN: {
             "task": "training", "adapter": f"runs/train/adapter{x}", "digest": f"{'d' * 64}{x}", "train_rows": 90,
             "held_out_rows": 10, "curve": "runs/train/curves.png",
+            "stopped": {"step": 60, "steps": 100, "metric": f"eval_loss{x}", "best": 0.625, "best_step": 30,
+                        "patience": 3, "min_delta": 0.01},
             "metrics": {"final_loss": 0.5, "eval_loss": 0.625, "tokens_per_second": 1234.5, "peak_memory_bytes": 1.5e9},
         },
         COMPARE: {

@@ -203,3 +203,19 @@ def test_show_draws_the_loss_of_a_training_with_the_numbers_that_count() -> None
 def test_show_says_when_nothing_of_the_course_is_kept() -> None:
     shown = standings.detail(Standing(JOB, record({"output": TRAINING}), None, None), Told(Course(), "nothing is kept"))
     assert shown.endswith("\n  course         nothing is kept")
+
+
+def test_show_says_why_a_training_stopped_early() -> None:
+    stopped = {"step": 4, "steps": 6, "metric": "eval_loss", "best": 1.25, "best_step": 2, "patience": 1}
+    ended = "stopped early at step 4 of 6 (patience 1): eval_loss did not fall"
+    for delta, fall in ((0.0, "below"), (0.5, "by more than 0.5 below")):
+        output = TRAINING | {"stopped": stopped | {"min_delta": delta}}
+        shown = standings.detail(Standing(JOB, record({"output": output}), None, None))
+        assert f"  ended          {ended} {fall} the 1.2500 of step 2" in shown
+
+
+def test_facts_are_shown_as_yaml_would_write_them() -> None:
+    facts = {"pinned": True, "chat": {"system": "", "turns": [1, None]}, "features": ["a", "b"], "rows": None}
+    shown = standings.detail(Standing(JOB, record(facts=facts), None, None))
+    assert '  pinned         true\n  chat           {system: "", turns: [1, null]}\n  features       a, b' in shown
+    assert "rows" not in shown

@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from studio.core.jobresult import EarlyStop
 from studio.core.jobspec import EarlyStopping
 from studio.jobs.training.checkpoints import PREFIX
 
@@ -47,8 +48,7 @@ class EvaluationCallback(TrainerCallback):
 
     def __init__(self, stopping: EarlyStopping | None) -> None:
         self._stopping = stopping
-        self.stopped = ""
-        """Why training ended before its last step, in words."""
+        self.stopped: EarlyStop | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -75,10 +75,13 @@ class EvaluationCallback(TrainerCallback):
         if wanted is None or found is None or found.waited < wanted.patience:
             return
         control.should_training_stop = control.should_save = True
-        by = f" by more than {wanted.min_delta:g}" if wanted.min_delta else ""
-        self.stopped = (
-            f"stopped at step {state.global_step} of {state.max_steps}: for {found.waited} evaluations "
-            f"the held-out loss was not below {found.loss:.4f} of step {found.step}{by}"
+        self.stopped = EarlyStop(
+            step=state.global_step,
+            steps=state.max_steps,
+            best=found.loss,
+            best_step=found.step,
+            patience=wanted.patience,
+            min_delta=wanted.min_delta,
         )
 
 

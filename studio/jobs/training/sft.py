@@ -165,7 +165,7 @@ def _fit(spec: JobSpec, setup: Setup, run: TrackedRun | None, events: EventLog) 
     finally:
         post.close(patience)
     if setup.evaluations.stopped:
-        events.write("train", setup.evaluations.stopped, step=setup.trainer.state.global_step)
+        events.write("train", setup.evaluations.stopped.words, step=setup.trainer.state.global_step)
     return progress
 
 

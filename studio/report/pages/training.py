@@ -8,7 +8,7 @@ from typing import Any
 from studio.core import course
 from studio.core.course import Course
 from studio.core.references import Ref
-from studio.report import measures
+from studio.report import measures, telling
 from studio.report.evaluations import headline
 from studio.report.measures import LABELS, label, said
 from studio.report.pages import evaluation
@@ -45,9 +45,10 @@ def figures(record: Record | None) -> Iterator[Figure]:
 
 def sections(view: View, ref: Ref, told: Told, evidence: Evidence) -> Iterator[Section]:
     """Curves, what became of the adapter in evaluations, metrics, data."""
-    yield Section("Curves", [*_curves(told)])
     record = view.records.get(ref)
     output = (record.outcome.get("output") or {}) if record else {}
+    ended = telling.early_stop(output)
+    yield Section("Curves", [*([Note(f"It {ended}.")] if ended else []), *_curves(told)])
     judged = [*_judged(view, ref)]
     if judged:
         heads = ("evaluation", "what it says", "against the baseline")

@@ -82,8 +82,9 @@ def test_early_stopping_keeps_the_best_weights(make_spec: MakeSpec) -> None:
     )
     made = output(perform(spec))
     best = int(made.metrics["best_step"])
-    assert f"stopped at step {best + 4} of 200" in made.stopped and f"of step {best}" in made.stopped
-    assert made.stopped in messages(spec)
+    assert made.stopped and (made.stopped.step, made.stopped.steps, made.stopped.best_step) == (best + 4, 200, best)
+    assert (made.stopped.metric, made.stopped.patience) == ("eval_loss", 2)
+    assert made.stopped.words in messages(spec)
     until_best = training(epochs=40, learning_rate=5e-2, training_arguments=arguments | {"max_steps": best})
     assert output(perform(make_spec(until_best, "best"))).digest == made.digest
 
