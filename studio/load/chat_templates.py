@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.load import files
-from studio.load.observation import Defect, Unusable, missing, outside
+from studio.load.observation import Defect, Unusable, missing, outside, unreadable
 from studio.load.problems import Problem
 from studio.resources.model import ModelSpec, ModelType
 
@@ -22,9 +22,13 @@ def given(root: Path, location: str) -> str | Unusable:
     path = files.inside(root, location)
     if path is None:
         return outside(location)
-    if not path.is_file():
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:  # no path of a file system: longer than any may be
+        return unreadable(location, error)
+    if size is None:
         return missing(root, location, "the chat template")
-    if path.stat().st_size > MOST_BYTES:
+    if size > MOST_BYTES:
         hint = "a chat template is a few kilobytes of Jinja; is it the right file?"
         return Unusable(Defect.UNREADABLE, f"{location!r} is larger than {MOST_BYTES >> 10} KiB", hint)
     text = files.read_text(root, location)
@@ -43,6 +47,30 @@ def has_own(spec: ModelSpec, root: Path) -> bool | None:
     if files.look(root, f"{spec.location}/{FILE}") is files.Place.FILE:
         return True
     return bool(_object(root, f"{spec.location}/{CONFIG}").get(KEY))
+
+
+def flaw(text: str, name: str) -> tuple[str, str] | None:
+    """Why Jinja would refuse a template that is called ``name``, with its line, and what to do; None for a sound one.
+    It is parsed, and nothing of it runs."""
+    from studio.core import chat_syntax  # imports Jinja, which is wanted only where there is a template
+
+    found = chat_syntax.flaw(text)
+    return (found.within(name), found.hint) if found else None
+
+
+def flaw_of_own(spec: ModelSpec, root: Path) -> tuple[str, str] | None:
+    """The same of the template that the tokenizer in a model folder of the project has."""
+    if not has_own(spec, root):
+        return None
+    from studio.core import chat_syntax
+
+    file = f"{spec.location}/{FILE}"
+    if files.look(root, file) is files.Place.FILE:
+        text = files.read_text(root, file)
+        return flaw(text, file) if isinstance(text, str) else (f"{file}: {text.message}", "save it as UTF-8 text")
+    file = f"{spec.location}/{CONFIG}"
+    held = chat_syntax.default(_object(root, file).get(KEY))
+    return flaw(held, f"{file}, chat_template") if held else None
 
 
 def _object(root: Path, location: str) -> dict[str, Any]:

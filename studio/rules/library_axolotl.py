@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from studio.core.findings import Path
 from studio.core.suggest import nearest
 from studio.libraries.axolotl_code import PREFERENCES, is_module
 from studio.libraries.words import written
+from studio.load import chat_templates
 from studio.resources.config import Config, ConfigType
 from studio.rules.base import Breach, View, rule
 from studio.rules.configurations import library_table
@@ -66,3 +69,45 @@ def _hint(type: str, known: set[str]) -> str:
         return f"write type: {type.replace(':load_', '.load_')}"
     match = nearest(type, known)
     return f"did you mean {match!r}?" if match else f"known: {', '.join(sorted(known))}"
+
+
+@rule("CF-019")
+def broken_chat_template(view: View) -> Iterator[Breach]:
+    """A chat template that is written into an Axolotl configuration is no Jinja.
+
+    It is parsed here, and nothing of it runs. Axolotl would find out when its process has loaded the tokenizer.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          framework_type: axolotl
+          axolotl_config:
+            chat_template: jinja
+            chat_template_jinja: "{% for message in messages %}{{ message.content }"  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          framework_type: axolotl
+          axolotl_config:
+            chat_template: jinja
+            chat_template_jinja: "{% for message in messages %}{{ message.content }}{% endfor %}"
+    """
+    for each in view.configurations:
+        for path, text in _templates(each.values) if each.type == "axolotl" else ():
+            found = chat_templates.flaw(text, _TEMPLATE)
+            if found:
+                yield breach(each, path, *found)
+
+
+def _templates(values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Chat templates that are written out, for all data sets and for single ones; others are names of files."""
+    listed = values.get("datasets")
+    datasets = [*enumerate(listed)] if isinstance(listed, list) else []
+    held: list[tuple[Path, Any]] = [((_TEMPLATE,), values.get(_TEMPLATE))]
+    held += [
+        (("datasets", index, _TEMPLATE), each.get(_TEMPLATE)) for index, each in datasets if isinstance(each, dict)
+    ]
+    yield from ((path, text) for path, text in held if isinstance(text, str) and "{" in text)
+
+
+_TEMPLATE = "chat_template_jinja"

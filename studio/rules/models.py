@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from studio.core.enumerations import members
 from studio.core.suggest import did_you_mean
+from studio.load import chat_templates
 from studio.load.observation import Defect
-from studio.resources.model import Model, ModelFramework, ModelType
+from studio.resources.model import Model, ModelFacts, ModelFramework, ModelType
 from studio.rules.base import Breach, View, defects, rule
 
 
@@ -140,3 +141,23 @@ def unknown_framework(model: Model, view: View) -> Iterator[Breach]:
     if found not in members(ModelFramework):
         message = f"framework is {found!r}; it must be one of {', '.join(ModelFramework)}"
         yield Breach("spec.framework", message, did_you_mean(found, ModelFramework))
+
+
+@rule("MD-014", Model)
+def broken_chat_template(model: Model, view: View) -> Iterator[Breach]:
+    """The chat template that the model's tokenizer was saved with is no Jinja.
+
+    It is parsed here, and nothing of it runs. Nobody could talk to the model, whether it is trained or not.
+
+    Bad:
+        kind: Model
+        spec:
+          location: models/broken-template  # <-
+    Good:
+        kind: Model
+        spec:
+          location: models/tiny-llama
+    """
+    found = chat_templates.flaw_of_own(model.spec, view.root) if view.facts(model.ref, ModelFacts) else None
+    if found:
+        yield Breach("spec.location", *found)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.suggest import did_you_mean
-from studio.load import conversations, datasets
+from studio.load import chat_templates, conversations, datasets
 from studio.load.observation import Defect
 from studio.resources.dataset import Dataset, DatasetFacts
-from studio.resources.prompt import Prompt, PromptSpec
+from studio.resources.prompt import Prompt, PromptFacts, PromptSpec
 from studio.rules.base import Breach, View, rule
 
 TEMPLATES = ("prompt_template", "input_template", "completion_template")
@@ -196,3 +196,36 @@ def unreadable_chat_template(prompt: Prompt, view: View) -> Iterator[Breach]:
     unusable = view.unusable(prompt.ref)
     if unusable and unusable.defect is not Defect.OUTSIDE:  # SEC-001 reports that
         yield Breach("spec.chat_template", unusable.message, unusable.hint)
+
+
+@rule("PR-024", Prompt)
+def broken_chat_template(prompt: Prompt, view: View) -> Iterator[Breach]:
+    """The chat template is no Jinja, or asks for something that chat templates do not have.
+
+    It is parsed here, and nothing of it runs. The job would end at its first row, without the name of the file. Other
+    templates cannot be included: a chat template stands alone. Filters, tests and tags are those of transformers.
+
+    Bad:
+        kind: Prompt
+        metadata: {name: talk}
+        spec:
+          chat: true
+          prompt_template: ""
+          input_template: "{text}"
+          completion_template: "{queue}"
+          chat_template: templates/broken.jinja  # <-
+    Good:
+        kind: Prompt
+        metadata: {name: talk}
+        spec:
+          chat: true
+          prompt_template: ""
+          input_template: "{text}"
+          completion_template: "{queue}"
+          chat_template: templates/chat.jinja
+    """
+    facts = view.facts(prompt.ref, PromptFacts)
+    text = facts.chat.template if facts and facts.chat else ""
+    found = chat_templates.flaw(text, prompt.spec.chat_template) if text else None
+    if found:
+        yield Breach("spec.chat_template", *found)

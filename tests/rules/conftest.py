@@ -72,6 +72,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("no-tokenizer", "broken"):
         (root / "models" / folder / "model.safetensors").write_bytes(EMPTY_SAFETENSORS)
     (root / "models" / "tiny-llama" / "model.safetensors").write_bytes(safetensors(llama(layers=2)))
+    broken = shutil.copytree(root / "models" / "tiny-llama", root / "models" / "broken-template")
+    shutil.copy(root / "templates" / "broken.jinja", broken / "chat_template.jinja")
     for folder in ("imported", "of-another-model", "broken"):
         (root / "adapters" / folder / "adapter_model.safetensors").write_bytes(EMPTY_SAFETENSORS)
     (root / "models" / "pickled" / "pytorch_model.bin").write_bytes(PICKLED)

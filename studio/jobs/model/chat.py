@@ -16,6 +16,7 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from studio.core import chat_syntax
 from studio.core.conversations import ASSISTANT, Conversation, Turn
 from studio.core.errors import JobError
 from studio.jobs.inputs.conversations import Spoken
@@ -80,12 +81,16 @@ def speech(tokenizer: PreTrainedTokenizerBase, template: str, ends: Sequence[int
             f"model {name}: its tokenizer does not say which token comes from where, which conversations need",
             "save it with a tokenizer.json",
         )
-    chosen = template or tokenizers.default_template(tokenizer.chat_template)
+    chosen = template or chat_syntax.default(tokenizer.chat_template)
     if not chosen:
         raise JobError(
             f"model {name}: its tokenizer has no chat template, and the prompt gives none",
             "use a model made for chats, or write chat_template in the prompt",
         )
+    if flaw := chat_syntax.flaw(chosen):
+        whose = "the prompt's chat_template" if template else f"the chat template of model {name}"
+        where = f", line {flaw.line}" if flaw.line else ""
+        raise JobError(f"{whose} is no Jinja{where}: {flaw.message}", flaw.hint)
     return Speech(tokenizer, chosen, frozenset({int(tokenizer.eos_token_id), *ends}))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import CHAT_TEMPLATE_FILE
 
+from studio.core import chat_syntax
 from studio.core.errors import JobError
 from studio.core.jobspec import ModelInput
 from studio.jobs.inputs import locations
@@ -49,15 +50,7 @@ def template_in(folder: Path) -> str:
     if (folder / CHAT_TEMPLATE_FILE).is_file():
         return (folder / CHAT_TEMPLATE_FILE).read_text("utf-8")
     config = locations.read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
-    return default_template(config.get("chat_template"))
-
-
-def default_template(held: Any) -> str:
-    """Of what a tokenizer holds: a template, several by name, or none."""
-    if isinstance(held, list):
-        held = {str(each.get("name")): each.get("template") for each in held if isinstance(each, dict)}
-    found = held.get("default") if isinstance(held, dict) else held
-    return found if isinstance(found, str) else ""
+    return chat_syntax.default(config.get("chat_template"))
 
 
 def configure_padding(tokenizer: PreTrainedTokenizerBase, given: str = "", embeddings: int = 0) -> str:

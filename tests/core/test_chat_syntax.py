@@ -1,0 +1,79 @@
+"""What Jinja would refuse of a chat template is found without running any of it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import TemplateError
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from studio.core.chat_syntax import MOST_CHARACTERS, default, flaw
+
+SOUND = (
+    "{%- for message in messages %}{{ '<|' + message['role'] + '|>' }}{% if loop.last %}{% break %}{% endif %}"
+    "{% generation %}{{ message.content | trim }}{% endgeneration %}{% endfor %}"
+    "{% if tools is defined %}{{ tools | tojson }}{% endif %}{{ raise_exception('no') if messages is not iterable }}"
+)
+
+
+def test_a_template_with_all_that_transformers_gives_one_is_sound() -> None:
+    assert flaw(SOUND) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("{% for m in messages %}\n{{ m.content }\n{% endfor %}", 2, "unexpected '}'"),
+        ("a\n\n{% endfor %}", 3, "Encountered unknown tag 'endfor'"),
+        ("{% for m in messages %}\n{{ m }}", 2, "Unexpected end of template"),
+        ("{{ a }}\n{{ b | contnet }}", 2, "there is no filter 'contnet'"),
+        ("{{ a }}\n{{ b is nosuchtest }}", 2, "there is no test 'nosuchtest'"),
+        ("\n{% include 'other.jinja' %}", 2, "a chat template stands alone"),
+        ("\n{% extends 'other.jinja' %}", 2, "a chat template stands alone"),
+        ("{{ " + "(" * 5000, 0, "nested too deeply"),
+        ("{% if a %}" * 5000, 0, "nested too deeply"),
+        ("{{ " + "1" * 5000 + " }}", 0, "too long to be read"),
+    ],
+)
+def test_what_jinja_would_refuse_is_said_with_its_line(text: str, line: int, words: str) -> None:
+    found = flaw(text)
+    assert found and found.line == line and words in found.message and found.hint
+    assert found.within("chat.jinja").startswith(f"chat.jinja:{line}: " if line else "chat.jinja: ")
+
+
+def test_a_filter_that_is_reached_under_a_condition_only_is_left_to_the_condition() -> None:
+    assert flaw("{% if new %}{{ a | newer }}{% endif %}{{ (a | newer) if new else a }}") is None
+
+
+PIECES = st.sampled_from(
+    ["{{ ", " }}", "{% ", " %}", "{# ", " #}", "if ", "for ", "a", " in ", "else", "endif ", "endfor ", "'", '"', "\\",
+     "|", "trim", "(", ")", "[", "]", "{", "}", ":", ",", ".", "+", "-", "~", "is ", "not ", "1", "e9", "\n", "raw",
+     "set ", "=", "macro ", "block ", "generation ", "break ", "é", "\udc00"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=40).map("".join))
+def test_whatever_jinja_does_not_parse_is_found(text: str) -> None:
+    found = flaw(text)
+    try:
+        ImmutableSandboxedEnvironment(extensions=[loopcontrols], optimized=False).parse(text)
+    except TemplateError:
+        assert found or "generation" in text
+    except ValueError:
+        assert found
+
+
+@pytest.mark.parametrize("piece", ["{", "{{", "{%", "{{ a+", "{{ not ", "{{ [", "{% if a %}", "{{ '", "{#", "-"])
+def test_the_longest_hostile_template_takes_no_more_than_moments(piece: str) -> None:
+    begun = time.process_time()
+    flaw((piece * MOST_CHARACTERS)[:MOST_CHARACTERS])
+    assert time.process_time() - begun < 10  # half a second at worst; what is quadratic would take minutes
+
+
+def test_of_several_templates_the_default_one_counts() -> None:
+    assert default([{"name": "tools", "template": "x"}, {"name": "default", "template": "y"}]) == "y"
+    assert default("z") == "z" and default(None) == "" and default({"rag": "x"}) == ""
