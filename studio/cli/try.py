@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +76,7 @@ def command(
     questions = trying.questions(shelf, ref, wanted)
     serve.demand_libraries()
     serve.prepare(trial.subject.resources.cpu)
+    _hush()
     from studio.jobs.serving.requests import Ask
 
     said = [tuple(turn.message() for turn in each.turns) for each in questions]
@@ -114,6 +117,14 @@ def _row(fields: tuple[str, ...]) -> dict[str, str] | None:
             raise UsageError(f"--field {name} is given twice", "leave one of them out; a second row needs -f FILE")
         row[name] = value
     return row or None
+
+
+def _hush() -> None:
+    """Libraries keep their warnings: this is a terminal, and what is printed are two answers. Errors stay."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    for library in ("bitsandbytes", "mlflow", "py.warnings"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
 
 
 def _compare(trial: Trial, questions: list[Question], asks: list[Ask], as_json: bool) -> int:

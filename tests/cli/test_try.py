@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,21 @@ def test_both_answers_are_printed_below_their_question(living: Path, monkeypatch
 def test_a_question_that_could_not_be_answered_ends_it_with_one(living: Path) -> None:
     answer = ask(living, "try", "train", "card " * 3000)
     assert answer.code == 1 and answer.out.count("the model has room for") == 2
+
+
+CHATTER = """
+import importlib, logging, warnings
+importlib.import_module("studio.cli.try")._hush()
+import bitsandbytes
+from transformers.utils import logging as own
+warnings.warn("of Python")
+own.get_logger("transformers").warning("of transformers")
+logging.getLogger("bitsandbytes.nn").warning("of bitsandbytes")
+own.get_logger("transformers").error("an error")
+"""
+
+
+@pytest.mark.slow
+def test_libraries_keep_their_warnings_and_tell_their_errors() -> None:
+    done = subprocess.run([sys.executable, "-c", CHATTER], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["[transformers] an error"]

@@ -76,7 +76,7 @@ def _run(script: Path, checkpoint: Path, made: Path, spec: JobSpec, work: Export
         raise JobError(
             f"{script.name} {child.ended(code)}{_last_words(spoken)}",
             "the log has all that it said; what it imports must be installed where jobs run, and this version of it "
-            "must know the model's architecture",
+            "must know the model's architecture and tokenizer",
         )
 
 

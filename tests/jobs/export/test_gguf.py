@@ -19,7 +19,7 @@ from studio.jobs.export.converter import VARIABLE
 
 from ..workbench import ROOT, MakeSpec, export, failure, log, messages, perform, start
 
-CONVERTER = ROOT / "tests" / "fakes" / "convert_hf_to_gguf.py"
+CONVERTER = ROOT / "tests" / "fakes" / "llama_cpp" / "convert_hf_to_gguf.py"
 
 pytestmark = pytest.mark.slow
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import shutil
@@ -206,11 +207,46 @@ def edited(folder: Path, name: str, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_other_kinds_of_adapters_are_refused(tiny_model: Path, tmp_path: Path) -> None:
-    adapter = build_adapter(tiny_model, tmp_path / "adapter", target_modules=["q_proj"])
-    edited(adapter, "adapter_config.json", peft_type="IA3")
-    with pytest.raises(JobError, match="IA3"):
-        lora_weights.changes(adapter)
+MERGED = {
+    "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
+    "r", "target_modules", "exclude_modules", "lora_alpha", "lora_dropout", "fan_in_fan_out", "bias", "use_rslora",
+    "modules_to_save", "init_lora_weights", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
+    "megatron_config", "megatron_core", "use_dora", "lora_bias", "runtime_config", "ensure_weight_tying",
+}  # fmt: skip
+ONLY_WITH_ANOTHER = {"loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size"}
+"""They say how something starts or is cut, which init_lora_weights or use_qalora decides."""
+
+
+def test_every_setting_of_lora_is_merged_or_refused() -> None:
+    """A setting that a new PEFT brings is looked at before its adapters are merged."""
+    from peft import LoraConfig
+
+    known = MERGED | ONLY_WITH_ANOTHER | set(lora_weights.REFUSED)
+    assert {each.name for each in dataclasses.fields(LoraConfig)} == known
+
+
+@pytest.mark.parametrize("key", lora_weights.REFUSED)
+def test_an_adapter_with_a_setting_that_is_more_than_lora_is_refused(tmp_path: Path, key: str) -> None:
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, key: {"some": "value"}}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(JobError, match=f"trained with {key}") as caught:
+        lora_weights.changes(tmp_path)
+    assert caught.value.hint == "export it with weights: adapter"
+
+
+@pytest.mark.parametrize("start", ["pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga", "something new"])
+def test_an_adapter_whose_training_changed_the_base_is_refused(tmp_path: Path, start: str) -> None:
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, "init_lora_weights": start}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(JobError, match="changed the base weights in training"):
+        lora_weights.changes(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["IA3", "LOHA", "LOKR", "ADALORA", "OFT", "PROMPT_TUNING", "VERA", None])
+def test_other_kinds_of_adapters_are_refused(tmp_path: Path, kind: str | None) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": kind}))
+    with pytest.raises(JobError, match=f"its peft_type is {kind}, not LORA"):
+        lora_weights.changes(tmp_path)
 
 
 def test_a_rank_that_the_weights_do_not_have_is_refused(tiny_model: Path, tmp_path: Path) -> None:
@@ -260,8 +296,9 @@ def logits(base: Path, adapter: Path | None = None) -> torch.Tensor:
         {"target_modules": ["embed_tokens", "lm_head"]},
         {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
         {"target_modules": ["q_proj", "embed_tokens"], "modules_to_save": ["lm_head"], "use_dora": True},
+        {"target_modules": ["embed_tokens"], "ensure_weight_tying": True},
     ],
-    ids=["head", "embedding", "both", "whole head", "dora"],
+    ids=["head", "embedding", "both", "whole head", "dora", "tied by PEFT"],
 )
 def test_tied_weights_are_untied_and_answer_as_the_adapter_did(
     tmp_path: Path, config: dict[str, Any], shards: int

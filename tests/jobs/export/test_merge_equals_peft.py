@@ -61,12 +61,13 @@ CASES = st.fixed_dictionaries(
         "head": st.sampled_from(["", "", "lora", "whole"]),
         "norm": st.booleans(),
         "r": st.integers(1, 9),
-        "alpha": st.integers(1, 20),
+        "alpha": st.integers(0, 20),
         "use_rslora": st.booleans(),
         "use_dora": st.booleans(),
         "bias": st.sampled_from(["none", "none", "all", "lora_only"]),
         "ranks": st.integers(1, 6),
         "alphas": st.integers(1, 30),
+        "layers": st.sampled_from([None, None, 0, [1]]),
     }
 )
 HEAD = "lm_head.weight"
@@ -89,6 +90,7 @@ A_BIAS_WRITTEN_THREE_TIMES = {
     "bias": "all",
     "ranks": 1,
     "alphas": 1,
+    "layers": None,
 }
 """PEFT writes the saved head's bias as its own, by its wrapper's name, and that of the head it took the place of."""
 
@@ -163,6 +165,7 @@ def write_adapter(base: Path, folder: Path, case: dict[str, Any]) -> None:
         bias=case["bias"],
         rank_pattern={f"1.*{targets[0]}": case["ranks"]},
         alpha_pattern={targets[-1]: case["alphas"]},
+        layers_to_transform=case["layers"],
     )
     adapted = get_peft_model(model, config)
     for parameter in adapted.parameters():
