@@ -14,6 +14,7 @@ from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase, 
 from studio.core.errors import JobError
 from studio.core.jobspec import SEED
 from studio.core.suggest import did_you_mean
+from studio.jobs.model import decoding
 from studio.jobs.model.batching import Batch, by_tokens
 from studio.libraries.decided import NEW_TOKENS
 from studio.libraries.generation_conflicts import SAMPLED_ONLY
@@ -114,7 +115,8 @@ def _answer(
         ids[number, batch.width - len(rows[row]) :] = torch.tensor(rows[row])
         mask[number, batch.width - len(rows[row]) :] = 1
     asked = {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
-    output = model.generate(**asked, **call_options(config, tokenizer))
+    loop = {"custom_generate": decoding.greedy} if decoding.fits(model, config) else {}
+    output = model.generate(**asked, **call_options(config, tokenizer), **loop)
     texts: list[str] = tokenizer.batch_decode(output[:, batch.width :], skip_special_tokens=True)
     return texts
 
