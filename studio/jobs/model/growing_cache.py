@@ -1,7 +1,7 @@
 """Keys and values of past tokens with room for those to come.
 
-transformers' own layer copies all of them for every token: with prompts of 250 tokens on a CPU that is most of the time
-of an answer.
+transformers' own layer copies all of them for every token. Measured on a CPU with prompts of up to 430 tokens: without
+that, answers of 64 tokens take 13 % less processor time, prompts included; short answers take as long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ ROOM = 32
 
 
 class GrowingLayer(DynamicLayer):
-    """A ``DynamicLayer`` whose ``keys`` and ``values`` are the filled parts of larger tensors."""
+    """A ``DynamicLayer`` whose ``keys`` and ``values`` are the filled parts of larger tensors.
+
+    Not for beams, which exchange keys and values from outside.
+    """
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         super().lazy_initialization(key_states, value_states)
