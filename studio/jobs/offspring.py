@@ -1,6 +1,7 @@
-"""Processes that a job's own child started: how busy they are, and their end.
+"""Processes that a job starts beside itself, and all that these start: how busy they are, and their end.
 
 A process whose parent ended becomes a child of the job when that adopts (Linux), so that none is lost from sight.
+Elsewhere those that were seen once are remembered.
 """
 
 from __future__ import annotations
@@ -8,69 +9,93 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import signal
+import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
 """Of prctl(2)."""
-ENDING_SECONDS = 5.0
-"""How long processes that were killed may take to be gone."""
-_PROC = Path("/proc")
-_PARENT, _USER_TICKS, _SYSTEM_TICKS = 1, 11, 12
-"""Fields of /proc/PID/stat behind the name, from 0 on (proc(5): ppid, utime, stime)."""
+ADOPTS = sys.platform.startswith("linux")
+GRACE_SECONDS, LEAST_SECONDS = 15.0, 2.0
+"""From the request to stop to the kill, shorter than what the job itself gets; and at least, for what the first process
+leaves behind."""
+LOOK_SECONDS = 0.05
 
 
 def adopt() -> None:
     """From now on, what a descendant leaves behind becomes a child of this process. Linux only."""
-    if sys.platform.startswith("linux"):
+    if ADOPTS:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def below(pid: int) -> set[int]:
-    """The descendants of a process that still run; empty where nothing tells."""
-    children: dict[int, set[int]] = {}
-    for each in _running():
-        children.setdefault(int(_stat(each)[_PARENT] or 0), set()).add(each)
-    found: set[int] = set()
-    pending = [pid]
-    while pending:
-        new = children.get(pending.pop(), set()) - found
-        found |= new
-        pending += new
-    return found
-
-
-def seconds(pids: set[int]) -> float:
-    """Processor time that these processes have used so far."""
-    ticks = sum(int(_stat(each)[_USER_TICKS]) + int(_stat(each)[_SYSTEM_TICKS]) for each in pids)
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def end(keep: set[int]) -> int:
-    """Kill every descendant of this process that is not to be kept; how many there were."""
-    killed: set[int] = set()
-    deadline = time.monotonic() + ENDING_SECONDS
-    while (left := below(os.getpid()) - keep) and time.monotonic() < deadline:
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # it ended, or is not ours to end
-                os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):  # not adopted yet
-                os.waitpid(pid, os.WNOHANG)
-        killed |= left
-        time.sleep(0.01)
-    return len(killed)
-
-
-def _running() -> list[int]:
-    names = [path.name for path in _PROC.iterdir()] if _PROC.is_dir() else []
-    return [int(name) for name in names if name.isdigit() and _stat(int(name))[0] not in ("", "Z")]
-
-
-def _stat(pid: int) -> list[str]:
-    """State, parent and what follows; a name may hold blanks and brackets, so what counts is behind the last one."""
+def below(pid: int | None = None) -> set[psutil.Process]:
+    """The descendants of a process, of this one if not said, that still run."""
     try:
-        return (_PROC / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-    except OSError:  # it ended in the meantime
-        return [""] + ["0"] * _SYSTEM_TICKS
+        return {each for each in psutil.Process(pid).children(recursive=True) if _runs(each)}
+    except psutil.NoSuchProcess:
+        return set()
+
+
+def seconds(processes: Iterable[psutil.Process]) -> float:
+    """Processor time that these have used so far."""
+    used = 0.0
+    for each in processes:
+        with contextlib.suppress(psutil.Error):  # it ended in the meantime, or is not ours to ask
+            times = each.cpu_times()
+            used += times.user + times.system
+    return used
+
+
+@dataclass(slots=True)
+class Family:
+    """All that this process starts from now on. ``known`` remembers them: a launcher that died hides no worker."""
+
+    kept: set[psutil.Process] = field(default_factory=below)
+    known: set[psutil.Process] = field(default_factory=set)
+
+    def grow(self) -> None:
+        """Note who is there now."""
+        self.known |= below() - self.kept
+
+    def end(self, first: subprocess.Popen[bytes]) -> None:
+        """Ask the first to stop, which may have something to save and helpers that it needs for that; then whoever is
+        left; then kill."""
+        deadline = time.monotonic() + GRACE_SECONDS
+        self.grow()
+        if first.poll() is None:
+            first.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                first.wait(GRACE_SECONDS)
+        self._send(psutil.Process.terminate, first, max(deadline, time.monotonic() + LEAST_SECONDS))
+        self._send(psutil.Process.kill, first, time.monotonic() + GRACE_SECONDS)
+        first.wait()
+
+    def _send(self, signal: Callable[[psutil.Process], None], first: subprocess.Popen[bytes], deadline: float) -> None:
+        """To each, once; and wait until none is left."""
+        told: set[psutil.Process] = set()
+        while (left := self._left(first)) and time.monotonic() < deadline:
+            for process in left - told:
+                with contextlib.suppress(psutil.Error):  # it ended in the meantime
+                    signal(process)
+            told |= left
+            time.sleep(LOOK_SECONDS)
+
+    def _left(self, first: subprocess.Popen[bytes]) -> set[psutil.Process]:
+        self.grow()
+        first.poll()  # so that it does not stay as a zombie
+        for process in self.known:
+            if process.pid != first.pid and not _runs(process):
+                with contextlib.suppress(ChildProcessError):  # it was not adopted
+                    os.waitpid(process.pid, os.WNOHANG)
+        return {each for each in self.known if _runs(each)}
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -21,7 +21,7 @@ FOLDER = "gguf"
 MAGIC, VERSIONS = b"GGUF", (2, 3)
 HEADER = struct.Struct("<4sIQQ")
 """Magic, version, number of tensors, number of metadata entries; little-endian (llama.cpp, GGUF specification)."""
-LONGEST_LINE, LAST_LINES = 300, 3
+LAST_LINES = 3
 
 
 def convert(script: Path, checkpoint: Path, spec: JobSpec, work: ExportWork, events: EventLog) -> GgufFile:
@@ -73,8 +73,9 @@ def _run(script: Path, checkpoint: Path, made: Path, spec: JobSpec, work: Export
     line = [sys.executable, str(script), *arguments, str(checkpoint)]
     code, spoken = child.run(line, _environment(spec, made.parent), made.parent, lambda: None)
     if code:
+        words = spoken.words(LAST_LINES)
         raise JobError(
-            f"{script.name} {child.ended(code)}{_last_words(spoken)}",
+            f"{script.name} {child.ended(code)}{f': {words}' if words else ', and said nothing'}",
             "the log has all that it said; what it imports must be installed where jobs run, and this version of it "
             "must know the model's architecture and tokenizer",
         )
@@ -86,12 +87,6 @@ def _environment(spec: JobSpec, home: Path) -> dict[str, str]:
     quiet = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(home / "home"), "CUDA_VISIBLE_DEVICES": ""}
     own = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     return {**kept, **threads.environment(spec.resources), **quiet, **own}
-
-
-def _last_words(spoken: child.Spoken) -> str:
-    """The error that it names; else its last lines."""
-    said = spoken.reason or " | ".join(list(spoken.lines)[-LAST_LINES:])
-    return f": {said[-LONGEST_LINE:]}" if said else ", and said nothing"
 
 
 def _tensors(file: Path, script: Path) -> int:

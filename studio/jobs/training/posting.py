@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
@@ -14,6 +16,16 @@ PAUSE_SECONDS, RETRY_SECONDS = 10.0, 2.0
 """Between two calls while training, and between two attempts once it has ended."""
 PATIENCE_SECONDS, HURRY_SECONDS = 120.0, 5.0
 """How long a training that has ended waits for a server, and one that was stopped or failed."""
+
+
+def log_end(run: TrackedRun, metrics: dict[str, float], step: int, files: Iterable[Path], events: EventLog) -> None:
+    """What is known of a whole training. A server that fails now costs only that."""
+    try:
+        run.log_metrics(metrics, step)
+        for file in files:
+            run.log_file(file)
+    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
+        events.write("mlflow", f"MLflow did not take the metrics of the whole training, or its curve: {error}")
 
 
 class Post:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any, TypeGuard, cast
 
 from studio.core.errors import JobError
 from studio.jobs.events import EventLog, Progress
-from studio.jobs.tracking import TrackedRun, TrackedStep
-from studio.jobs.training.posting import PAUSE_SECONDS
+from studio.jobs.hiding import Hide
+from studio.jobs.training.posting import Post
 
 LONGEST = 1 << 16
 """Bytes of a line; a longer one says something else than how a training goes."""
@@ -43,14 +42,13 @@ class Told:
 
     file: Path
     events: EventLog
-    run: TrackedRun | None
+    post: Post
+    hide: Hide
     history: list[dict[str, Any]] = field(default_factory=list)
     _earlier: list[dict[str, Any]] = field(default_factory=list)
     _offset: int = 0
     _rest: bytes = b""
     _step: int = 0
-    _waiting: list[TrackedStep] = field(default_factory=list)
-    _flushed: float = field(default_factory=time.monotonic)
     _complained: set[str] = field(default_factory=set)
 
     def recall(self) -> None:
@@ -70,21 +68,12 @@ class Told:
             shown += self._take(said)
         for progress in shown[-1 :: -(len(shown) // AT_ONCE + 1)][::-1]:
             self.events.write("train", **progress)
-        if self._waiting and time.monotonic() - self._flushed > PAUSE_SECONDS:
-            self.flush()
         return bool(lines)
 
-    def close(self) -> None:
-        """The end: what earlier attempts told counts, and nothing waits any more."""
+    def close(self, patience: float) -> None:
+        """The end: what earlier attempts told counts, and what still waits is sent, for so many seconds at most."""
         self._resume(self._step + 1 << 53)
-        self.flush()
-
-    def flush(self) -> None:
-        """Hand the waiting metrics to MLflow in one call."""
-        self._flushed = time.monotonic()
-        waiting, self._waiting = self._waiting, []
-        if self.run is not None and waiting:
-            self.run.log_steps(waiting)
+        self.post.close(patience)
 
     @property
     def steps(self) -> int:
@@ -100,23 +89,21 @@ class Told:
         if entry:
             if self._earlier and "step" in said:
                 self._resume(entry["step"])
-            self.history.append(entry)
-            self._wait(entry)
+            self._note(entry)
         if message := str(said.get("message") or ""):
-            self.events.write("train", message[:SHOWN])
+            self.events.write("train", self.hide(message)[:SHOWN])
         return [self._progress(entry, said)] if entry or "step" in said else []
 
     def _resume(self, step: int) -> None:
         kept = [entry for entry in self._earlier if entry["step"] < step]
         self._earlier = []
         for entry in kept:
-            self.history.append(entry)
-            self._wait(entry)
+            self._note(entry)
 
-    def _wait(self, entry: dict[str, Any]) -> None:
-        metrics = {name: value for name, value in entry.items() if name != "step"}
-        if metrics:
-            self._waiting.append(TrackedStep(metrics, entry["step"], int(time.time() * 1000)))
+    def _note(self, entry: dict[str, Any]) -> None:
+        self.history.append(entry)
+        if metrics := {name: value for name, value in entry.items() if name != "step"}:
+            self.post.put(metrics, entry["step"])
 
     def _numbers(self, said: dict[str, Any]) -> dict[str, Any]:
         """The step and every finite number; empty when there is none."""
@@ -162,7 +149,7 @@ class Told:
         """Once each: a script that is wrong in every line must not fill the log."""
         if about not in self._complained and len(self._complained) < 20:
             self._complained.add(about)
-            self.events.write("train", message)
+            self.events.write("train", self.hide(message))
 
 
 def _is_count(value: Any) -> TypeGuard[int]:

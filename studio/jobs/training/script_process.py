@@ -1,31 +1,24 @@
-"""A training script as a child process: started, watched, and ended with all that it started."""
+"""A training script as a program beside the job: what it may see, and whether it still does something."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
 import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from studio.core.errors import JobError
-from studio.jobs import launching, offspring
-from studio.jobs.child import ended
+from studio.core.jobspec import JobSpec
+from studio.jobs import child, offspring
+from studio.jobs.hiding import Hide
+from studio.jobs.inputs.hub import TOKEN_PURPOSE
 from studio.script import VARIABLE
 
-TICK_SECONDS = 0.2
-STOP_SECONDS = 15.0
-"""Between the request to stop and the kill; less than a backend gives the job."""
 LOOK_SECONDS, IDLE_SECONDS, LEAST_BUSY = 30.0, 1800.0, 1.0
 """How often it is looked whether anything computes; a script that tells nothing and computes less than a second of
 processor time in half an hour hangs."""
-TAIL_LINES, LONGEST_LINE = 50, 300
 LOG_HINT = "the log has what it printed; whatever it imports must be installed where jobs run"
 
 
@@ -38,11 +31,12 @@ class Script:
     job: Path
     place: Path
     environ: Mapping[str, str]
+    hide: Hide
 
 
 @dataclass(slots=True)
 class Pulse:
-    """Whether a process still does something; ``told`` is called when the script has said something."""
+    """Whether the script still does something; ``told`` is called when it has said something."""
 
     last: float = field(default_factory=time.monotonic)
     looked: float = field(default_factory=time.monotonic)
@@ -51,14 +45,13 @@ class Pulse:
     def told(self) -> None:
         self.last = time.monotonic()
 
-    def look(self, pid: int) -> None:
-        """Raises JobError for a process that has long done nothing; where nothing tells, none has."""
+    def look(self) -> None:
+        """Raises JobError for a script that has long done nothing, and nothing that it started either."""
         now = time.monotonic()
         if now - self.looked < LOOK_SECONDS:
             return
         self.looked = now
-        processes = offspring.below(pid) | {pid}
-        busy = offspring.seconds(processes)
+        busy = offspring.seconds(offspring.below())
         if abs(busy - self.busy) > LEAST_BUSY:
             self.busy, self.last = busy, now
         elif now - self.last > IDLE_SECONDS and busy:
@@ -70,66 +63,24 @@ class Pulse:
 
 def run(script: Script, tick: Callable[[Pulse], None]) -> None:
     """Run it to its end, calling ``tick`` all the while. Raises JobError when it does not end well."""
-    offspring.adopt()
-    kept = offspring.below(os.getpid())
-    child = subprocess.Popen(
-        [sys.executable, str(script.file), str(script.job)],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=launching.tied(),
-        cwd=script.place,
-        env=_environment(script),
-    )
-    assert child.stderr is not None
-    tail: deque[str] = deque(maxlen=TAIL_LINES)
-    copying = threading.Thread(target=_copy, args=(child.stderr, tail), daemon=True)
-    copying.start()
     pulse = Pulse()
-    try:
-        while (code := _waited(child)) is None:
-            tick(pulse)
-            pulse.look(child.pid)
-    finally:
-        _stop(child)
-        offspring.end(kept)
-        copying.join(TICK_SECONDS * 10)
-    tick(pulse)
+
+    def look() -> None:
+        tick(pulse)
+        pulse.look()
+
+    line = [sys.executable, str(script.file), str(script.job)]
+    more = {VARIABLE: str(script.job), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    code, spoken = child.run(line, {**script.environ, **more}, script.place, look, script.hide)
     if code:
-        raise JobError(f"the script {script.name} {ended(code)}{_last_words(tail)}", LOG_HINT)
+        words = spoken.words()
+        raise JobError(f"the script {script.name} {child.ended(code)}{f': {words}' if words else ''}", LOG_HINT)
 
 
-def _environment(script: Script) -> dict[str, str]:
-    """As for the job, but with the script's folder among the places where it finds modules, as always in Python."""
-    variables = {name: value for name, value in script.environ.items() if name != "PYTHONSAFEPATH"}
-    return {**variables, VARIABLE: str(script.job), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def _waited(child: subprocess.Popen[bytes]) -> int | None:
-    try:
-        return child.wait(TICK_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(STOP_SECONDS)
-    if child.poll() is None:
-        child.kill()
-        child.wait()
-
-
-def _copy(stream: IO[bytes], tail: deque[str]) -> None:
-    """Pass on what is printed on the error stream, and remember its end."""
-    for line in stream:
-        with contextlib.suppress(OSError):  # a full disk must not stop the script
-            os.write(sys.stderr.fileno(), line)
-        tail.append(line.decode("utf-8", "replace").rstrip())
-
-
-def _last_words(tail: deque[str]) -> str:
-    """The last line that is not blank: of a traceback the one that says what was wrong."""
-    last = next((line.strip() for line in reversed(tail) if line.strip()), "")
-    return f": {last[:LONGEST_LINE]}" if last else ""
+def environment(spec: JobSpec) -> dict[str, str]:
+    """The job's own without its secrets, but for those that its spec names, and with the script's folder among the
+    places where it finds modules, as always in Python. The hub's token has the name that libraries look for, too."""
+    given = {name: os.environ[name] for name in spec.secrets.values() if name in os.environ}
+    token = given.get(spec.secrets.get(TOKEN_PURPOSE, ""))
+    kept = {name: value for name, value in child.without_secrets(spec).items() if name != "PYTHONSAFEPATH"}
+    return {**kept, **({"HF_TOKEN": token} if token else {}), **given}

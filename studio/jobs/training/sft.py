@@ -11,7 +11,6 @@ from typing import Any
 
 import datasets
 import transformers
-from mlflow.exceptions import MlflowException
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTTrainer
 
@@ -35,6 +34,7 @@ from studio.jobs.training import (
     curves,
     evaluations,
     posting,
+    refusals,
     script_folder,
     sharding,
     training_arguments,
@@ -78,11 +78,13 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     script_folder.check_files(spec, work)
-    setup = _set_up(spec, sharding.with_settings(work, spec), events)
+    with refusals.told(work):
+        setup = _set_up(spec, sharding.with_settings(work, spec), events)
     with _tracked(spec) as run:
         if run:
             run.log_params(_params(work, setup) | conditions.params(setup.trainer.args, setup.device))
-        progress = _fit(spec, setup, run, events)
+        with refusals.told(work):
+            progress = _fit(spec, setup, run, events)
         metrics = _measure(setup, progress, events)
         weights = sharding.whole(setup.trainer)
         if not ranks.is_main():
@@ -92,7 +94,7 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
         digest = adapters.save(model, setup.tokenizer, base, spec.folder / ADAPTER, weights)
         picture = curves.draw(spec, work.adapter_name)
         if run:
-            _log_end(run, metrics, setup.trainer.state.global_step, picture, events)
+            posting.log_end(run, metrics, setup.trainer.state.global_step, [picture], events)
         kept = adapters.keep(spec.folder / ADAPTER, spec, run, events) if run else None
     events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")
     output = _output(spec, work, setup, digest, metrics).model_copy(update={"kept": kept})
@@ -128,16 +130,13 @@ def _trainer(model: Any, arguments: Arguments, tokenizer: PreTrainedTokenizerBas
     evaluates = str(arguments.config.eval_strategy.value) != "no"
     if evaluates and not texts.held_out:
         raise JobError("eval_strategy needs held-out rows, but none are held out", "lower train_test_split")
-    try:
-        trainer = Trainer(
-            model=model,
-            args=arguments.config,
-            train_dataset=texts.train,
-            eval_dataset=texts.held_out if evaluates else None,
-            processing_class=tokenizer,
-        )
-    except ValueError as error:
-        raise JobError(f"trl refuses these settings: {error}") from error
+    trainer = Trainer(
+        model=model,
+        args=arguments.config,
+        train_dataset=texts.train,
+        eval_dataset=texts.held_out if evaluates else None,
+        processing_class=tokenizer,
+    )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -167,15 +166,6 @@ def _fit(spec: JobSpec, setup: Setup, run: TrackedRun | None, events: EventLog) 
     if setup.evaluations.stopped:
         events.write("train", setup.evaluations.stopped.words, step=setup.trainer.state.global_step)
     return progress
-
-
-def _log_end(run: TrackedRun, metrics: dict[str, float], step: int, curve: Path, events: EventLog) -> None:
-    """What is known of a whole training. A server that fails now costs only that."""
-    try:
-        run.log_metrics(metrics, step)
-        run.log_file(curve)
-    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
-        events.write("mlflow", f"MLflow did not take the metrics of the whole training, or its curve: {error}")
 
 
 def _measure(setup: Setup, progress: ProgressCallback, events: EventLog) -> dict[str, float]:

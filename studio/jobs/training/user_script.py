@@ -22,11 +22,11 @@ from studio.core.jobresult import Measures, TrainingOutput
 from studio.core.jobspec import JobSpec, TrainingWork
 from studio.jobs import peaks, ranks, tracking
 from studio.jobs.events import EventLog
+from studio.jobs.hiding import hiding
 from studio.jobs.inputs import locations
 from studio.jobs.model import adapters, devices, generation, lora, models, tokenizers
 from studio.jobs.model.models import Base
 from studio.jobs.result import Outcome
-from studio.jobs.tracking import TrackedRun
 from studio.jobs.training import (
     corpus,
     curves,
@@ -37,12 +37,13 @@ from studio.jobs.training import (
     script_process,
 )
 from studio.jobs.training.corpus import Corpus
+from studio.jobs.training.posting import HURRY_SECONDS, PATIENCE_SECONDS, Post, log_end
 from studio.jobs.training.script_events import Told
 from studio.jobs.training.script_folder import ScriptFolder
 from studio.jobs.training.script_process import Pulse, Script
 
 ADAPTER = "adapter"
-PATIENCE_SECONDS = 20.0
+WAITING_SECONDS = 20.0
 """How long a worker whose script failed waits for the first one to say so: whoever ends first ends all."""
 
 
@@ -67,14 +68,17 @@ class Measured:
 def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
     """Hand over, run, take back, measure, log. Raises JobError for whatever a user can mend."""
     folder = script_folder.of(spec)
-    script = Script(work.user_script, spec.path(work.user_script), folder.job, folder.place, os.environ)
+    hide = hiding(spec, os.environ)
+    script = Script(
+        work.user_script, spec.path(work.user_script), folder.job, folder.place, script_process.environment(spec), hide
+    )
     if not ranks.is_main():
         return _assist(spec, folder, script)
     script_folder.check_files(spec, work)
     inputs = _inputs(spec, work, events)
     with tracking.run(spec) as run:
         run.log_params(_params(work, inputs))
-        told = Told(folder.events, events, run)
+        told = Told(folder.events, events, Post(run, events), hide)
         seconds = _run(spec, work, folder, script, inputs, told)
         digest = script_adapter.take_over(
             folder.adapter, locations.public_name(work.model), inputs.tokenizer, spec.folder / ADAPTER, events
@@ -86,7 +90,8 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
             **measured.metrics,
             "train_seconds": seconds,
         }
-        curve = _show(spec, work, told, metrics, run)
+        drawn = [curves.draw(spec, work.adapter_name)] if curves.told(spec).points("loss") else []
+        log_end(run, metrics, told.steps, drawn, events)
         kept = adapters.keep(spec.folder / ADAPTER, spec, run, events)
     shutil.rmtree(folder.path, ignore_errors=True)
     events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")
@@ -96,7 +101,7 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
         metrics=metrics,
         train_rows=len(inputs.texts.train),
         held_out_rows=inputs.texts.held_out_rows,
-        curve=curve,
+        curve=f"{spec.run_dir}/{curves.PICTURE}" if drawn else "",
         model_family=models.family(inputs.model, work.model),
         kept=kept,
     )
@@ -119,7 +124,7 @@ def _assist(spec: JobSpec, folder: ScriptFolder, script: Script) -> Outcome:
         except JobError as error:
             said = {"message": f"worker {ranks.rank()}: {error.message}", "hint": error.hint}
             write_atomically(folder.failure(ranks.rank()), json.dumps(said).encode())
-            time.sleep(PATIENCE_SECONDS)
+            time.sleep(WAITING_SECONDS)
             raise
     return Outcome(TrainingOutput(adapter="", digest="", metrics={}, train_rows=0, held_out_rows=0))
 
@@ -146,11 +151,13 @@ def _run(spec: JobSpec, work: TrainingWork, folder: ScriptFolder, script: Script
             pulse.told()
         folder.raise_others()
 
+    patience = HURRY_SECONDS
     try:
         if before is None:
             script_process.run(script, tick)
+        patience = PATIENCE_SECONDS
     finally:
-        told.close()
+        told.close(patience)
     script_adapter.check(folder.adapter)
     seconds = time.perf_counter() - started
     if before is None:
@@ -175,15 +182,6 @@ def _measure(spec: JobSpec, work: TrainingWork, inputs: Inputs, steps: int, even
             events.write("evaluate", f"on {len(rows)} held-out rows", step=steps, total=steps, eval_loss=loss)
     metrics["trainable_parameters"] = float(script_adapter.check(spec.folder / ADAPTER))
     return Measured({**metrics, "total_parameters": float(total), **peaks.metrics()}, total, device.model)
-
-
-def _show(spec: JobSpec, work: TrainingWork, told: Told, metrics: dict[str, float], run: TrackedRun) -> str:
-    """Log the numbers and, where the script told losses, their curve; its location."""
-    run.log_metrics(metrics, told.steps)
-    if not curves.told(spec).points("loss"):
-        return ""
-    run.log_file(curves.draw(spec, work.adapter_name))
-    return f"{spec.run_dir}/{curves.PICTURE}"
 
 
 def _params(work: TrainingWork, inputs: Inputs) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from types import FrameType
 
 from studio.core.jobspec import JobSpec
 from studio.jobs import launching, threads
+from studio.jobs.hiding import hiding
 from studio.jobs.workspace import console
 
 TICK_SECONDS = 0.2
@@ -85,7 +86,7 @@ def attend(process: Process, stop: Stop, tick: Callable[[], None]) -> int:
         env={**process.environ, **threads.environment(process.spec.resources, process.environ), **OWN},
     )
     assert child.stdout is not None
-    copying = console.copying(child.stdout, process.log, console.hiding(process.spec, process.environ))
+    copying = console.copying(child.stdout, process.log, hiding(process.spec, process.environ))
     try:
         return _wait(child, stop, tick)
     finally:

@@ -5,36 +5,13 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from studio.core.jobspec import VARIABLE, JobSpec
-from studio.core.secrets import HIDDEN, redact
+from studio.jobs.hiding import Hide
 
 LONGEST_CHARACTERS = 1 << 16
 """Of a line; what is longer comes in pieces."""
-SHORTEST_SECRET = 6
-"""Characters. Hiding every ``1`` because some variable is ``1`` would help nobody."""
-KEYS = ("CDSW_APIV2_KEY", "CDSW_API_KEY")
-"""What a workspace itself puts into the environment of an engine and nobody should read in a log."""
-
-Hide = Callable[[str], str]
-
-
-def hiding(spec: JobSpec, environ: Mapping[str, str]) -> Hide:
-    """Hides whatever looks like a secret, and the values of the variables that hold the job's."""
-    uri = spec.tracking.tracking_uri
-    names = {*spec.secrets.values(), *KEYS, *([uri.removeprefix(VARIABLE)] if uri.startswith(VARIABLE) else [])}
-    values = sorted({environ.get(name, "") for name in names}, key=len, reverse=True)
-    secrets = [value for value in values if len(value) >= SHORTEST_SECRET]
-
-    def hide(text: str) -> str:
-        for secret in secrets:
-            text = text.replace(secret, HIDDEN)
-        return redact(text)
-
-    return hide
 
 
 def copying(stream: IO[bytes], log: Path, hide: Hide) -> threading.Thread:

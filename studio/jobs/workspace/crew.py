@@ -25,8 +25,8 @@ from studio.core.errors import JobError
 from studio.core.jobresult import JobResult
 from studio.core.jobspec import JobSpec, Resources
 from studio.jobs import launching
+from studio.jobs.hiding import hiding
 from studio.jobs.result import of_rank, read_result
-from studio.jobs.workspace.console import hiding
 from studio.jobs.workspace.delivery import ARGUMENTS_VARIABLE, say
 from studio.jobs.workspace.lifeline import Exchange
 

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.core.errors import JobError
+from studio.core.secrets import redact
 from studio.jobs.events import EventLog, read
 from studio.jobs.tracking import TrackedStep
 from studio.jobs.training import script_metrics
+from studio.jobs.training.posting import PATIENCE_SECONDS, Post
 from studio.jobs.training.script_events import AT_ONCE, Told
 
 pytestmark = pytest.mark.slow
@@ -42,13 +44,15 @@ def followed(folder: Path, *parts: bytes, earlier: bytes = b"") -> tuple[Told, R
     file.write_bytes(earlier)
     with EventLog(folder / "events.jsonl") as events:
         tracked: Any = run
-        told = Told(file, events, tracked)
+        told = Told(file, events, Post(tracked, events), redact)
         told.recall()
-        for part in parts:
-            with file.open("ab") as stream:
-                stream.write(part)
-            told.follow()
-        told.close()
+        try:
+            for part in parts:
+                with file.open("ab") as stream:
+                    stream.write(part)
+                told.follow()
+        finally:
+            told.close(PATIENCE_SECONDS)
     return told, run
 
 
@@ -118,7 +122,7 @@ def test_a_file_that_is_begun_anew_is_read_anew(tmp_path: Path) -> None:
     file = tmp_path / "told.jsonl"
     file.write_text('{"step": 1, "loss": 1}\n' * 3)
     with EventLog(tmp_path / "events.jsonl", muted=True) as events:
-        told = Told(file, events, None)
+        told = Told(file, events, Post(None, events), redact)
         told.follow()
         file.write_text('{"step": 9, "loss": 1}\n')
         told.follow()

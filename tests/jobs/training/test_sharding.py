@@ -67,7 +67,7 @@ def output(result: JobResult) -> TrainingOutput:
 
 def kill_all(job: subprocess.Popen[str]) -> None:
     """The launcher and its workers at once, as a machine that goes down does."""
-    for pid in (job.pid, *offspring.below(job.pid)):
+    for pid in (job.pid, *(each.pid for each in offspring.below(job.pid))):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     assert job.wait() == -signal.SIGKILL

@@ -12,13 +12,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import psutil
 import pytest
 
 from studio.core.fingerprints import file_digest
 from studio.core.jobresult import TrainingOutput
 from studio.core.jobspec import JobSpec
 from studio.jobs import offspring
-from studio.jobs.training import script_process, user_script
+from studio.jobs.tracking import TrackedRun
+from studio.jobs.training import posting, script_process, user_script
 
 from ..workbench import MakeSpec, events, failure, in_process_of_its_own, messages, perform, start, training
 
@@ -168,6 +170,51 @@ def test_what_a_script_tells_wrongly_is_left_out_and_said(script: Any) -> None:
     assert next(event.step for event in events(spec) if event.loss) == 5
 
 
+def test_a_script_is_given_the_hubs_token_and_no_other_secret_and_none_is_written_down(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    token, leaked = "correct-horse-battery", "ghp_" + "a" * 36
+    monkeypatch.setenv("MY_TOKEN", token)
+    for name in ("MLFLOW_TRACKING_PASSWORD", "STUDIO_STATE_URL", "CDSW_APIV2_KEY", "OPENAI_API_KEY", "TRACKING"):
+        monkeypatch.setenv(name, "not for scripts")
+    monkeypatch.setenv("DATABASE", "postgresql://desk:pass@host/db")
+    monkeypatch.setenv("HTTPS_PROXY", "http://desk:pass@proxy:80")
+    monkeypatch.setenv("HARMLESS", "yes")
+    spec = script(
+        f"""
+        assert os.environ["MY_TOKEN"] == os.environ["HF_TOKEN"] == {token!r} and os.environ["HARMLESS"] == "yes"
+        assert "HTTPS_PROXY" in os.environ and "DATABASE" not in os.environ
+        found = [name for name, value in os.environ.items() if value == "not for scripts"]
+        print("printed", os.environ["MY_TOKEN"], flush=True)
+        tell(json.dumps({{"message": "told " + os.environ["MY_TOKEN"]}}))
+        time.sleep(1)  # until the line was read
+        sys.exit(f"found {{found}} with {{os.environ['MY_TOKEN']}} and {leaked}")
+        """,
+        secrets={"hf_token": "MY_TOKEN"},
+    )
+    said = failure(spec)
+    assert "ended with exit code 1: found [] with *** and ***" in said
+    everything = said + capfd.readouterr().out + messages(spec)
+    assert "printed ***" in everything and "told ***" in everything
+    assert token not in everything and leaked not in everything
+
+
+def test_mlflow_that_fails_while_a_script_trains_costs_metrics_at_most(
+    script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise ConnectionError("no server")
+
+    monkeypatch.setattr(posting, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(user_script, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(TrackedRun, "log_steps", away)
+    monkeypatch.setattr(TrackedRun, "log_metrics", away)
+    spec = script('tell(\'{"step": 1, "loss": 1.5}\'); leave()')
+    assert output(spec).metrics["final_loss"] == 1.5
+    said = messages(spec)
+    assert "MLflow never took 1 logs of metrics: no server" in said and "did not take the metrics of the whole" in said
+
+
 def test_a_script_that_changed_since_the_plan_is_not_run(script: Any, project: Path) -> None:
     spec = script("leave()")
     (project / "scripts" / "run.py").write_text("print('other')")
@@ -187,7 +234,7 @@ def test_nothing_that_a_script_started_outlives_it(script: Any, project: Path) -
     )
     output(spec)
     pid = int((project / "child").read_text())
-    assert not Path(f"/proc/{pid}").exists() or offspring._stat(pid)[0] == "Z"
+    assert not Path(f"/proc/{pid}").exists() or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_script_that_hangs_is_ended(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,10 +261,11 @@ def test_a_killed_job_goes_on_from_what_the_script_kept(script: Any) -> None:
     job = start(spec)
     kept = spec.folder / "script" / "checkpoints" / "step"
     until(lambda: kept.exists() and kept.read_text() == "3")
-    (script_pid,) = offspring.below(job.pid)
+    (running,) = offspring.below(job.pid)
     os.kill(job.pid, signal.SIGKILL)
     assert job.wait() == -signal.SIGKILL
-    until(lambda: not Path(f"/proc/{script_pid}").exists() or offspring._stat(script_pid)[0] == "Z")
+    psutil.wait_procs([running], timeout=60)
+    assert not running.is_running() or running.status() == psutil.STATUS_ZOMBIE
     made = output(spec.model_copy(update={"attempt": 2}))
     assert made.metrics["train_loss"] == 7.0 and made.metrics["final_loss"] == 5.0
 
@@ -275,7 +323,7 @@ def test_a_worker_whose_script_fails_is_named_by_the_first(script: Any, monkeypa
     job = start(first)
     until((first.folder / "script" / "furnished").exists)
     monkeypatch.setenv("RANK", "1")
-    monkeypatch.setattr(user_script, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(user_script, "WAITING_SECONDS", 0)
     (first.path(first.work.user_script)).write_text("raise ValueError('a fault in one')")
     assert "ended with exit code 1: ValueError: a fault in one" in failure(first)
     assert job.wait(60) == 1

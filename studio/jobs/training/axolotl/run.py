@@ -27,7 +27,7 @@ from studio.jobs.training.axolotl.home import Home
 from studio.jobs.training.axolotl.progress import Progress
 from studio.jobs.training.axolotl.settings import Place, Settings
 from studio.jobs.training.checkpoints import Checkpoint
-from studio.jobs.training.posting import HURRY_SECONDS, PATIENCE_SECONDS, Post
+from studio.jobs.training.posting import HURRY_SECONDS, PATIENCE_SECONDS, Post, log_end
 
 ADAPTER, CONFIG, WORK = "adapter", "axolotl.yaml", "axolotl"
 PLUGIN, PLUGIN_FILE = Path(__file__).with_name("plugin.py"), "studio_report.py"
@@ -61,9 +61,7 @@ def train(spec: JobSpec, work: TrainingWork, events: EventLog) -> Outcome:
             last, told = int(progress.ended["step"]), f"on {progress.ended['held_out_rows']:.0f} held-out rows"
             events.write("evaluate", told, step=last, total=last, eval_loss=metrics["eval_loss"])
         picture = curves.draw(spec, work.adapter_name)
-        run.log_metrics(metrics, int(progress.ended["step"]))
-        run.log_file(picture)
-        run.log_file(spec.folder / CONFIG)
+        log_end(run, metrics, int(progress.ended["step"]), [picture, spec.folder / CONFIG], events)
         kept = adapters.keep(spec.folder / ADAPTER, spec, run, events)
     shutil.rmtree(setup.place.work, ignore_errors=True)
     events.write("save", f"adapter {work.adapter_name} in {spec.folder / ADAPTER}")

@@ -13,7 +13,7 @@ import pytest
 
 from studio.core.errors import JobError
 from studio.core.jobspec import JobSpec
-from studio.jobs import child
+from studio.jobs import child, offspring
 from studio.jobs.events import EventLog, read
 from studio.jobs.training.axolotl import process
 from studio.jobs.training.axolotl.progress import Progress
@@ -98,7 +98,8 @@ def test_whatever_stops_the_wait_stops_all_that_was_started(tmp_path: Path) -> N
             raise SystemExit(143)
 
     patience = pytest.MonkeyPatch()
-    patience.setattr(child, "GRACE_SECONDS", 0.5)
+    patience.setattr(offspring, "GRACE_SECONDS", 0.5)
+    patience.setattr(offspring, "LEAST_SECONDS", 0.5)
     with patience.context(), pytest.raises(SystemExit):
         child.run([sys.executable, "-c", script, str(pids), stubborn], {}, tmp_path, stop)
     patience.undo()
