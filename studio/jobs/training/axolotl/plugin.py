@@ -34,6 +34,12 @@ MOST_TOKENS = 2048
 class Report(BasePlugin):
     """The plugin that the resolved configuration names."""
 
+    def load_datasets(self, cfg: Any, preprocess: bool = False) -> None:
+        """Called between the configuration and the model, and loads nothing. Of several processes Axolotl puts each on
+        the GPU of its number (axolotl.utils.config.normalize_config), also where there is none."""
+        if not torch.cuda.is_available():
+            cfg.device_map = "cpu"
+
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Called once, when the trainer has its model and its rows."""
         trainer.args.logging_nan_inf_filter = False  # it would log 0 in place of a loss that is no number

@@ -135,6 +135,14 @@ def test_a_training_that_was_killed_goes_on_from_its_last_whole_checkpoint(
     assert result.output.metrics["train_loss"] == pytest.approx(sum(3.0 / step for step in range(1, 11)) / 10)
 
 
+def test_two_workers_take_a_batch_each_on_the_cpu(make_spec: MakeSpec) -> None:
+    spec = make_spec(work(), resources={"cpu": 2, "workers": 2})
+    result = perform(spec)
+    assert isinstance(result.output, TrainingOutput), result.failure
+    steps = [event.step for event in events(spec) if event.loss is not None and event.phase == "train"]
+    assert steps == [1, 2, 3] and result.measures.steps == 3
+
+
 def test_what_axolotl_says_last_is_the_reason(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_AXOLOTL", "fail")
     assert "ValueError: this configuration cannot be trained" in failure(make_spec(work()))

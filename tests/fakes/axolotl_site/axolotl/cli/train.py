@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import jsonschema
 import yaml
 
+RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 TABLE = Path(os.environ["FAKE_AXOLOTL_TABLE"])
 
 
@@ -29,9 +30,13 @@ def main(path):
     trouble = os.environ.get("FAKE_AXOLOTL", "")
     if trouble == "fail":
         raise ValueError("this configuration cannot be trained")
+    plugins = [plugin(name) for name in cfg["plugins"]]
+    place(cfg, plugins)
     trainer = build(cfg)
-    callbacks = [each for name in cfg["plugins"] for each in plugin(name).add_callbacks_post_trainer(cfg, trainer)]
+    callbacks = [each for one in plugins for each in one.add_callbacks_post_trainer(cfg, trainer)]
     train(cfg, trainer, callbacks, trouble)
+    if RANK:
+        return
     trainer.model.save_pretrained(cfg["output_dir"])
     trainer.tokenizer.save_pretrained(cfg["output_dir"])
     print("Training completed! Saving trained model", flush=True)
@@ -43,6 +48,15 @@ def check(cfg):
     schema = {**table, "additionalProperties": False, "$schema": "https://json-schema.org/draft/2020-12/schema"}
     jsonschema.Draft202012Validator(schema).validate(cfg)
     assert cfg["val_set_size"] == 0 and cfg["adapter"] in ("lora", "qlora")
+
+
+def place(cfg, plugins):
+    """Where the model goes: of several processes each to the GPU of its number, unless a plugin says otherwise."""
+    normalised = SimpleNamespace(**cfg, device_map={"": RANK} if WORLD > 1 else "auto")
+    for each in plugins:
+        assert each.load_datasets(normalised, preprocess=False) is None
+    if WORLD > 1 and normalised.device_map != "cpu":
+        raise RuntimeError("Cannot access accelerator device when none is available.")
 
 
 def plugin(name):
@@ -87,13 +101,17 @@ def row(content, type, tokenizer):
 
 
 def train(cfg, trainer, callbacks, trouble):
-    each_epoch = math.ceil(len(trainer.train_dataset) / cfg["micro_batch_size"])
+    each_epoch = math.ceil(len(trainer.train_dataset) / (cfg["micro_batch_size"] * WORLD))
     total = math.ceil(each_epoch * cfg["num_epochs"])
     first, history = resumed(cfg)
     state = SimpleNamespace(
-        global_step=first, max_steps=total, epoch=first / each_epoch, log_history=history, is_world_process_zero=True
+        global_step=first,
+        max_steps=total,
+        epoch=first / each_epoch,
+        log_history=history,
+        is_world_process_zero=RANK == 0,
     )
-    args = SimpleNamespace(world_size=1, save_strategy=SimpleNamespace(value="steps"), output_dir=cfg["output_dir"])
+    args = SimpleNamespace(world_size=WORLD, save_strategy=SimpleNamespace(value="steps"), output_dir=cfg["output_dir"])
     control = SimpleNamespace(should_log=False, should_save=False)
     tell(callbacks, "on_train_begin", args, state, control)
     every = max(1, math.ceil(total * cfg["save_steps"]))
@@ -123,6 +141,8 @@ def tell(callbacks, what, *values, **named):
 
 
 def save(cfg, trainer, state):
+    if RANK:
+        return
     folder = Path(cfg["output_dir"]) / f"checkpoint-{state.global_step}"
     trainer.model.save_pretrained(folder)
     content = {"global_step": state.global_step, "log_history": state.log_history}
