@@ -175,7 +175,7 @@ def test_a_script_is_given_the_hubs_token_and_no_other_secret_and_none_is_writte
 ) -> None:
     token, leaked = "correct-horse-battery", "ghp_" + "a" * 36
     monkeypatch.setenv("MY_TOKEN", token)
-    for name in ("MLFLOW_TRACKING_PASSWORD", "STUDIO_STATE_URL", "CDSW_APIV2_KEY", "OPENAI_API_KEY", "TRACKING"):
+    for name in ("MLFLOW_TRACKING_PASSWORD", "STUDIO_STATE_URL", "CDSW_APIV2_KEY", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "not for scripts")
     monkeypatch.setenv("DATABASE", "postgresql://desk:pass@host/db")
     monkeypatch.setenv("HTTPS_PROXY", "http://desk:pass@proxy:80")
