@@ -410,6 +410,26 @@ def test_a_setting_that_is_said_twice_is_told_with_both_places(bench: Bench) -> 
     assert "spec.matrix.learning_rate and spec.matrix.training_arguments_config.learning_rate" in told
 
 
+def test_json_of_a_trial_whose_loss_is_no_number_is_json(bench: Bench) -> None:
+    bench.measure(SLOW.name, eval_loss=math.nan, train_loss=math.inf)
+    bench.apply()
+    text = ask(bench.root, "show", str(SLOW), "--json").out
+    shown = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert shown["record"]["outcome"]["output"]["metrics"] == {"eval_loss": None, "train_loss": None}
+    assert set(shown["not_finite"].values()) == {"nan", "inf"}
+    assert "record.outcome.output.metrics.eval_loss" in shown["not_finite"]
+    for command in (("status", "--json"), ("show", "FineTuningJob/train", "--json"), ("state", "show", str(SLOW))):
+        json.loads(ask(bench.root, *command).out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def test_show_says_what_the_trials_of_a_sweep_took_together(bench: Bench) -> None:
+    bench.apply()
+    shown = ask(bench.root, "show", "FineTuningJob/train").out
+    assert [line.split() for line in shown.splitlines() if line.startswith("  took")] == [
+        ["took", "2", "s", "in", "2", "trials", "together"]
+    ]
+
+
 def test_cancelling_a_sweep_cancels_its_trials(bench: Bench) -> None:
     bench.backend.polls = 1000
     assert ask(bench.root, "apply", "--yes", "--detach").code == 0

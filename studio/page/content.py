@@ -12,6 +12,7 @@ from typing import Any
 from studio import inspection
 from studio.backends.base import Backend
 from studio.core.errors import StudioError
+from studio.core.json_values import finite
 from studio.core.secrets import redact
 from studio.load.project import Loaded, load_project
 from studio.report import history, standings
@@ -56,7 +57,7 @@ class Source:
             if any(each.silence for each in found):  # a backend that was refused once asks no more
                 self._backend = None
             operations = state.operations(OPERATIONS)
-            content["status"] = standings.to_json(found)
+            content["status"] = finite(standings.to_json(found))
             content["history"] = history.to_json(operations, inspection.at_work(state, operations), ())["operations"]
             content["sync"] = self._followed()
         except StudioError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.core.errors import StalePlanError, UsageError
+from studio.core.json_values import finite
 from studio.core.secrets import redact
 from studio.plan.actions import PLAN_VERSION, Plan, Refreshed, agreed, to_json
 from studio.plan.selection import Selection, from_json
@@ -29,7 +30,9 @@ SHOWN = 3
 
 def text(plan: Plan) -> str:
     """The file's content: sorted keys, secrets hidden; the same plan gives the same bytes."""
-    return redact(json.dumps(to_json(plan), indent=2, sort_keys=True, ensure_ascii=False)) + "\n"
+    return (
+        redact(json.dumps(finite(to_json(plan)), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)) + "\n"
+    )
 
 
 def content(plan: Plan) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+from studio.core.json_values import finite
 from studio.core.secrets import redact
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|(?<=#)#(?=\\[)")
@@ -48,7 +49,7 @@ def difference(line: str) -> str:
 
 
 def json_text(content: Any) -> str:
-    """JSON with sorted keys and hidden secrets: the same input gives the same bytes."""
-    text = redact(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False))
+    """JSON with sorted keys and hidden secrets: the same input gives the same bytes. Null is what JSON lacks."""
+    text = redact(json.dumps(finite(content), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
     text = text.encode("utf-8", errors="surrogatepass").decode("utf-8", errors="replace")
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

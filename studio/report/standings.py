@@ -133,6 +133,7 @@ def detail(standing: Standing, told: Told | None = None) -> str:
         )
         lines += _pairs(*((key, _flat(value)) for key, value in record.facts.items()))
         lines += _outcome(record.outcome)
+        lines += _together(standing)
     lines += courses.lines(told) if told else []
     lines += sweeps.compared(standing)
     if run:
@@ -182,7 +183,7 @@ def _pairs(*pairs: tuple[str, Any]) -> list[str]:
 
 def _outcome(outcome: dict[str, Any]) -> list[str]:
     output = outcome.get("output") or {}
-    took = _seconds(outcome.get("seconds"))
+    took = "" if output.get("sweep") else _seconds(outcome.get("seconds"))
     shared = f" in {outcome['jobs']} jobs" if took and "jobs" in outcome else ""
     lines = _pairs(("MLflow run", outcome.get("mlflow_run_id")), ("took", f"{took}{shared}"))
     match output.get("task"):
@@ -218,6 +219,15 @@ def _endpoint(output: dict[str, Any]) -> list[str]:
         ("address", output["url"]), ("access key", output["access_key"]), ("callers", callers),
         ("replicas", EndpointSize(**output["size"])), ("page", output["page"]),
     )  # fmt: skip
+
+
+def _together(standing: Standing) -> list[str]:
+    """What the trials of a sweep took; nothing where one did not end well, or nobody knows."""
+    records = [each.standing.record for each in standing.trials]
+    took = [float(each.outcome.get("seconds") or 0) for each in records if each]
+    if not took or len(took) < len(records) or not all(took):
+        return []
+    return _pairs(("took", f"{_seconds(sum(took))} in {plural(len(took), 'trial')} together"))
 
 
 def _seconds(value: float | None) -> str:
