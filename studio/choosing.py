@@ -43,7 +43,7 @@ def sweeps(desire: Desire) -> list[Ref]:
 def _choice(desire: Desire, sweep: Ref, outputs: Mapping[str, Mapping[str, Any]]) -> Ref | None:
     job, trials = desire.items[sweep].resource, trials_of(desire.graph, sweep)
     made = {trial.name: outputs.get(desire.items[trial].fingerprint) for trial in trials}
-    measured = {name: output["metrics"] for name, output in made.items() if output}
+    measured = {name: output.get("metrics") or {} for name, output in made.items() if output}
     if not isinstance(job, FineTuningJob) or len(measured) < len(trials):
         return None
     choice = job.spec.select or Select()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from studio.core.findings import Finding, Path
 from studio.core.references import Ref
 from studio.load.manifests import Manifest
 from studio.load.trials import TYPES, origin
 from studio.resources.fine_tuning_job import Trial
+from studio.resources.matrix import step
 
 OWN = (("metadata",), ("spec", "adapter_name"), ("spec", "matrix"), ("spec", "select"), ("spec", "out_dir"))
 """What a sweep says for itself; all else in its spec it says for its trials."""
@@ -32,7 +34,9 @@ def told_once(findings: list[Finding], manifests: Mapping[Ref, Manifest]) -> lis
         (each.rule, each.path[2:], each.message) for each in own if each.resource and each.resource.kind == "Config"
     }
     placed = (
-        _placed(trial, each) for trial, each in theirs if not _is_own(each.path) and not _of_config(each, written)
+        _placed(trial, each, manifests)
+        for trial, each in theirs
+        if not _is_own(each.path) and not _of_config(each, written)
     )
     return [*own, *_different(placed)]
 
@@ -47,11 +51,24 @@ def _of_config(finding: Finding, written: set[tuple[str, Path, str]]) -> bool:
     return is_held and (finding.rule, finding.path[2:], finding.message) in written
 
 
-def _placed(trial: Trial, finding: Finding) -> Finding:
+def _placed(trial: Trial, finding: Finding, manifests: Mapping[Ref, Manifest]) -> Finding:
     """At the value in the matrix; what is wrong with a key is said of the dotted path that names it, once."""
-    path = origin(trial.places, finding.path)
-    path = path[:-1] if finding.at_key and path[1:2] == ("matrix",) and isinstance(path[-1], int) else path
-    return replace(finding, resource=Ref(trial.kind, trial.sweep), path=path)
+    sweep = Ref(trial.kind, trial.sweep)
+    path, at_key = origin(trial.places, finding.path), finding.at_key
+    if path == finding.path and (key := _brought(trial, path, manifests[sweep])):
+        path, at_key = ("spec", "matrix", key), True
+    path = path[:-1] if at_key and path[1:2] == ("matrix",) and isinstance(path[-1], int) else path
+    return replace(finding, resource=sweep, path=path, at_key=at_key)
+
+
+def _brought(trial: Trial, path: Path, sweep: Manifest) -> str:
+    """The dotted path of the matrix without which there were nothing at ``path``: ``lora_config.a.b`` brings ``a``."""
+    keys = (key for key in sorted(trial.places) if path[1:] == tuple(step(key))[: len(path) - 1])
+    key = next(keys, "") if len(path) > 2 else ""
+    held: Any = getattr(sweep.resource.spec, str(path[1])) if key else None
+    for each in path[2:]:
+        held = held.get(each, {}) if isinstance(held, dict) else {}
+    return "" if isinstance(held, dict) and held else key
 
 
 def _different(findings: Iterable[Finding]) -> list[Finding]:
