@@ -13,7 +13,6 @@ from studio.core.errors import StudioError
 from studio.core.job_keys import job_key
 from studio.core.jobspec import (
     RUNS_FOLDER,
-    VARIABLE,
     AdapterInput,
     DatasetInput,
     JobSpec,
@@ -142,8 +141,7 @@ class ProjectScope:
         return Templates(prompt=auto_prompt([each for each in every if isinstance(each, Config)], name))
 
     def axolotl_python(self) -> str:
-        said = self.target.settings.spec.axolotl_python
-        return said if isinstance(said, str) else f"{VARIABLE}{said.env}"
+        return self.target.settings.spec.python_of_axolotl
 
     def config(self, type: str, value: ConfigValue, model: str) -> dict[str, Any]:
         return self.desire.config(type, value, self.desire.family(model))[1]
@@ -250,14 +248,20 @@ class _Intended(ProjectScope):
 
 def intended(item: Desired, desire: Desire, target: Target, state: StateReader) -> Workload | None:
     """What the duration of a desired job will depend on; None for one that could not be compiled."""
+    measure = KINDS[item.resource.kind].resources
+    asked, work = measure(item.resource) if measure else None, intended_work(item, desire, target, state)
+    return workload(work, asked) if work and asked else None
+
+
+def intended_work(item: Desired, desire: Desire, target: Target, state: StateReader) -> Work | None:
+    """The work of a desired job before anything has run; None where it could not be compiled."""
     kind = KINDS[item.resource.kind]
-    if kind.compile is None or kind.resources is None or (asked := kind.resources(item.resource)) is None:
+    if kind.compile is None or kind.resources is None or kind.resources(item.resource) is None:
         return None
     try:
-        work: Work = kind.compile(item.resource, _Intended(item, desire, target, state))
+        return kind.compile(item.resource, _Intended(item, desire, target, state))
     except StudioError:  # the job will fail with it; nothing is foretold
         return None
-    return workload(work, asked)
 
 
 def compile_job(item: Desired, desire: Desire, target: Target, state: StateReader, attempt: int) -> JobSpec:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from studio.workflow.planning import Planned
 
 
+LACKING = "this machine lacks what jobs need, see above; mend that, or choose others with --target or --exclude."
+
+
 @click.command(epilog="Example: studio apply --yes --parallelism 2")
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @options.project
@@ -89,6 +92,9 @@ def command(
     if not planned.plan.pending and not planned.plan.left:
         return _nothing_to_do(planned)
     applying.demand_safe(planned.plan, force=force)
+    if planned.plan.lacking:
+        click.echo(f"Nothing was applied: {LACKING}", err=True)
+        return Exit.FINDINGS
     asked = planned.plan.pending and not (yes or saved) and sys.stdin.isatty() and sys.stdout.isatty()
     if asked and not click.confirm("\nApply this plan?"):
         click.echo("Nothing was applied.")

@@ -6,13 +6,16 @@ that is, loads or fetches code.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import Field
 
+from studio.core.errors import JobError
 from studio.core.record import Record
 
 PACKAGE = "lm_eval"
@@ -58,6 +61,13 @@ class HarnessWork(Record):
     files: dict[str, str] = Field(default_factory=dict)
     num_fewshot: int | None = None
     limit: int = 0
+
+
+def demand_installed() -> str:
+    """What is installed, in words. Raises JobError where nothing is."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        raise JobError("tasks are asked by lm_eval, which is not installed", INSTALL)
+    return f"{PACKAGE} {metadata.version(PACKAGE)}"
 
 
 def faults(task: Mapping[str, Any], folder: str) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 TRAIN = "train"
@@ -21,6 +22,12 @@ class Sizes:
 def sampled(rows: int, fraction: float) -> int:
     """Rows that a share of ``rows`` comes to, rounded down."""
     return rows if fraction >= 1 else int(rows * fraction)
+
+
+def unseen(rows: int, splits: Iterable[tuple[float, float]]) -> int:
+    """Rows of one file that no training saw, each with its fraction and its share for training; at most so many where
+    these differ."""
+    return rows - max((sizes(rows, *split).train for split in splits), default=0)
 
 
 def sizes(rows: int, fraction: float, train: float) -> Sizes:

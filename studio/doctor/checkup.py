@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from studio.core.errors import StudioError
+from studio.core.errors import JobError, StudioError
 from studio.core.jobspec import Resources
+from studio.core.needs import Need, What
+from studio.jobs.needs import Place, found
+from studio.load import configs
 from studio.load.project import Loaded
 from studio.resources import KINDS
 from studio.resources.base import Resource
@@ -58,6 +62,32 @@ class Surroundings:
         """What each job of the project asks for."""
         measures = ((KINDS[resource.kind].resources, resource) for resource in self.resources)
         return [asked for measure, resource in measures if measure and (asked := measure(resource))]
+
+    def needs(self, what: What) -> list[Need]:
+        """Everything of a kind that jobs of the project need of the machine, as far as their configurations tell."""
+        declared = ((KINDS[resource.kind].needs, resource) for resource in self.resources)
+        found = (need for needs, resource in declared if needs for need in needs(resource, self._config))
+        return list(dict.fromkeys(need for need in found if need.what is what))
+
+    def _config(self, type: str, value: str | dict[str, Any] | None) -> Mapping[str, Any]:
+        if self.loaded is None:
+            return {}
+        known = {ref: each.resource for ref, each in (*self.loaded.defaults.items(), *self.loaded.manifests.items())}
+        shipped = {ref: each.resource for ref, each in self.loaded.defaults.items()}
+        try:
+            return configs.in_force(known, configs.defaults(known, shipped), type, value, "")[1]
+        except (KeyError, ValueError):  # a rule reports it
+            return {}
+
+    def looked_for(self, what: What) -> Checkup | None:
+        """What there is of all that jobs need of a kind; None where no job needs any."""
+        if self.loaded is None or not (asked := self.needs(what)):
+            return None
+        here = Place(self.loaded.root, self.loaded.settings.spec.python_of_axolotl, self.environ)
+        try:
+            return Checkup(Verdict.OK, ", ".join(found(need, here) for need in asked))
+        except JobError as error:
+            return Checkup(self.needed(), error.message, error.hint)
 
     def needed(self) -> Verdict:
         """How bad it is when jobs cannot run on this machine."""

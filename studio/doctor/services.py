@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 from studio.core.errors import JobError, StudioError
-from studio.core.judge_names import url_variable
+from studio.core.needs import What
 from studio.core.secrets import redact
 from studio.doctor.checkup import Checkup, Surroundings, Verdict
 from studio.jobs import relocation
@@ -21,7 +21,6 @@ from studio.load.registry import RegistryFault, registry
 from studio.load.settings import SecretName
 from studio.load.tracked import ARTIFACTS_FOLDER
 from studio.load.workspaces import KEY_VARIABLE, PROJECT_VARIABLE, access, project_id
-from studio.resources.evaluation_job import EvaluationJob
 
 TIMEOUT_SECONDS = 10.0
 NOT_ASKED = "not asked; --online asks"
@@ -94,18 +93,15 @@ def hub(around: Surroundings) -> Checkup:
 
 def judges(around: Surroundings) -> Checkup | None:
     """Whether the environment says where the judges of evaluations are; none where nothing is judged."""
-    specs = [each.spec for each in around.resources if isinstance(each, EvaluationJob)]
-    names = sorted({judge.endpoint for spec in specs for judge in spec.judges})
-    if not names:
-        return None
+    found = around.looked_for(What.JUDGE)
+    if found is None or found.verdict is not Verdict.OK:
+        return found
     try:
-        found = [judge_client.endpoint(name, around.environ) for name in names]
-        for each in found if around.online else ():
-            each.reach()
+        for need in around.needs(What.JUDGE) if around.online else ():
+            judge_client.endpoint(need.name, around.environ).reach()
     except JobError as error:
         return Checkup(around.needed(), error.message, error.hint)
-    told = ", ".join(url_variable(each.name) for each in found)
-    return Checkup(Verdict.OK, f"{told}: {'answers' if around.online else NOT_ASKED}")
+    return Checkup(Verdict.OK, f"{found.found}: {'answers' if around.online else NOT_ASKED}")
 
 
 def _reached(url: str, shown: str, around: Surroundings, verdict: Verdict | None = None) -> Checkup:

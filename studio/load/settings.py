@@ -83,6 +83,13 @@ class ProjectSpec(Part):
         default_factory=dict, description="What differs in an environment, chosen with --env NAME."
     )
 
+    @property
+    def python_of_axolotl(self) -> str:
+        """As job specs say it: a path, or ``env:`` and the name of a variable."""
+        from studio.core.jobspec import VARIABLE
+
+        return self.axolotl_python if isinstance(self.axolotl_python, str) else f"{VARIABLE}{self.axolotl_python.env}"
+
 
 class Project(Part):
     apiVersion: Literal["studio/v1"] = "studio/v1"

@@ -12,6 +12,7 @@ from studio.core.fingerprints import digest
 from studio.core.jobspec import Resources
 from studio.core.references import Ref
 from studio.plan.diff import Change
+from studio.plan.premises import Disclosure, Lack, disclosure_json, lack_json
 from studio.plan.selection import WHOLE, Selection
 from studio.plan.selection import to_json as selection_json
 from studio.plan.spend import Bill, Spend, asking, bill, bill_json, spend_json
@@ -28,7 +29,7 @@ NAMED = 3
 """Causes named in a reason; the others are counted there and listed below it."""
 
 
-_MOVING = frozenset({"attaches", "spend", "saves"})
+_MOVING = frozenset({"attaches", "spend", "saves", "judges"})
 """Of an action, what moves on while nothing else does."""
 
 
@@ -82,6 +83,8 @@ class Action:
     """The sweep that this is a trial of."""
     trials: tuple[Ref, ...] = ()
     """Of a sweep, what it chooses among."""
+    disclosures: tuple[Disclosure, ...] = ()
+    """Rows that its job shows to judges."""
 
     @property
     def dispatches(self) -> bool:
@@ -163,6 +166,8 @@ class Plan:
     refreshed: Refreshed = Refreshed.NOT
     warnings: tuple[str, ...] = ()
     """What manifests ask for in vain, in words."""
+    lacking: tuple[Lack, ...] = ()
+    """What this machine does not have, and jobs of the plan need: apply refuses to begin here."""
     version: int = PLAN_VERSION
 
     @property
@@ -209,12 +214,12 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 def agreed(told: dict[str, Any]) -> dict[str, Any]:
     """A plan's data without what may change while nothing else does: a job of an earlier apply that has ended in the
-    meantime, and what is foretold of jobs from runs that any environment may have added."""
+    meantime, what is foretold of jobs from runs that any environment may have added, and what a machine has."""
     actions = [
         {key: value for key, value in action.items() if key not in _MOVING} if isinstance(action, dict) else action
         for action in told["actions"]
     ]
-    return {**told, "actions": actions, "left_running": [], "spend": None, "saved": None}
+    return {**told, "actions": actions, "left_running": [], "lacking": [], "spend": None, "saved": None}
 
 
 def _told(plan: Plan) -> dict[str, Any]:
@@ -234,6 +239,7 @@ def _told(plan: Plan) -> dict[str, Any]:
         "spend": bill_json(plan.bill),
         "saved": bill_json(plan.savings),
         "warnings": list(plan.warnings),
+        "lacking": [lack_json(each) for each in plan.lacking],
         "counts": {verb.value: count for verb, count in plan.counts.items()} | {"move": len(plan.moves)},
         "safety": _safety_json(plan.safety),
     }
@@ -264,6 +270,7 @@ def _action_json(action: Action) -> dict[str, Any]:
         "trials": [str(ref) for ref in action.trials],
         "changes": [{**asdict(change), "effect": change.effect.value} for change in action.changes],
         "needs": [str(ref) for ref in action.needs],
+        "judges": [disclosure_json(each) for each in action.disclosures],
         "resources": action.resources.model_dump(exclude_none=True) if action.resources else None,
         "estimated_memory_bytes": action.memory,
         "spend": spend_json(action.spend if action.dispatches else None),

@@ -17,7 +17,7 @@ from studio.report import costs, sweeps
 from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.plans import LEFT, asks, counted, idle, word
-from studio.report.remarks import names, remarks
+from studio.report.remarks import names, remarks, shown
 from studio.report.sweeps import Row
 
 MAX_CHARACTERS = 65_000
@@ -55,7 +55,8 @@ def plan_to_markdown(
     for remark in told:
         listed = [code(ref) for ref in remark.refs[:21]]
         words = code(remark.words) if remark.quotes else remark.words
-        head.append(f"- {words}" + (f": {names(listed, 20)}" if listed else ""))
+        hint = f"<br>{code(remark.hint)}" if remark.hint else ""
+        head.append(f"- {words}" + (f": {names(listed, 20)}" if listed else "") + hint)
     head += [f"- {code(ref)}: {LEFT}" for ref in plan.left[:20]]
     tail = _warnings(findings, limit // 4)
     text = "\n".join(head) + "\n"
@@ -106,6 +107,7 @@ def _row(row: Row) -> str:
     attached = " (under way)" if action.attaches else ""
     why = code(action.reason) + (f"<br>moved from {code(action.moved_from)}" if action.moved_from else "")
     why += f"<br>held back: {code(action.held)}" if action.held else ""
+    why += "".join(f"<br>{code(words)}" for words in shown(action))
     job = f"best of {plural(len(action.trials), 'trial')}" if action.chooses and not action.revises else job
     return f"| **{word(action)}** | {'↳ ' if row.below else ''}{code(action.ref)} | {why} | {job}{attached} |\n"
 

@@ -17,7 +17,7 @@ from studio.plan.wording import difference
 from studio.report import costs, sweeps
 from studio.report.findings import plural
 from studio.report.plain import plain
-from studio.report.remarks import names, remarks
+from studio.report.remarks import names, remarks, shown
 from studio.resources import KINDS
 from studio.resources.adapter import AdapterFacts
 from studio.resources.base import Effect, meanings
@@ -54,6 +54,7 @@ def to_text(plan: Plan, desire: Desire, *, color: bool = True) -> str:
     lines += [f"{ref}: {LEFT}" for ref in plan.left]
     for remark in remarks(plan):
         lines.append(remark.words + (f": {names(remark.refs, 5)}" if remark.refs else "."))
+        lines += [f"  {remark.hint}"] if remark.hint else []
     text = "\n".join(lines)
     return text if color else click.unstyle(text)
 
@@ -67,6 +68,7 @@ def _action(action: Action, desire: Desire, plan: Plan) -> list[str]:
         lines.append("      its job is under way; apply attaches")
     if action.reason not in (NEW, DESTROYED):
         lines.append(f"      because {plain(action.reason)}")
+    lines += [f"      {words}" for words in shown(action)]
     if action.held:
         lines.append(click.style(f"      held back: {plain(action.held)}", fg="yellow"))
     if action.revises:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.core.references import Ref
-from studio.plan.actions import LIMIT_PERCENT, Plan, Verb
+from studio.plan.actions import LIMIT_PERCENT, Action, Plan, Verb
+from studio.plan.premises import Disclosure, Lack
 from studio.plan.pruning import PROTECTED
 from studio.plan.selection import Unmanaged
 from studio.report.findings import plural
@@ -21,13 +22,21 @@ class Remark:
     refs: tuple[Ref, ...] = ()
     quotes: bool = False
     """Whether the words repeat what manifests say."""
+    hint: str = ""
+    """What to do about it."""
 
 
 def remarks(plan: Plan) -> list[Remark]:
     """What to know beside the actions, the gravest last."""
     found = [_without_manifest(plan), _protected(plan), _needed(plan), _left_out(plan)]
     found += [Remark(plain(words), quotes=True) for words in plan.warnings]
+    found += [_lacking(lack) for lack in plan.lacking]
     return [each for each in (*found, _limit(plan)) if each]
+
+
+def _lacking(lack: Lack) -> Remark:
+    words = f"missing on this machine: {lack.message} ({lack.position}), needed by"
+    return Remark(plain(words), lack.refs, quotes=True, hint=plain(lack.hint))
 
 
 def _without_manifest(plan: Plan) -> Remark | None:
@@ -78,3 +87,14 @@ def limit_words(plan: Plan) -> str:
 def names(refs: Sequence[object], shown: int) -> str:
     """The first of them, and a sign that there are more."""
     return ", ".join(map(str, refs[:shown])) + (" …" if len(refs) > shown else "")
+
+
+def shown(action: Action) -> list[str]:
+    """Which rows which judges get to see, in words; where a service is, only its variable says."""
+    return [plain(_shown(each)) for each in action.disclosures]
+
+
+def _shown(each: Disclosure) -> str:
+    rows = "rows of an unknown number" if each.rows is None else f"up to {plural(each.rows, 'row')}"
+    answers = f"with the answers of {plural(each.combinations, 'combination')}"
+    return f"{rows}, {answers}, go to the judge {each.judge} ({each.model}) at the address in {each.variable}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 from enum import StrEnum
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from studio.core.harness_tasks import HarnessWork
     from studio.core.jobspec import EvaluationWork, Resources
     from studio.core.judging import JudgeWork
+    from studio.core.needs import Configs, Need
 
 
 class EvaluationType(StrEnum):
@@ -177,6 +178,22 @@ def compile(job: EvaluationJob, scope: Scope) -> EvaluationWork:
         model_quantization=_asked(spec.model_bnb_config, base, scope),
         adapter_quantization=_asked(spec.adapter_bnb_config, base, scope),
     )
+
+
+def needs(job: EvaluationJob, config: Configs) -> Iterator[Need]:
+    """What it needs of the machine. Judges with one service need it once."""
+    from studio.core.needs import EVALUATION, Need, What
+
+    spec = job.spec
+    yield Need(What.LIBRARIES, EVALUATION)
+    quantised = {"model_bnb_config": spec.model_bnb_config, "adapter_bnb_config": spec.adapter_bnb_config}
+    for name in [name for name, value in quantised.items() if value not in (None, "")][:1]:
+        yield Need(What.BITSANDBYTES, path=("spec", name))
+    if spec.tasks:
+        yield Need(What.HARNESS, path=("spec", "tasks"))
+    named = [judge.endpoint for judge in spec.judges]
+    for name in dict.fromkeys(named):
+        yield Need(What.JUDGE, name, ("spec", "judges", named.index(name)))
 
 
 def _harness(spec: EvaluationJobSpec, files: Mapping[str, str]) -> HarnessWork:

@@ -14,6 +14,7 @@ from studio.resources.scope import Made, Scope
 
 if TYPE_CHECKING:
     from studio.core.jobspec import Resources, RevisionWork, TrainingWork
+    from studio.core.needs import Configs, Need
 
 DEFAULT_EPOCHS = 1
 DEFAULT_LEARNING_RATE = 2e-4
@@ -240,6 +241,26 @@ def resources(job: FineTuningJob) -> Resources | None:
         dist_gpu=spec.dist_gpu,
         dist_memory=spec.dist_mem,
     )
+
+
+def needs(job: FineTuningJob, config: Configs) -> Iterator[Need]:
+    """What it needs of the machine; a sweep, which only compares what others made, needs nothing."""
+    from studio.core.needs import ATTENDING, TRAINING, Need, What, is_of_bitsandbytes
+
+    spec, axolotl = job.spec, job.spec.framework_type == Framework.AXOLOTL
+    if job.is_sweep:
+        return
+    yield Need(What.LIBRARIES, ATTENDING if axolotl or spec.user_script else TRAINING)
+    if axolotl:  # all else is in its own environment
+        yield Need(What.AXOLOTL, path=("spec", "framework_type"))
+        return
+    quantised = {"model_bnb_config": spec.model_bnb_config, "adapter_bnb_config": spec.adapter_bnb_config}
+    asking = [name for name, value in quantised.items() if value not in (None, "")]
+    arguments = spec.training_arguments_config
+    if not spec.user_script and is_of_bitsandbytes(config("training_arguments", arguments).get("optim")):
+        asking.append("training_arguments_config")
+    if asking:
+        yield Need(What.BITSANDBYTES, path=("spec", asking[0]))
 
 
 def _asked(type: str, value: ConfigValue, spec: FineTuningJobSpec, scope: Scope) -> dict[str, Any] | None:

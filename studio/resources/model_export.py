@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from studio.resources.scope import Made, Scope
 if TYPE_CHECKING:
     from studio.core.endpoint import AdjustmentWork, DeploymentWork, EndpointSize
     from studio.core.jobspec import ExportWork, Resources, RevisionWork
+    from studio.core.needs import Configs, Need
 
 
 class ExportType(StrEnum):
@@ -132,6 +134,17 @@ def compile(export: ModelExport, scope: Scope) -> ExportWork | DeploymentWork:
         input_example=scope.example(spec.adapter),
         provenance=scope.provenance(),
     )
+
+
+def needs(export: ModelExport, config: Configs) -> Iterator[Need]:
+    """What it needs of the machine; an endpoint, which a workspace builds and serves, needs nothing."""
+    from studio.core.needs import EXPORT, Need, What
+
+    if export.is_endpoint:
+        return
+    yield Need(What.LIBRARIES, EXPORT)
+    if export.spec.gguf:
+        yield Need(What.GGUF, path=("spec", "gguf"))
 
 
 def _deployment(export: ModelExport, scope: Scope) -> DeploymentWork:

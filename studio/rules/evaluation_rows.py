@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from studio.core.findings import Severity
 from studio.core.metric_names import OF_ROWS
-from studio.core.splits import sampled, sizes
+from studio.core.splits import sampled, unseen
 from studio.core.suggest import did_you_mean
 from studio.core.templates import TemplateError, parse
 from studio.graph import producer
@@ -111,8 +111,7 @@ def too_few_rows(job: EvaluationJob, view: View) -> Iterator[Breach]:
         return
     trainings = [training.spec for training in _trainings(job, view) if _digest(view, training) == digest]
     splits = [(spec.dataset_fraction, spec.train_test_split) for spec in trainings]
-    seen = [sizes(facts.rows, *split).train for split in splits if all(0 < share <= 1 for share in split)]
-    left = facts.rows - max(seen, default=0)
+    left = unseen(facts.rows, (split for split in splits if all(0 < share <= 1 for share in split)))
     if left > 0 and not sampled(left, fraction):
         message = f"a share of {fraction:g} of {left} rows that training did not see is less than one row"
         yield Breach("spec.eval_dataset_fraction", message, "use a larger share, or more rows")

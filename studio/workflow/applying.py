@@ -29,6 +29,7 @@ from studio.state.base import Operation, StateStore
 from studio.state.moves import FROM
 from studio.workflow import editing, places, spending
 from studio.workflow.elsewhere import commits
+from studio.workflow.needing import demand_equipped
 from studio.workflow.planning import Planned, plan_against
 
 
@@ -64,7 +65,8 @@ def apply(
     """Make it so. The lease is taken first and the plan is made again under it, so that nothing stale is applied.
 
     ``agreed``: somebody said yes to this very plan; raises StalePlanError when it is not the same any more.
-    Raises StudioError where the plan is beyond the safety limit and not forced.
+    Raises StudioError where the plan is beyond the safety limit and not forced, and where this machine lacks what a
+    job needs.
     """
     loaded = planned.checked.loaded
     command = "destroy" if planned.plan.selection.destroy else manner.command
@@ -73,6 +75,7 @@ def apply(
         if agreed:
             saved_plan.demand_same(saved_plan.content(planned.plan), current.plan)
         demand_safe(current.plan, force=manner.force)
+        demand_equipped(current.plan)
         tools = _tools(current, state, watcher, parallelism, manner)
         if current.plan.selection.destroy:
             demand_idle({action.ref for action in current.plan.pending}, state, tools.backend)

@@ -39,6 +39,7 @@ from studio.resources.model import Model, ModelType
 from studio.resources.model_export import ModelExport
 from studio.state.base import StateReader
 from studio.workflow import places, spending
+from studio.workflow.needing import with_premises
 
 if TYPE_CHECKING:
     from studio.workflow.sight import Looks
@@ -121,7 +122,7 @@ def plan_against(
     made = replace(made, variables=checked.loaded.given, warnings=(*made.warnings, *_unknown_runs(made, wanted)))
     made = spending.foreseen(made, wanted, checked.loaded, state)
     recorded = replace(recorded, records=after(recorded.records, made.moves)) if made.moves else recorded
-    made = with_held(made, wanted, recorded.records)
+    made = with_premises(with_held(made, wanted, recorded.records), wanted, checked.loaded, state, os.environ)
     return Planned(checked, wanted, _with_left(made, wanted, state), state, recorded, looks, drifts)
 
 

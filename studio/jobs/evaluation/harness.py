@@ -7,7 +7,6 @@ sandbox. Its own tasks find their rows in the cache of the hub; nothing is fetch
 from __future__ import annotations
 
 import copy
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,8 +51,7 @@ def ready(spec: JobSpec, work: HarnessWork | None) -> Harness | None:
     """Read what is asked, before a model is loaded. Raises JobError for what a user can mend."""
     if work is None:
         return None
-    if importlib.util.find_spec(harness_tasks.PACKAGE) is None:
-        raise JobError("tasks are asked by lm_eval, which is not installed", harness_tasks.INSTALL)
+    harness_tasks.demand_installed()
     defined = dict(_defined(spec, work))
     own = tuple(_located(spec, defined[name]) for name in work.tasks if name in defined)
     known = tuple(name for name in work.tasks if name not in defined)
