@@ -13,12 +13,11 @@ from studio.core.errors import JobError
 from studio.core.judge_names import url_variable
 from studio.core.needs import ATTENDING, EVALUATION, EXPORT, TRAINING, Need, What
 from studio.jobs import packages
-from studio.jobs.evaluation import judge_client
 from studio.jobs.export import converter
 from studio.jobs.training.axolotl import home
 
 EXTRA, QUANTISING = "train", "bitsandbytes"
-_SCORING = frozenset({"nltk", "rouge_score", "scipy"})
+_SCORING = frozenset({"nltk", "rouge-score", "scipy"})
 SPARED: dict[str, frozenset[str]] = {
     TRAINING: _SCORING,
     ATTENDING: _SCORING | {"trl"},
@@ -52,6 +51,8 @@ def found(need: Need, here: Place) -> str:
         case What.GGUF:
             return str(converter.find(here.environ))
         case What.JUDGE:
+            from studio.jobs.evaluation import judge_client  # HTTP and TLS, for those that have judges
+
             return url_variable(judge_client.endpoint(need.name, here.environ).name)
         case _:
             assert_never(need.what)
@@ -63,7 +64,10 @@ def _packages(name: str | None, spared: frozenset[str] = frozenset()) -> str:
         declared = packages.declared(EXTRA)
     except metadata.PackageNotFoundError:
         return ""
-    wanted = [each for each in declared if (each.name == name if name else each.name not in spared)]
+    from packaging.utils import canonicalize_name
+
+    named = [(canonicalize_name(each.name), each) for each in declared]
+    wanted = [each for known, each in named if (known == name if name else known not in spared)]
     wrong, cure = packages.faults(wanted)
     if wrong:
         raise JobError(wrong, cure)
