@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import struct
 import time
@@ -148,3 +149,46 @@ def test_a_converter_that_hangs_ends_with_the_job(make_spec: MakeSpec, tmp_path:
     job.send_signal(signal.SIGTERM)
     assert job.wait(timeout=60) == 143
     assert not psutil.pid_exists(pid)
+
+
+def test_llama_cpps_own_converter_writes_the_merged_weights(
+    make_spec: MakeSpec, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STUDIO_TEST_GGUF_CONVERTER is the path of a real convert_hf_to_gguf.py, whose imports are installed."""
+    import gguf
+    from safetensors.numpy import load_file
+
+    real = os.environ.get("STUDIO_TEST_GGUF_CONVERTER", "")
+    if not real:
+        pytest.skip("STUDIO_TEST_GGUF_CONVERTER names no converter")
+    monkeypatch.setenv(VARIABLE, real)
+    told = failure(make_spec(export(None, gguf="f32"), "unknown-tokenizer"))
+    assert "BPE pre-tokenizer was not recognized" in told
+    tokenizer = known_tokenizer()
+    tokenizer.save_pretrained(str(project / "models" / "tiny"))
+    spec = make_spec(export(None, gguf="f32"))
+    made = perform(spec).output
+    assert isinstance(made, ExportOutput) and made.gguf is not None
+    reader = gguf.GGUFReader(spec.folder / made.gguf.path)
+    merged = load_file(spec.folder / "model" / "model.safetensors")
+    stored = {tensor.name: tensor.data for tensor in reader.tensors}
+    assert text(reader, "general.architecture") == "llama" and text(reader, "general.name") == "ticket-router"
+    assert made.gguf.tensors == len(stored) == len(merged)
+    assert (stored["token_embd.weight"] == merged["model.embed_tokens.weight"]).all()
+    assert (stored["blk.1.ffn_down.weight"] == merged["model.layers.1.mlp.down_proj.weight"]).all()
+
+
+def known_tokenizer() -> Any:
+    """Of a kind that llama.cpp knows without having seen it: BPE with a token for every byte, as Llama 2 has it."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    specials = ["<unk>", "<s>", "</s>", "<pad>"]
+    words = [*specials, *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "a", "b"]
+    backend = Tokenizer(
+        models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=[], byte_fallback=True)
+    )
+    backend.normalizer = normalizers.Replace(" ", "\u2581")
+    backend.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    roles = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **roles)
