@@ -36,6 +36,8 @@ def load(base: Base, device: Device, events: EventLog) -> PreTrainedModel:
         model = AutoModelForCausalLM.from_pretrained(str(base.folder), use_safetensors=True, **options)
     except (OSError, ValueError, ImportError) as error:
         raise JobError(f"model {base.model.name}: cannot be loaded from {base.folder}: {error}") from error
+    if device.is_cpu:
+        quantization.check_reading(model, base.model.name)
     loaded: PreTrainedModel = model.eval()
     loaded.generation_config = _ends_only(loaded.generation_config)
     return loaded

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
+import torch
 from transformers import BitsAndBytesConfig
 
 from studio.core.errors import JobError
@@ -34,3 +36,30 @@ def config(values: dict[str, Any], device: Device, events: EventLog) -> BitsAndB
         return BitsAndBytesConfig(**wanted)
     except (TypeError, ValueError, AttributeError) as error:
         raise JobError(f"bitsandbytes config: {error}") from error
+
+
+def check_reading(model: Any, name: str) -> None:
+    """Raise JobError when bitsandbytes reads 4-bit weights of a model on the CPU otherwise than it stored them.
+
+    The kernel of 0.50 mixes up blocks of rows that do not end with one, on some processors and for some widths; read as
+    one long row the same weights come out right. One weight of each width is tried.
+    """
+    weights: dict[int, Any] = {}
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        state = getattr(weight, "quant_state", None)
+        if state is not None and len(state.shape) == 2 and state.shape[1] % state.blocksize:
+            weights[int(state.shape[1])] = weight
+    if not weights:
+        return
+    from bitsandbytes.functional import dequantize_4bit
+
+    for width, weight in weights.items():
+        flat = copy.copy(weight.quant_state)
+        flat.shape = torch.Size((weight.quant_state.shape.numel(),))
+        whole = dequantize_4bit(weight.data, flat).view(weight.quant_state.shape)
+        if not torch.equal(dequantize_4bit(weight.data, weight.quant_state), whole):
+            raise JobError(
+                f"model {name}: bitsandbytes reads 4-bit weights with rows of {width} values wrongly on this CPU",
+                "use a GPU, or leave out bitsandbytes_config",
+            )

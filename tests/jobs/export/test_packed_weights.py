@@ -15,6 +15,7 @@ from torch import Tensor
 
 from studio.core.errors import JobError
 from studio.jobs.export import lora_sums, merge, packed_weights, safetensors_file
+from studio.jobs.model import quantization
 
 from ..workbench import build_model
 from .test_merge import build_adapter, half, split
@@ -184,3 +185,18 @@ def test_quantised_layers_that_are_stored_transposed_are_refused(tmp_path: Path)
     adapter = build_adapter(tmp_path / "float", tmp_path / "adapter", target_modules=["c_attn"], fan_in_fan_out=True)
     with pytest.raises(JobError, match="quantised layers of gpt2 are stored the other way round"):
         merge.merge(base, adapter, tmp_path)
+
+
+@pytest.mark.parametrize("width", [64, 96, 130])
+def test_a_model_that_bitsandbytes_reads_wrongly_on_this_cpu_is_refused(width: int) -> None:
+    from bitsandbytes import functional, nn
+
+    weight = torch.randn(64, width)
+    layer = nn.Linear4bit(width, 64, bias=False, quant_type="nf4")
+    layer.weight.data, layer.weight.quant_state = functional.quantize_4bit(weight, quant_type="nf4")
+    read = functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+    if (read - weight).abs().max() < 0.8:
+        quantization.check_reading(torch.nn.Sequential(layer), "tiny")
+    else:
+        with pytest.raises(JobError, match=f"model tiny: .* rows of {width} values wrongly"):
+            quantization.check_reading(torch.nn.Sequential(layer), "tiny")
