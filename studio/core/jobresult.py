@@ -119,7 +119,7 @@ class Difference(Record):
     intervals: tuple[Interval, ...]
     p_value: float
     """Of a gain of 0, two-sided."""
-    test: Literal["paired bootstrap", "McNemar"]
+    test: Literal["paired bootstrap", "McNemar", "exact"]
 
 
 class EvaluationOutput(Record):

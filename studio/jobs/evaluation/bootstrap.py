@@ -19,6 +19,7 @@ from studio.jobs.evaluation.metrics import Array, Scores, value
 
 REPLICATES = 2000
 """Efron and Tibshirani (chapter 12) ask for 1000 or more where the ends of an interval count."""
+LEAST_ROWS = 2
 CELLS = 4_000_000
 """Rows × replicates in memory at once: 32 MB."""
 
@@ -43,9 +44,11 @@ def _draws(rows: int) -> Iterator[Array]:
         yield np.bincount(drawn.ravel(), minlength=number * rows).reshape(number, rows).astype(float)
 
 
-def intervals(values: Array, levels: tuple[float, ...] = CONFIDENCES) -> tuple[Interval, ...]:
+def intervals(values: Array, rows: int, levels: tuple[float, ...] = CONFIDENCES) -> tuple[Interval, ...]:
     """Between the quantiles of the replicates that leave out half of the rest on each side. Replicates without a row
-    that has a score do not count."""
+    that has a score do not count; of a single row there are none: drawn anew, it is the same row."""
+    if rows < LEAST_ROWS:
+        return ()
     return tuple(
         Interval(confidence=level, low=float(low), high=float(high))
         for level in levels
@@ -53,7 +56,13 @@ def intervals(values: Array, levels: tuple[float, ...] = CONFIDENCES) -> tuple[I
     )
 
 
-def p_value(gains: Array) -> float:
-    """Of a gain of 0: twice the smaller share of replicates on one side of it, that of the data among them."""
+def p_value(gains: Array, rows: int) -> float:
+    """Of a gain of 0: twice the smaller share of replicates on one side of it, that of the data among them; no less
+    than of so few rows can be said."""
     beyond = min(int((gains <= 0).sum()), int((gains >= 0).sum()))
-    return min(1.0, 2 * (beyond + 1) / (len(gains) + 1))
+    return max(least_p(rows), min(1.0, 2 * (beyond + 1) / (len(gains) + 1)))
+
+
+def least_p(rows: int) -> float:
+    """What the sign test (Dixon and Mood, 1946) gives when every row gains: no less is ever known of so many rows."""
+    return float(min(1.0, 2 * 0.5**rows))

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binomtest
 
 from studio.core.confidence import pairs
 from studio.core.errors import JobError
 from studio.core.jobresult import CombinationOutput, Difference
 from studio.core.jobspec import EvaluationWork, JobSpec
-from studio.core.metric_names import gain
-from studio.jobs.evaluation import bootstrap, metrics, sureness
+from studio.jobs.evaluation import bootstrap, gains, metrics, sureness
+from studio.jobs.evaluation.gains import Side
 from studio.jobs.evaluation.metrics import Array, Scores
 from studio.jobs.evaluation.sureness import Ranges
 
@@ -51,25 +50,17 @@ def between(spec: JobSpec, combinations: Sequence[CombinationOutput]) -> tuple[D
 def _gains(
     pair: tuple[int, int], scores: list[dict[str, Array]], drawn: list[dict[str, Array]], among: Ranges
 ) -> Iterator[Difference]:
-    mine, other = (scores[number] for number in pair)
-    values, others = metrics.values(mine), metrics.values(other)
-    for name in (each for each in values if each in others):
-        sign = gain(name, 1.0, 0.0)
-        gains = sign * (drawn[pair[0]][name] - drawn[pair[1]][name])
-        gains = gains[~np.isnan(gains)]
-        exact = name == "exact_match"
-        yield Difference(
-            metric=name,
-            combination=pair[0],
-            than=pair[1],
-            gain=gain(name, values[name], others[name]),
-            intervals=sureness.of_gain(name, mine[name], other[name], gains, among),
-            p_value=mcnemar(mine[name][:, 0], other[name][:, 0]) if exact else bootstrap.p_value(gains),
-            test="McNemar" if exact else "paired bootstrap",
-        )
-
-
-def mcnemar(mine: Array, other: Array) -> float:
-    """McNemar's test (1947), exact: rows that only one of both answers rightly are as likely to be either's."""
-    won, lost = int((mine > other).sum()), int((mine < other).sum())
-    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    names = [metrics.values(scores[number]) for number in pair]
+    for name in (each for each in names[0] if each in names[1]):
+        mine, other = (Side(scores[number][name], drawn[number][name]) for number in pair)
+        found = gains.of_gain(name, mine, other, among)
+        if found:
+            yield Difference(
+                metric=name,
+                combination=pair[0],
+                than=pair[1],
+                gain=found.value,
+                intervals=found.intervals,
+                p_value=found.p_value,
+                test=found.test,
+            )

@@ -59,8 +59,8 @@ def _mean(sums: Array) -> Array:
 
 
 def _perplexity(sums: Array) -> Array:
-    """exp of the mean loss per token of the expected answers, given their prompts."""
-    return np.exp(np.minimum(sums[..., 0] / np.maximum(sums[..., 1], 1), LARGEST_EXPONENT))
+    """exp of the mean loss per token of the expected answers, given their prompts; NaN without a token."""
+    return np.exp(np.minimum(_mean(sums), LARGEST_EXPONENT))
 
 
 def _of_texts(score: Callable[[str, str], float]) -> Metric:
@@ -93,6 +93,11 @@ def value(name: str, sums: Array) -> Array:
     return METRICS[name].value(sums) if name in METRICS else _mean(sums)
 
 
+def scored(name: str, lines: Array) -> NDArray[np.bool_]:
+    """Which rows have a score: a line ends with its weight, but for macro F1, of which every row counts."""
+    return np.ones(len(lines), dtype=bool) if name == confusion.MACRO_F1 else lines[:, -1] > 0
+
+
 def check(names: tuple[str, ...]) -> None:
     """Raises JobError for a metric that is not in METRICS."""
     for name in names:
@@ -112,10 +117,10 @@ def values(scores: Scores) -> dict[str, float]:
 
 
 def compute(names: tuple[str, ...], answers: Answers, scores: Scores) -> dict[str, float]:
-    """The metrics asked for, in that order, and always ``rows_per_second``."""
+    """The metrics asked for, in that order, but those that are no number, and always ``rows_per_second``."""
     known = values(scores) | {name: WHOLE[name](answers) for name in names if name in WHOLE}
     pace = len(answers.expected) / max(answers.seconds, 1e-9)
-    return {name: known[name] for name in names} | {"rows_per_second": pace}
+    return {name: known[name] for name in names if name in known} | {"rows_per_second": pace}
 
 
 def correct(answers: Answers) -> list[bool]:

@@ -83,5 +83,7 @@ def _measured(part: Slice, scores: Scores, among: Ranges) -> SliceOutput:
         value=part.value,
         rows=len(part.rows),
         metrics=values,
-        intervals={name: sureness.of(name, mine[name], drawn[name], among, (SHOWN,))[0] for name in values},
+        intervals={
+            name: each for name in values for each in sureness.of(name, mine[name], drawn[name], among, (SHOWN,))
+        },
     )

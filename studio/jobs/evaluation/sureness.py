@@ -17,7 +17,7 @@ from studio.core.confidence import CONFIDENCES
 from studio.core.jobresult import Interval
 from studio.core.jobspec import EvaluationWork
 from studio.core.metric_names import SCORES
-from studio.jobs.evaluation import bootstrap
+from studio.jobs.evaluation import bootstrap, metrics
 from studio.jobs.evaluation.metrics import Array
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -25,6 +25,8 @@ Ranges = Mapping[str, tuple[float, float]]
 PLAIN: Ranges = dict.fromkeys(sorted(SCORES), (0.0, 1.0))
 SHARE = "exact_match"
 """The metric that a row has or has not."""
+ALIKE = 1e-9
+"""Scores that differ by less are the same, but for how they were summed."""
 
 
 def ranges(work: EvaluationWork) -> Ranges:
@@ -36,12 +38,18 @@ def of(
     name: str, lines: Array, drawn: Array, among: Ranges = PLAIN, levels: tuple[float, ...] = CONFIDENCES
 ) -> tuple[Interval, ...]:
     """Where a metric lies, from the scores of its rows and their replicates."""
-    scores, limits = lines[lines[:, -1] > 0, 0], among.get(name)
+    counted = metrics.scored(name, lines)
+    scores, limits = lines[counted, 0], among.get(name)
     if name == SHARE:
         return tuple(_share(int(scores.sum()), len(scores), level) for level in levels)
-    if limits and len(scores) and np.ptp(scores) == 0:
-        return tuple(_unanimous(float(scores[0]), len(scores), limits, level) for level in levels)
-    return bootstrap.intervals(drawn, levels)
+    if limits and len(scores) and is_alike(scores):
+        return tuple(unanimous(float(scores[0]), len(scores), limits, level) for level in levels)
+    return bootstrap.intervals(drawn, len(scores), levels)
+
+
+def is_alike(values: Array) -> bool:
+    """Whether all are the same; there is at least one."""
+    return float(np.ptp(values)) < ALIKE
 
 
 def told(value: float, error: float, rows: int, confidence: float, is_share: bool) -> Interval | None:
@@ -55,20 +63,6 @@ def told(value: float, error: float, rows: int, confidence: float, is_share: boo
     return Interval(confidence=confidence, low=value - half, high=value + half)
 
 
-def of_gain(name: str, mine: Array, other: Array, drawn: Array, among: Ranges = PLAIN) -> tuple[Interval, ...]:
-    """Where a gain lies; ``drawn`` are its replicates. Both combinations were asked the same rows; those count that
-    have a score of both."""
-    both = (mine[:, -1] > 0) & (other[:, -1] > 0)
-    gains, limits = mine[both, 0] - other[both, 0], among.get(name)
-    if name == SHARE:
-        won, lost = int((gains > 0).sum()), int((gains < 0).sum())
-        return tuple(_paired_shares(won, lost, len(gains), level) for level in CONFIDENCES)
-    if limits and len(gains) and np.ptp(gains) == 0:
-        width = limits[1] - limits[0]
-        return tuple(_unanimous(float(gains[0]), len(gains), (-width, width), level) for level in CONFIDENCES)
-    return bootstrap.intervals(drawn)
-
-
 def _share(hits: int, rows: int, confidence: float) -> Interval:
     """Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the binomial, 1934:
     holds the truth at least as often as it says, with any number of rows."""
@@ -78,19 +72,9 @@ def _share(hits: int, rows: int, confidence: float) -> Interval:
     return Interval(confidence=confidence, low=low, high=high)
 
 
-def _unanimous(score: float, rows: int, limits: tuple[float, float], confidence: float) -> Interval:
+def unanimous(score: float, rows: int, limits: tuple[float, float], confidence: float) -> Interval:
     """The mean where all rows score the same: at most the share that Clopper and Pearson's limit leaves to other
     scores would score otherwise, and no more than the limits of one row."""
     others = _share(0, rows, confidence).high
     low, high = score - others * (score - limits[0]), score + others * (limits[1] - score)
     return Interval(confidence=confidence, low=low, high=high)
-
-
-def _paired_shares(won: int, lost: int, rows: int, confidence: float) -> Interval:
-    """Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based on paired
-    data, 2012: one row is added to those that only one of both answers rightly, each way."""
-    gained, missed = (won + 1) / (rows + 2), (lost + 1) / (rows + 2)
-    spread = ((gained + missed - (gained - missed) ** 2) / (rows + 2)) ** 0.5
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * spread
-    low, high = gained - missed - half, gained - missed + half
-    return Interval(confidence=confidence, low=max(-1.0, low), high=min(1.0, high))

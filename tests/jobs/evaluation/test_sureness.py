@@ -12,7 +12,8 @@ from scipy.stats import binom, binomtest
 
 from studio.core.confidence import CONFIDENCES
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Interval
-from studio.jobs.evaluation import bootstrap, sureness
+from studio.jobs.evaluation import bootstrap, gains, sureness
+from studio.jobs.evaluation.gains import Side
 from studio.jobs.evaluation.metrics import Array
 from studio.resources import gates
 from studio.resources.evaluation_job import Gate
@@ -31,8 +32,9 @@ def found(name: str, *values: float) -> tuple[Interval, ...]:
 
 
 def gained(name: str, mine: Array, other: Array) -> tuple[Interval, ...]:
-    drawn = [bootstrap.replicates({name: each})[name] for each in (mine, other)]
-    return sureness.of_gain(name, mine, other, drawn[0] - drawn[1])
+    found = gains.of_gain(name, *(Side(each, bootstrap.replicates({name: each})[name]) for each in (mine, other)))
+    assert found
+    return found.intervals
 
 
 def ends(intervals: tuple[Interval, ...]) -> list[float]:
@@ -90,10 +92,10 @@ def test_scores_that_are_all_the_same_leave_room_for_others(score: float, rows: 
 def test_scores_that_differ_have_the_interval_of_the_bootstrap() -> None:
     lines = scored(*np.linspace(0, 1, 50))
     drawn = bootstrap.replicates({"rougeL": lines})["rougeL"]
-    assert sureness.of("rougeL", lines, drawn) == bootstrap.intervals(drawn)
+    assert sureness.of("rougeL", lines, drawn) == bootstrap.intervals(drawn, 50)
     alike = scored(*[3.0] * 50)
     drawn = bootstrap.replicates({"token_count": alike})["token_count"]
-    assert sureness.of("token_count", alike, drawn) == bootstrap.intervals(drawn)  # a length has no upper limit
+    assert sureness.of("token_count", alike, drawn) == bootstrap.intervals(drawn, 50)  # a length has no upper limit
 
 
 @settings(max_examples=100, deadline=None)
@@ -112,12 +114,12 @@ def test_the_interval_of_a_gain_in_shares_holds_what_was_found_and_has_width(won
 def test_the_interval_of_a_gain_in_shares_holds_the_truth_about_as_often_as_it_says(won: float, lost: float) -> None:
     """Over all outcomes of 30 rows, each with its chance."""
     rows, held = 30, np.zeros(len(CONFIDENCES))
-    for gains, losses in product(range(rows + 1), repeat=2):
-        if gains + losses > rows:
+    for better, worse in product(range(rows + 1), repeat=2):
+        if better + worse > rows:
             continue
-        chance = binom.pmf(gains, rows, won) * binom.pmf(losses, rows - gains, lost / (1 - won))
+        chance = binom.pmf(better, rows, won) * binom.pmf(worse, rows - better, lost / (1 - won))
         if chance > 1e-9:
-            ends = [sureness._paired_shares(gains, losses, rows, level) for level in CONFIDENCES]
+            ends = [gains.paired_shares(better, worse, rows, level) for level in CONFIDENCES]
             held += chance * np.array([each.low <= won - lost <= each.high for each in ends])
     assert (held >= np.array(CONFIDENCES) - 0.025).all()
 
