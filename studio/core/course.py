@@ -17,8 +17,6 @@ PHASES = frozenset({"train", "evaluate"})
 """Those whose steps are optimizer steps."""
 KEPT = 100
 """Points of each curve that a record keeps."""
-DIGITS = 5
-"""Significant digits of a point that is kept; a picture shows three."""
 
 Point = dict[str, float]
 
@@ -55,7 +53,7 @@ def thinned(course: Course, count: int = KEPT) -> Course:
     not means of several."""
     chosen = {position for name in course.curves for position in _telling(course.curves[name], count)}
     places = sorted(chosen)
-    curves = {name: tuple(_short(values[place]) for place in places) for name, values in course.curves.items()}
+    curves = {name: tuple(values[place] for place in places) for name, values in course.curves.items()}
     return Course(steps=tuple(course.steps[place] for place in places), curves=curves)
 
 
@@ -86,9 +84,3 @@ def _telling(values: Sequence[float | None], count: int) -> Iterator[int]:
     if there:
         yield min(there)[1]
         yield max(there)[1]
-
-
-def _short(value: float | None) -> float | None:
-    """Rounded, unless that would be beyond what a float holds."""
-    rounded = None if value is None else float(f"{value:.{DIGITS}g}")
-    return rounded if rounded is None or math.isfinite(rounded) else value

@@ -10,6 +10,7 @@ from studio.core.course import Course
 from studio.core.endpoint import AdjustmentOutput, DeploymentOutput, WithdrawalOutput
 from studio.core.jobspec import SPEC_VERSION
 from studio.core.kept import Kept
+from studio.core.metric_names import gain
 from studio.core.record import Record
 from studio.core.registered import Registered, Unregistering
 from studio.core.sweeps import SweepOutput
@@ -121,6 +122,12 @@ class Difference(Record):
     """Of a gain of 0, two-sided."""
     test: Literal["paired bootstrap", "McNemar", "exact"]
 
+    def turned(self) -> Difference:
+        """What the earlier one gains over this."""
+        ends = tuple(Interval(confidence=each.confidence, low=-each.high, high=-each.low) for each in self.intervals)
+        change = {"combination": self.than, "than": self.combination, "gain": -self.gain, "intervals": ends}
+        return self.model_copy(update=change)
+
 
 class EvaluationOutput(Record):
     """Combinations in the order of the manifest; the first is the baseline. Of a job that did a part, its own."""
@@ -132,6 +139,28 @@ class EvaluationOutput(Record):
     """Digest of which rows were asked, and what: metrics of equal selections may be compared."""
     chart: str = ""
     differences: tuple[Difference, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those that any combination has."""
+        return tuple(dict.fromkeys(name for each in self.combinations for name in each.metrics))
+
+    def difference(self, metric: str, combination: int, than: int = 0) -> Difference | None:
+        """As recorded, one way round or the other."""
+        for each in (each for each in self.differences if each.metric == metric):
+            if (each.combination, each.than) == (combination, than):
+                return each
+            if (each.than, each.combination) == (combination, than):
+                return each.turned()
+        return None
+
+    def gain(self, metric: str, combination: int, than: int = 0) -> float | None:
+        """Above 0 is an improvement. Of rows that both have a score of, as far as that was compared."""
+        compared = self.difference(metric, combination, than)
+        value, base = (self.combinations[number].metrics.get(metric) for number in (combination, than))
+        if compared or value is None or base is None:
+            return compared.gain if compared else None
+        return gain(metric, value, base)
 
 
 class GgufFile(Record):

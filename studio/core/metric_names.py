@@ -36,6 +36,9 @@ RANGES: dict[str, tuple[float, float]] = {
 """Metric to the least and the greatest value it can have. Perplexity is the exponential of a mean that is never
 negative; the lowest grade is that of one word of one letter."""
 
+SHARE = "exact_match"
+"""The metric that a row has or has not."""
+
 SCORES = frozenset({"exact_match", "rouge1", "rouge2", "rougeL", "rougeLsum", "bleu"})
 """Metrics that are means of rows, each of which scores from 0 to 1."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from studio.core.numerals import number
+
 Condition = Literal["min", "max", "min_gain_over_baseline", "not_worse_than"]
 
 
@@ -31,9 +33,9 @@ class Verdict:
     def _found(self) -> str:
         if self.value is None:
             return "not computed"
-        words = f"{self.value:+.4g}" if self._is_gain else f"{self.value:.4g}"
+        words = ("+" if self._is_gain and self.value >= 0 else "") + self._shown(self.value)
         if self.low is not None and self.high is not None:
-            words += f" [{self.low:.4g}, {self.high:.4g}]"
+            words += f" [{self._shown(self.low)}, {self._shown(self.high)}]"
         elif self.confidence is not None:
             words += " without an interval"
         match self.condition:
@@ -48,6 +50,11 @@ class Verdict:
         bound = f"at {'most' if self.condition == 'max' else 'least'} {self.threshold:g}"
         asked = f"{'' if self.passed else 'not '}{bound}"
         return asked if self.confidence is None else f"{asked} with {self.confidence:.0%} confidence"
+
+    def _shown(self, value: float) -> str:
+        """Longer where it would be rounded to the threshold that it misses."""
+        hidden = not self.passed and value != self.threshold and number(value) == number(self.threshold)
+        return f"{value:.8g}" if hidden else number(value)
 
     @property
     def _is_gain(self) -> bool:

@@ -11,9 +11,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from studio.core.course import Course
+from studio.core.numerals import number
 
 SIZE = (8.0, 4.5)
 """Inches, at 100 dots each."""
+MOST_ACROSS = 4
+"""Panels of an evaluation beside each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ def draw_curves(course: Course, title: str, path: Path) -> Path:
     figure = Figure(figsize=(SIZE[0] * max(1.0, columns / 2), SIZE[1] + 2.4 * rows), dpi=100, layout="constrained")
     grid = figure.add_gridspec(1 + rows, columns, height_ratios=[2.0] + [1.0] * rows)
     _draw_panel(figure.add_subplot(grid[0, :]), losses, course)
-    for number, panel in enumerate(told):
-        _draw_panel(figure.add_subplot(grid[1 + number // columns, number % columns]), panel, course)
+    for place, panel in enumerate(told):
+        _draw_panel(figure.add_subplot(grid[1 + place // columns, place % columns]), panel, course)
     figure.suptitle(_short(title))
     figure.savefig(path, metadata={"Software": None})
     return path
@@ -65,28 +68,45 @@ def _draw_panel(axes: Any, panel: Panel, course: Course) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """Heights, and the low and high ends of their whiskers; none where nothing says how sure they are."""
+class Bar:
+    """A height, and the low and high ends of its whisker; None where nothing says how sure it is."""
 
-    values: list[float]
-    whiskers: list[tuple[float, float]]
+    value: float
+    whisker: tuple[float, float] | None = None
 
 
-def draw_bars(metrics: dict[str, Bars], names: list[str], title: str, path: Path) -> Path:
-    """One panel per metric, one bar per combination; the first combination, the baseline, is grey."""
-    figure = Figure(figsize=(max(4.0, 3.0 * len(metrics)), SIZE[1]), dpi=100, layout="constrained")
-    panels = figure.subplots(1, len(metrics), squeeze=False)
-    colours = ["0.6"] + ["C0"] * (len(names) - 1)
-    for axes, (metric, shown) in zip(panels[0], metrics.items(), strict=True):
-        bars = axes.bar(range(len(names)), shown.values, color=colours)
-        if shown.whiskers:
-            axes.vlines(range(len(names)), *zip(*shown.whiskers, strict=True), color="0.2")
-        axes.bar_label(bars, fmt="%.3g", padding=2)
-        axes.set_title(metric)
-        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    figure.suptitle(title)
+def draw_bars(metrics: dict[str, list[Bar | None]], names: list[str], title: str, path: Path) -> Path:
+    """One panel per metric, one bar per combination, None where it has none; the first combination, the baseline, is
+    grey."""
+    across = min(len(metrics), MOST_ACROSS)
+    down = -(-len(metrics) // across)
+    width = max(3.0, 0.6 * len(names))
+    figure = Figure(figsize=(max(4.0, width * across), SIZE[1] * down), dpi=100, layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (metric, bars) in zip(panels, metrics.items(), strict=False):
+        _draw_bars(axes, bars)
+        axes.set_title(_short(metric))
+        axes.set_xticks(range(len(names)), [_short(name) for name in names], rotation=30, ha="right")
+    for axes in panels[len(metrics) :]:
+        axes.set_axis_off()
+    figure.suptitle(_short(title))
     figure.savefig(path, metadata={"Software": None})
     return path
+
+
+def _draw_bars(axes: Any, bars: list[Bar | None]) -> None:
+    """The number stands above bar and whisker, where nothing crosses it."""
+    for place, bar in enumerate(bars):
+        if bar is None:
+            axes.text(place, 0, "none", ha="center", va="bottom", color="0.4")
+            continue
+        axes.bar(place, bar.value, color="C0" if place else "0.6")
+        if bar.whisker:
+            axes.vlines(place, *bar.whisker, color="0.2")
+        top = max(bar.value, *(bar.whisker or (0.0,)), 0.0)
+        axes.annotate(number(bar.value), (place, top), (0, 2), textcoords="offset points", ha="center", va="bottom")
+    axes.set_xlim(-0.6, len(bars) - 0.4)
+    axes.margins(y=0.12)
 
 
 def draw_confusion(counted: NDArray[np.intp], names: list[str], title: str, path: Path) -> Path:
@@ -97,10 +117,10 @@ def draw_confusion(counted: NDArray[np.intp], names: list[str], title: str, path
     axes = figure.subplots()
     shares = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), number in np.ndenumerate(counted):
-        if number:
+    for (row, column), rows in np.ndenumerate(counted):
+        if rows:
             colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(number), ha="center", va="center", color=colour, fontsize=8)
+            axes.text(column, row, str(rows), ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(across)), across, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), across[:-1])
     axes.set(title=_short(title), xlabel="given", ylabel="expected")

@@ -9,6 +9,8 @@ import click
 
 from studio.core.confidence import SHOWN
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Interval, SliceOutput
+from studio.core.metric_names import gain
+from studio.core.numerals import number, signed
 from studio.core.verdicts import Verdict
 from studio.report.findings import plural
 from studio.report.plain import plain
@@ -19,9 +21,9 @@ def comparison(output: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[s
     """Each combination's metrics beside the baseline's, the same of each slice, then the gates."""
     made = EvaluationOutput.model_validate(output)
     baseline = made.combinations[0]
-    names = list(baseline.metrics)
-    rows = [["combination", *names]]
-    rows += [[_label(each, baseline), *_cells(names, each, baseline)] for each in made.combinations]
+    rows = [["combination", *made.metrics]]
+    for place, each in enumerate(made.combinations):
+        rows.append([_label(each, baseline), *(_cell(name, each, _gained(made, name, place)) for name in made.metrics)])
     lines = [f"  {made.rows} held-out rows", "", *table(rows), *_sureness(made)]
     for column in dict.fromkeys(each.column for each in baseline.slices):
         lines += table(list(_slices(column, made)))
@@ -44,20 +46,20 @@ def _label(each: CombinationOutput, baseline: CombinationOutput) -> str:
 def _sureness(made: EvaluationOutput) -> list[str]:
     """Where each number lies, and whether the gain over the baseline may be chance."""
     baseline = made.combinations[0]
-    against = {(each.metric, each.combination): each for each in made.differences if each.than == 0}
-    rows = [["combination", "metric", "interval", "gain", "interval", "p", "test"]]
-    for number, each in enumerate(made.combinations):
-        for name, levels in each.intervals.items():
-            found = against.get((name, number))
+    rows = [["combination", "metric", "interval", "gain", "interval of gain", "p", "test"]]
+    for place, each in enumerate(made.combinations):
+        for name in each.metrics:
+            levels, found = each.intervals.get(name, ()), made.difference(name, place) if place else None
             tested = ["", "", "", ""]
             if found:
-                tested = [f"{found.gain:+.4g}", _ends(found.intervals), f"{found.p_value:.2g}", found.test]
-            rows.append([_label(each, baseline), name, _ends(levels), *tested])
+                tested = [signed(found.gain), _ends(found.intervals), f"{found.p_value:.2g}", found.test]
+            if levels or found:
+                rows.append([_label(each, baseline), name, _ends(levels), *tested])
     return [f"  {SHOWN:.0%} intervals, as if other such rows were asked", *table(rows)] if len(rows) > 1 else []
 
 
 def _ends(levels: Sequence[Interval]) -> str:
-    return next((f"[{each.low:.4g}, {each.high:.4g}]" for each in levels if each.confidence == SHOWN), "")
+    return next((f"[{number(each.low)}, {number(each.high)}]" for each in levels if each.confidence == SHOWN), "")
 
 
 def headline(outcome: dict[str, Any]) -> str:
@@ -77,10 +79,9 @@ def _best(made: EvaluationOutput) -> Iterator[str]:
     if against:
         best = max(against, key=lambda each: each.gain)
         of = made.combinations[best.combination]
-        yield (
-            f"{first} of {plain(of.adapter or of.model)} {of.metrics[first]:.4g} {_ends(of.intervals[first])}, "
-            f"{best.gain:+.4g} over the baseline (p {best.p_value:.2g})"
-        )
+        ends = _ends(of.intervals.get(first, ()))
+        told = " ".join(filter(None, (plain(of.adapter or of.model), number(of.metrics[first]), ends)))
+        yield f"{first} of {told}, {signed(best.gain)} over the baseline (p {best.p_value:.2g})"
 
 
 def _slices(column: str, made: EvaluationOutput) -> Iterator[list[str]]:
@@ -88,17 +89,20 @@ def _slices(column: str, made: EvaluationOutput) -> Iterator[list[str]]:
     baseline = made.combinations[0]
     names = list(next((each.metrics for each in baseline.slices if each.column == column), {}))
     yield [plain(column), "rows", "combination", *names]
-    for number, base in enumerate(baseline.slices):
+    for place, base in enumerate(baseline.slices):
         for each in made.combinations if base.column == column else ():
             first = each is baseline
             head = [plain(base.value), f"{base.rows}{'*' if base.is_few else ''}"] if first else ["", ""]
-            yield [*head, _label(each, baseline), *_sliced(names, each.slices[number], base)]
+            yield [*head, _label(each, baseline), *_sliced(names, each.slices[place], None if first else base)]
 
 
-def _sliced(names: list[str], each: SliceOutput, base: SliceOutput) -> list[str]:
+def _sliced(names: list[str], each: SliceOutput, base: SliceOutput | None) -> Iterator[str]:
     """Metrics with their intervals: those of slices are too many for a table of their own."""
-    ends = [_ends([each.intervals[name]]) if name in each.intervals else "" for name in names]
-    return [" ".join(filter(None, pair)) for pair in zip(_cells(names, each, base), ends, strict=True)]
+    for name in names:
+        value, other = each.metrics.get(name), base.metrics.get(name) if base else None
+        plain_gain = None if value is None or other is None else value - other
+        ends = _ends([each.intervals[name]]) if name in each.intervals else ""
+        yield " ".join(filter(None, (_cell(name, each, plain_gain), ends)))
 
 
 def _marked(baseline: CombinationOutput) -> list[str]:
@@ -106,13 +110,14 @@ def _marked(baseline: CombinationOutput) -> list[str]:
     return [f"  * {plural(few, 'slice')} of few rows: chance moves such numbers", ""] if few else []
 
 
-def _cells(
-    names: list[str], each: CombinationOutput | SliceOutput, baseline: CombinationOutput | SliceOutput
-) -> list[str]:
-    return [_cell(each.metrics.get(name), None if each is baseline else baseline.metrics.get(name)) for name in names]
+def _gained(made: EvaluationOutput, metric: str, place: int) -> float | None:
+    """By how much the number differs from the baseline's, of the same rows; None for the baseline itself."""
+    gained = made.gain(metric, place) if place else None
+    return None if gained is None else gain(metric, gained, 0.0)
 
 
-def _cell(value: float | None, baseline: float | None) -> str:
-    if value is None:
+def _cell(name: str, each: CombinationOutput | SliceOutput, difference: float | None) -> str:
+    if name not in each.metrics:
         return "-"
-    return f"{value:.4g}" if baseline is None else f"{value:.4g} ({value - baseline:+.4g})"
+    shown = number(each.metrics[name])
+    return shown if difference is None else f"{shown} ({signed(difference)})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+from studio.core.numerals import number
 from studio.report.markdown import code, prose
-from studio.report.measures import number
 from studio.report.pages.document import (
     BarChart,
     Block,
@@ -38,7 +38,10 @@ def write(document: Document) -> str:
     lines = [BEGINNING.rstrip(), title, ""]
     lines += [prose(document.description), ""] if document.description else []
     lines += [f"- {name}: {_words(value)}" for name, value in document.context if _words(value)]
-    lines += [f"- **{each.label}: {code(each.value)}** {each.note}".rstrip() for each in document.figures]
+    lines += [
+        f"- **{each.label}: {code(each.value)}** {prose(each.note) if each.note else ''}".rstrip()
+        for each in document.figures
+    ]
     for section in document.sections:
         lines += ["", f"## {section.title}"]
         for each in section.blocks:

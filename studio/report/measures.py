@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from studio.core.numerals import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,6 @@ LABELS: dict[str, Label] = {
 def label(name: str) -> str:
     """What a metric is called."""
     return LABELS[name].label if name in LABELS else name.replace("_", " ")
-
-
-def number(value: float) -> str:
-    """Four significant digits; large numbers with separators."""
-    if not math.isfinite(value):
-        return str(value)
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
 
 
 def said(name: str, value: float) -> str:

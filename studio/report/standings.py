@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from studio.core.endpoint import EndpointSize
+from studio.core.numerals import number
 from studio.inspection import Standing
 from studio.plan.wording import flow
 from studio.provenance import Link
@@ -80,7 +81,9 @@ def _recorded(record: Record) -> str:
         case "training" if output.get("sweep"):
             return plain(sweeps.headline(output["sweep"]))
         case "training":
-            return ", ".join(f"{k} {v:.4g}" for k, v in output["metrics"].items() if k in ("train_loss", "eval_loss"))
+            return ", ".join(
+                f"{k} {number(v)}" for k, v in output["metrics"].items() if k in ("train_loss", "eval_loss")
+            )
         case "evaluation":
             return evaluations.headline(record.outcome)
         case "export":
@@ -190,7 +193,7 @@ def _outcome(outcome: dict[str, Any]) -> list[str]:
         case "training":
             lines += _pairs(("adapter", output["adapter"]), ("digest", output["digest"]), ("curve", output["curve"]))
             lines += _pairs(("ended", telling.early_stop(output)))
-            lines += ["", *table([["metric", "value"], *([k, f"{v:.6g}"] for k, v in output["metrics"].items())])]
+            lines += ["", *table([["metric", "value"], *([k, number(v)] for k, v in output["metrics"].items())])]
         case "evaluation":
             lines += ["", *evaluations.comparison(output, outcome.get("verdicts") or [])]
         case "export":

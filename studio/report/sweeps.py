@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.core.fingerprints import canonical
+from studio.core.numerals import number
 from studio.core.sweeps import SweepOutput
 from studio.inspection import Standing
 from studio.plan.actions import Action
@@ -73,7 +74,7 @@ def headline(sweep: dict[str, Any]) -> str:
     """The best trial and its number."""
     made = SweepOutput.model_validate(sweep)
     best = next(each for each in made.trials if each.fingerprint == made.fingerprint)
-    return f"best of {len(made.trials)}: {best.name}, {made.metric} {best.metrics[made.metric]:.4g}"
+    return f"best of {len(made.trials)}: {best.name}, {made.metric} {number(best.metrics[made.metric])}"
 
 
 def compared(standing: Standing) -> list[str]:
@@ -92,6 +93,6 @@ def compared(standing: Standing) -> list[str]:
             plain(each.values[key] if isinstance(each.values[key], str) else canonical(each.values[key]))
             for key in keys
         ]
-        numbers = [f"{made[name]:.4g}" if name in made else "-" for name in metrics]
+        numbers = [number(made[name]) if name in made else "-" for name in metrics]
         rows.append(["best" if best else "", each.standing.ref.name, *values, each.standing.state, *numbers])
     return ["", *table(rows)]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from studio.core.metric_names import gain
 from studio.core.verdicts import Condition, Verdict
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
     from studio.resources.evaluation_job import Gate, ModelAdapterCombination
 
 BASELINE = "baseline"
+ROUNDING = 1e-9
+"""0.7 - 0.4 is a little less than 0.3 to a computer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +90,10 @@ def _of(mine: int | None, gate: Gate, output: EvaluationOutput) -> Found:
 
 
 def _gain(mine: int | None, other: int | None, gate: Gate, output: EvaluationOutput) -> Found:
-    """Pairs are recorded one way round; the other way the ends change places."""
     if mine is None or other is None:
         return Found()
-    values = [output.combinations[number].metrics.get(gate.metric) for number in (mine, other)]
-    value = gain(gate.metric, values[0], values[1]) if values[0] is not None and values[1] is not None else None
-    for each in output.differences:
-        if each.metric == gate.metric and (each.combination, each.than) == (mine, other):
-            return _found(value, each.intervals, gate.confidence)
-        if each.metric == gate.metric and (each.than, each.combination) == (mine, other):
-            turned = _found(value, each.intervals, gate.confidence)
-            return turned if turned.low is None or turned.high is None else Found(value, -turned.high, -turned.low)
-    return Found(value)
+    compared = output.difference(gate.metric, mine, other)
+    return _found(output.gain(gate.metric, mine, other), compared.intervals if compared else (), gate.confidence)
 
 
 def _found(value: float | None, levels: Sequence[Interval], confidence: float | None) -> Found:
@@ -112,6 +105,6 @@ def _holds(found: Found, condition: Condition, threshold: float, confidence: flo
     """With a confidence, the end of the interval that is the worse one must hold."""
     if condition == "max":
         judged = found.value if confidence is None else found.high
-        return judged is not None and judged <= threshold
+        return judged is not None and judged <= threshold + ROUNDING
     judged = found.value if confidence is None else found.low
-    return judged is not None and judged >= threshold
+    return judged is not None and judged >= threshold - ROUNDING

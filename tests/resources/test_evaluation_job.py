@@ -72,6 +72,25 @@ def test_without_any_combination_nothing_passes() -> None:
     assert verdict == Verdict("exact_match", "", "min", 0.0, None, False)
 
 
+def test_a_threshold_is_not_missed_by_the_last_bit_of_a_float_and_a_miss_is_not_rounded_away() -> None:
+    def verdict(value: float) -> Verdict:
+        made = (CombinationOutput(model="m", metrics={"exact_match": each}) for each in (0.4, value))
+        gate = Gate(metric="exact_match", base_model="n", min_gain_over_baseline=0.3)
+        base, tuned = made
+        [found] = judge([gate], EvaluationOutput(combinations=(base, tuned.model_copy(update={"model": "n"})), rows=9))
+        return found
+
+    assert 0.7 - 0.4 < 0.3 and verdict(0.7).passed
+    assert str(verdict(0.69999)) == "exact_match of n: +0.29999 over the baseline, not at least 0.3"
+    assert str(verdict(0.699999)) == "exact_match of n: +0.299999 over the baseline, not at least 0.3"
+
+
+def test_large_numbers_of_a_verdict_are_written_out() -> None:
+    [verdict] = judge([Gate(metric="perplexity", max=100)], EvaluationOutput(combinations=(
+        CombinationOutput(model="m", metrics={"perplexity": 11270.6}),), rows=9))  # fmt: skip
+    assert str(verdict) == "perplexity of m: 11,271, not at most 100"
+
+
 def ends(low: float, high: float) -> tuple[Interval, ...]:
     """Wider at 99 % by 0.1 on each side."""
     return (

@@ -43,7 +43,7 @@ OURS = {
     "Prompt": "generate messages chat system chat_template examples",
     "Config": "default",
     "FineTuningJob": "loss early_stopping matrix select",
-    "EvaluationJob": "metrics gates judges slice_by gpu_label_id",
+    "EvaluationJob": "metrics gates judges slice_by tasks tasks_dir num_fewshot limit gpu_label_id",
     "ModelExport": ("task weights persist gguf requires num_cpu num_gpu num_memory replicas enable_authentication"),
 }
 """What this project adds."""

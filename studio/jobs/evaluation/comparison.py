@@ -57,29 +57,32 @@ def _name(text: str) -> str:
 
 def bounds(intervals: Mapping[str, Sequence[Interval]]) -> dict[str, float]:
     """The ends of the intervals that are shown, under names of their own."""
-    shown = {name: comparison_table.at(levels) for name, levels in intervals.items()}
+    shown = {name: each for name, levels in intervals.items() if (each := comparison_table.at(levels))}
     lows = {f"{name}_low": each.low for name, each in shown.items()}
     return lows | {f"{name}_high": each.high for name, each in shown.items()}
 
 
-def draw(folder: Path, combinations: Sequence[CombinationOutput], title: str) -> Path:
+def draw(folder: Path, made: EvaluationOutput, title: str) -> Path:
     """The metrics of all combinations, side by side."""
-    panels = {}
-    for metric in combinations[0].metrics:
-        ends = [bounds({metric: each.intervals[metric]}) for each in combinations if metric in each.intervals]
-        whiskers = [(each[f"{metric}_low"], each[f"{metric}_high"]) for each in ends]
-        panels[metric] = charts.Bars([row.metrics[metric] for row in combinations], whiskers)
-    return charts.draw_bars(panels, [row.adapter or row.model for row in combinations], title, folder / CHART)
+    panels = {name: [_bar(each, name) for each in made.combinations] for name in made.metrics}
+    return charts.draw_bars(panels, [row.adapter or row.model for row in made.combinations], title, folder / CHART)
+
+
+def _bar(row: CombinationOutput, metric: str) -> charts.Bar | None:
+    if metric not in row.metrics:
+        return None
+    shown = comparison_table.at(row.intervals.get(metric, ()))
+    return charts.Bar(row.metrics[metric], (shown.low, shown.high) if shown else None)
 
 
 def conclude(spec: JobSpec, output: EvaluationOutput, run: TrackedRun) -> dict[str, Any]:
     """What only all combinations together say: differences, table and chart, in the job's folder and with the run of
     the whole evaluation."""
-    found = differences.between(spec, output.combinations)
-    run.log_file(comparison_table.write(spec.folder / TABLE, output.combinations, found))
-    chart = draw(spec.folder, output.combinations, spec.name)
+    made = output.model_copy(update={"differences": differences.between(spec, output.combinations)})
+    run.log_file(comparison_table.write(spec.folder / TABLE, made))
+    chart = draw(spec.folder, made, spec.name)
     run.log_file(chart)
-    return {"differences": found, "chart": parts.location(spec, chart.name)}
+    return {"differences": made.differences, "chart": parts.location(spec, chart.name)}
 
 
 def params(work: EvaluationWork, rows: int) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from scipy.stats import binomtest
 
 from studio.core.confidence import CONFIDENCES
 from studio.core.jobresult import Interval
-from studio.core.metric_names import gain
+from studio.core.metric_names import SHARE, gain
 from studio.jobs.evaluation import bootstrap, metrics, sureness
 from studio.jobs.evaluation.metrics import Array
-from studio.jobs.evaluation.sureness import PLAIN, SHARE, Ranges
+from studio.jobs.evaluation.sureness import PLAIN, Ranges
 
 Test = Literal["paired bootstrap", "McNemar", "exact"]
 
@@ -48,14 +48,14 @@ def of_gain(name: str, mine: Side, other: Side, among: Ranges = PLAIN) -> Gain |
     a, b = (_of(name, each, both) for each in (mine, other))
     values = [float(metrics.value(name, each.lines.sum(axis=0))) for each in (a, b)]
     value, sign = gain(name, *values), gain(name, 1.0, 0.0)
-    each_row = (a.lines[:, 0] - b.lines[:, 0])[both]
     if name == SHARE:
+        each_row = (a.lines[:, 0] - b.lines[:, 0])[both]
         won, lost = int((each_row > 0).sum()), int((each_row < 0).sum())
         intervals = tuple(paired_shares(won, lost, rows, level) for level in CONFIDENCES)
         return Gain(value, intervals, mcnemar(won, lost), "McNemar")
     drawn = sign * (a.drawn - b.drawn)
     drawn = drawn[~np.isnan(drawn)]
-    if name in among and sureness.is_alike(each_row):
+    if name in among and sureness.is_alike(drawn):
         width = among[name][1] - among[name][0]
         told = tuple(sureness.unanimous(value, rows, (-width, width), level) for level in CONFIDENCES)
         return Gain(value, told, unanimous_p(value, rows, width), "exact")

@@ -32,7 +32,8 @@ def record(session: Session, number: int, measured: Measured, run: TrackedRun) -
     scores = f"scores-{number + 1}.npz"
     differences.keep(spec.folder / scores, measured.scores)
     drawn, among = bootstrap.replicates(measured.scores), sureness.ranges(session.work)
-    intervals = {name: sureness.of(name, measured.scores[name], each, among) for name, each in drawn.items()}
+    found = {name: sureness.of(name, measured.scores[name], each, among) for name, each in drawn.items()}
+    intervals = {name: each for name, each in found.items() if each and name in measured.metrics}
     intervals |= measured.tasks.intervals
     sliced = slices.measured(asked.slices, measured.scores, among)
     run.log_metrics(measured.metrics | comparison.bounds(intervals) | comparison.of_slices(sliced))

@@ -16,15 +16,14 @@ from scipy.stats import beta
 from studio.core.confidence import CONFIDENCES
 from studio.core.jobresult import Interval
 from studio.core.jobspec import EvaluationWork
-from studio.core.metric_names import SCORES
+from studio.core.metric_names import SCORES, SHARE
 from studio.jobs.evaluation import bootstrap, metrics
+from studio.jobs.evaluation.confusion import MACRO_F1
 from studio.jobs.evaluation.metrics import Array
 
 Ranges = Mapping[str, tuple[float, float]]
-"""The least and the greatest score of one row, for metrics that are means of rows and have such limits."""
-PLAIN: Ranges = dict.fromkeys(sorted(SCORES), (0.0, 1.0))
-SHARE = "exact_match"
-"""The metric that a row has or has not."""
+"""The least and the greatest value, of metrics that have such limits."""
+PLAIN: Ranges = dict.fromkeys(sorted(SCORES | {MACRO_F1}), (0.0, 1.0))
 ALIKE = 1e-9
 """Scores that differ by less are the same, but for how they were summed."""
 
@@ -39,12 +38,13 @@ def of(
 ) -> tuple[Interval, ...]:
     """Where a metric lies, from the scores of its rows and their replicates."""
     counted = metrics.scored(name, lines)
-    scores, limits = lines[counted, 0], among.get(name)
+    rows, known = int(counted.sum()), drawn[~np.isnan(drawn)]
     if name == SHARE:
-        return tuple(_share(int(scores.sum()), len(scores), level) for level in levels)
-    if limits and len(scores) and is_alike(scores):
-        return tuple(unanimous(float(scores[0]), len(scores), limits, level) for level in levels)
-    return bootstrap.intervals(drawn, len(scores), levels)
+        return tuple(_share(int(lines[counted, 0].sum()), rows, level) for level in levels)
+    if name in among and rows and is_alike(known):
+        value = float(metrics.value(name, lines.sum(axis=0)))
+        return tuple(unanimous(value, rows, among[name], level) for level in levels)
+    return bootstrap.intervals(drawn, rows, levels)
 
 
 def is_alike(values: Array) -> bool:

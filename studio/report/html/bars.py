@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from studio.core.numerals import number
 from studio.report.html.markup import Markup, join, tag
 from studio.report.html.scale import Scale, scale, short
-from studio.report.measures import number
 from studio.report.pages.document import Bar, BarChart, Heat, cut
 
 WIDTH, ROW, BOTTOM = 440, 46, 26

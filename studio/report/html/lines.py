@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from itertools import chain
 
+from studio.core.numerals import number
 from studio.report.html.markup import Markup, join, tag
 from studio.report.html.scale import Scale, scale, short
-from studio.report.measures import number
 from studio.report.pages.document import Line, LineChart
 
 WIDTH, HEIGHT = 440, 230

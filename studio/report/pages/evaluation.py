@@ -7,10 +7,11 @@ from typing import Any
 
 from studio.core.confidence import SHOWN
 from studio.core.jobresult import CombinationOutput, EvaluationOutput, Interval
-from studio.core.metric_names import gain
+from studio.core.metric_names import SHARE, gain
+from studio.core.numerals import number
 from studio.core.verdicts import Verdict
 from studio.report import measures
-from studio.report.measures import LABELS, label, number
+from studio.report.measures import LABELS, label
 from studio.report.pages import answers
 from studio.report.pages.document import (
     Bar,
@@ -45,10 +46,12 @@ def figures(record: Record) -> Iterator[Figure]:
         tone: Tone = "good" if met == len(verdicts) else "bad"
         told = f"{met} of {len(verdicts)} conditions met"
         yield Figure("gates", "passed" if tone == "good" else "missed", told, tone)
-    for name, value in list(made.combinations[-1].metrics.items())[:3]:
-        base = made.combinations[0].metrics.get(name)
-        told = f"{_signed(value - base)} over the baseline" if base is not None and len(made.combinations) > 1 else ""
-        yield Figure(label(name), number(value), told)
+    last = len(made.combinations) - 1
+    who = made.combinations[last].adapter or made.combinations[last].model
+    for name, value in list(made.combinations[last].metrics.items())[:3]:
+        gained = made.gain(name, last) if last else None
+        against = "" if gained is None else f", {_signed(gain(name, gained, 0.0))} against the baseline"
+        yield Figure(label(name), number(value), f"{cut(who, NAMES)}{against}" if last else "")
     yield Figure("held-out rows", f"{made.rows:,}")
     if record.outcome.get("seconds"):
         yield Figure("took", measures.seconds(record.outcome["seconds"]))
@@ -75,12 +78,14 @@ def gain_in_words(output: dict[str, Any]) -> str:
     """What the best combination gains by the first metric; "" without a baseline."""
     made = EvaluationOutput.model_validate(output)
     metric = next(iter(made.combinations[0].metrics), "")
-    base = made.combinations[0].metrics.get(metric)
-    others = [each.metrics[metric] for each in made.combinations[1:] if metric in each.metrics]
-    if base is None or not others:
+    found = {
+        place: each for place in range(1, len(made.combinations)) if (each := made.gain(metric, place)) is not None
+    }
+    if not found:
         return ""
-    best = max(others, key=lambda value: gain(metric, value, base))
-    return f"{label(metric)} {number(best)}, {_signed(best - base)}"
+    best = max(found, key=lambda place: found[place])
+    change = _signed(gain(metric, found[best], 0.0))
+    return f"{label(metric)} {number(made.combinations[best].metrics[metric])}, {change}"
 
 
 def samples(evidence: Evidence, title: str) -> Section:
@@ -109,7 +114,7 @@ def _name(each: CombinationOutput) -> str:
 
 
 def _bars(made: EvaluationOutput) -> Iterator[BarChart]:
-    for metric in made.combinations[0].metrics:
+    for metric in made.metrics:
         bars = []
         for each in made.combinations:
             shown = _shown(each.intervals.get(metric, ()))
@@ -121,29 +126,40 @@ def _bars(made: EvaluationOutput) -> Iterator[BarChart]:
 
 def _comparison(made: EvaluationOutput) -> Table:
     """One row for each metric of each combination."""
-    against = {(each.metric, each.combination): each for each in made.differences if each.than == 0}
     rows: list[tuple[Cell, ...]] = []
-    for metric in made.combinations[0].metrics:
-        base = made.combinations[0].metrics[metric]
+    for metric in made.metrics:
         for place, each in enumerate(made.combinations):
             if metric not in each.metrics:
                 continue
-            found = against.get((metric, place))
-            better = gain(metric, each.metrics[metric], base) if place else 0.0
+            found = made.difference(metric, place) if place else None
             tested = (_ends(found.intervals), f"{_chance(found.p_value)} ({found.test})") if found else ("", "")
-            plain = _signed(each.metrics[metric] - base) if place else "baseline"
-            change = Words(plain, "good" if better > 0 else "bad" if better < 0 else "quiet") if place else plain
-            value = number(each.metrics[metric])
+            change, value = _change(made, metric, place), number(each.metrics[metric])
             rows.append((label(metric), _name(each), value, _ends(each.intervals.get(metric, ())), change, *tested))
     heads = ("metric", "combination", "value", "interval", "difference", "gain, interval", "p of no gain")
     return Table(heads, rows, numeric=frozenset({2, 3, 5, 6}))
 
 
+def _change(made: EvaluationOutput, metric: str, place: int) -> Cell:
+    gained = made.gain(metric, place) if place else None
+    if gained is None:
+        return "" if place else "baseline"
+    tone: Tone = "good" if gained > 0 else "bad" if gained < 0 else "quiet"
+    return Words(_signed(gain(metric, gained, 0.0)), tone)
+
+
 def _sureness(made: EvaluationOutput) -> str:
-    return (
-        f"{made.rows:,} held-out rows. Intervals hold the number with {SHOWN:.0%} confidence, by drawing rows anew; p "
-        "is how likely so large a gain is by chance. A green difference is an improvement, also where lower is better."
-    )
+    """What the table's numbers are, of those that are there."""
+    known = [name for each in made.combinations for name in each.intervals]
+    tasks, rest = any("/" in name for name in known), any("/" not in name and name != SHARE for name in known)
+    ways = [
+        *(["exact for exact match"] if SHARE in known else []),
+        *(["exact for shares of a task's rows, by the standard error for its other metrics"] if tasks else []),
+        *(["by drawing rows anew for the others, exact where all rows score alike"] if rest else []),
+    ]
+    shown = f" Intervals at {SHOWN:.0%} confidence: {'; '.join(ways)}." if ways else ""
+    tested = " p is how likely a gain so large, or a loss, would be by chance." if made.differences else ""
+    green = " A green difference is an improvement, also where lower is better." if len(made.combinations) > 1 else ""
+    return f"{made.rows:,} held-out rows.{shown}{tested}{green}"
 
 
 def _slices(made: EvaluationOutput) -> Iterator[Table | Note]:

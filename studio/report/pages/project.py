@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from studio.core.numerals import number
 from studio.core.references import Ref
 from studio.inspection import Standing
 from studio.report import measures
 from studio.report.evaluations import headline as verdict
 from studio.report.graphs import Origin, is_job
-from studio.report.measures import number
 from studio.report.pages import evaluation
 from studio.report.pages.document import (
     Block,

@@ -7,6 +7,7 @@ from typing import Any
 
 from studio.core import course
 from studio.core.course import Course
+from studio.core.numerals import number
 from studio.core.references import Ref
 from studio.report import measures, telling
 from studio.report.evaluations import headline
@@ -36,7 +37,7 @@ def figures(record: Record | None) -> Iterator[Figure]:
     for name in ("eval_loss", "final_loss", "tokens_per_second", peak):
         if name in numbers:
             known = LABELS[name]
-            yield Figure(known.label, measures.number(numbers[name] / known.scale), known.unit)
+            yield Figure(known.label, number(numbers[name] / known.scale), known.unit)
     if output:
         yield Figure("rows trained on", f"{output['train_rows']:,}", f"{output['held_out_rows']:,} held out")
     if record and record.outcome.get("seconds"):

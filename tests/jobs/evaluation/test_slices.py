@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.errors import JobError
-from studio.core.jobresult import CombinationOutput, SliceOutput
+from studio.core.jobresult import CombinationOutput, EvaluationOutput, SliceOutput
 from studio.core.jobspec import EvaluationWork
 from studio.core.metric_names import OF_ROWS, RANGES
 from studio.jobs.evaluation import comparison, comparison_table, metrics, slices, texts
@@ -102,9 +102,10 @@ def test_the_table_has_a_line_for_each_slice_beside_the_baselines(tmp_path: Path
             model="m", adapter=adapter, metrics={"exact_match": share / 2, "latency": 1.0}, slices=(sliced,)
         )
 
-    path = comparison_table.write(tmp_path / "t.csv", [combination("", 0.25), combination("a", 1.0)], ())
+    made = EvaluationOutput(combinations=(combination("", 0.25), combination("a", 1.0)), rows=9)
+    path = comparison_table.write(tmp_path / "t.csv", made)
     rows = list(csv.DictReader(path.read_text().splitlines()))
-    assert [(row["adapter"], row["slice"], row["value"]) for row in rows] == [
-        ("", "", ""), ("a", "", ""), ("", "kind", "x"), ("a", "kind", "x"),
+    assert [(row["adapter"], row["slice"], row["value"], row["rows"]) for row in rows] == [
+        ("", "", "", "9"), ("a", "", "", "9"), ("", "kind", "x", "4"), ("a", "kind", "x", "4"),
     ]  # fmt: skip
     assert rows[3]["exact_match_gain"] == "0.75" and rows[3]["latency"] == rows[3]["latency_gain"] == ""
