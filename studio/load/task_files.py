@@ -46,6 +46,15 @@ def defined(root: Path, files: Iterable[str]) -> Iterator[tuple[str, dict[str, A
             yield name, held[0]
 
 
+def metrics(spec: EvaluationJobSpec, root: Path, files: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The metrics, by their whole names, of tasks whose files say which; lm_eval alone knows those of others."""
+    folder, found = folder_of_tasks(spec), {}
+    for _, held in defined(root, files):
+        if isinstance(held, dict) and held["task"] in spec.tasks and not any(harness_tasks.faults(held, folder)):
+            found[held["task"]] = tuple(f"{held['task']}/{name}" for name in harness_tasks.computed(held))
+    return {task: names for task, names in found.items() if names}
+
+
 def _digest(root: Path, name: str) -> str:
     path = inside(root, name)
     try:

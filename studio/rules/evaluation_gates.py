@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from studio.core.judge_names import SCALE
 from studio.core.metric_names import EVALUATION_METRICS, RANGES
 from studio.core.suggest import did_you_mean
+from studio.load import task_files
 from studio.resources import gates
-from studio.resources.evaluation_job import EvaluationJob, EvaluationJobSpec, Gate
+from studio.resources.evaluation_job import EvaluationJob, EvaluationJobSpec, Gate, TaskFacts
 from studio.rules.base import Breach, View, rule
 
 
@@ -40,9 +41,12 @@ def gate_on_absent_metric(job: EvaluationJob, view: View) -> Iterator[Breach]:
               adapter: ticket-router
               min: 0.5
     """
+    facts = view.facts(job.ref, TaskFacts)
+    told = task_files.metrics(job.spec, view.root, facts.files) if facts and job.spec.gates else {}
+    computed = (*job.spec.computed(), *(name for names in told.values() for name in names))
     for index, gate in enumerate(job.spec.gates):
-        computed = job.spec.computed()
-        if gate.metric not in computed and not job.spec.is_of_task(gate.metric):
+        unknown = job.spec.is_of_task(gate.metric) and gate.metric.partition("/")[0] not in told
+        if gate.metric not in computed and not unknown:
             what = f"the metric {gate.metric!r} is not computed here" if gate.metric else "the gate names no metric"
             hint = did_you_mean(gate.metric, computed)
             if gate.metric in EVALUATION_METRICS:
