@@ -10,19 +10,20 @@ from typing import Any
 import pytest
 import yaml
 
-from studio.core import harness_tasks
+from studio.core import harness_tasks, parts
 from studio.core.errors import JobError
 from studio.core.fingerprints import file_digest
 from studio.core.harness_tasks import HarnessWork
 from studio.core.jobresult import CombinationOutput, EvaluationOutput
 from studio.core.jobspec import JobSpec
 from studio.core.metric_names import gain
-from studio.jobs.evaluation import harness, run, sureness
+from studio.jobs.evaluation import gathering, harness, run, sureness
 from studio.jobs.events import EventLog
+from studio.jobs.result import read_result, write_result
 from studio.resources import gates
 from studio.resources.evaluation_job import Gate
 
-from ..workbench import MakeSpec, evaluation
+from ..workbench import QUEUES, TEXTS, MakeSpec, evaluation, events, failure, perform
 
 needs_lm_eval = pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="lm_eval is not installed")
 TASK: dict[str, Any] = {
@@ -163,3 +164,43 @@ def test_templates_of_tasks_are_rendered_in_a_sandbox(make_spec: MakeSpec) -> No
     spec.folder.mkdir(parents=True)
     with EventLog(spec.folder / "events.jsonl") as log, pytest.raises(JobError, match="SecurityError"):
         run.run(spec, log)
+
+
+@needs_lm_eval
+@pytest.mark.slow
+def test_tasks_ask_each_combination_once_with_its_adapter_in_parts_too(make_spec: MakeSpec, router: str) -> None:
+    """The adapter learned these rows by heart; its base answers by chance."""
+    files(make_spec(evaluation()), doc_to_choice=list(QUEUES))
+    rows = [{"text": f"{text} {queue}", "label": QUEUES.index(queue)} for text in TEXTS for queue in QUEUES]
+    make_spec(evaluation()).path("tasks/rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    asked = {**work(make_spec(evaluation())), "limit": 1000}  # more than there are: all of them
+    shared = make_spec(
+        evaluation(router, metrics=["exact_match"], generation={"max_new_tokens": 2}, harness=asked), "shared"
+    )
+    for part in parts.parts(shared):
+        write_result(part.folder, perform(part))
+        assert sum("tasks of lm_eval" in each.message for each in events(part)) == 1
+        with EventLog(part.folder / "events.jsonl") as log:
+            gathering.gather(part, log)
+    whole = read_result(shared.whole_folder)
+    assert whole and isinstance(whole.output, EvaluationOutput), whole and whole.failure
+    base, tuned = whole.output.combinations
+    assert tuned.metrics["queues/acc"] > 0.9 > base.metrics["queues/acc"] + 0.3
+    assert whole.output.gain("queues/acc", 1) == tuned.metrics["queues/acc"] - base.metrics["queues/acc"]
+    assert "queues/acc_gain" in (shared.whole_folder / "comparison.csv").read_text()
+
+
+@needs_lm_eval
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"num_fewshot": 60}, "ValueError: Sample larger than population"),
+        ({"doc_to_text": "{{ nothing }}"}, "'nothing' is undefined"),
+    ],
+)
+def test_what_lm_eval_raises_is_said_with_its_task(make_spec: MakeSpec, change: dict[str, Any], fault: str) -> None:
+    asked = files(make_spec(evaluation()), **change)
+    spec = make_spec(evaluation(metrics=["exact_match"], generation={"max_new_tokens": 2}, harness=asked))
+    said = failure(spec)
+    assert "lm_eval failed with queues" in said and fault in said and "splits and templates" in said
