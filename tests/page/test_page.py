@@ -19,19 +19,20 @@ import pytest
 from studio.page import html
 from studio.page.content import Source
 from studio.page.server import HEADERS, HOST, server
+from tests import projects
+from tests.cli.front_door import ask
 from tests.projects import ROOT
 
 NASTY = "<script>alert(1)</script>&\"'"
 TOKEN = "hf_" + "a1B2" * 8
 
 
-@pytest.fixture
-def port(data_only: Path) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Where the page of an applied project is served."""
-    assert subprocess.run(
-        [sys.executable, "-m", "studio", "apply", "-C", str(data_only)], cwd=ROOT, capture_output=True
-    ).returncode == 0  # fmt: skip
-    serving = server(0, "desk", Source(data_only, "default", os.environ, time.monotonic))
+    root = projects.write(tmp_path_factory.mktemp("page") / "desk", projects.data_resources())
+    assert ask(root, "apply", "--yes").code == 0
+    serving = server(0, "desk", Source(root, "default", os.environ, time.monotonic))
     threading.Thread(target=serving.serve_forever, daemon=True).start()
     yield serving.server_address[1]
     serving.shutdown()

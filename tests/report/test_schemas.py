@@ -19,11 +19,12 @@ from studio.resources.base import NAME_PATTERN
 from studio.resources.dataset import DatasetType
 
 ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = schemas()
 EDITORS = [*(f"{kind}.schema.json" for kind in KINDS), MANIFEST, PROJECT]
 """What people write by hand."""
 
 
-@pytest.mark.parametrize("name", sorted(schemas()))
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
 def test_a_published_schema_is_valid(name: str) -> None:
     published = json.loads((ROOT / "schemas" / name).read_text("utf-8"))
     Draft202012Validator.check_schema(published)
@@ -45,7 +46,7 @@ def parts() -> list[tuple[str, str, dict[str, Any]]]:
     """Every mapping that a person writes: file, name, schema."""
     found = []
     for name in EDITORS:
-        schema = schemas()[name]
+        schema = SCHEMAS[name]
         found += [(name, part, held) for part, held in {"": schema, **schema.get("$defs", {})}.items()]
     return found
 
@@ -59,7 +60,7 @@ def test_a_part_is_described_closed_and_its_defaults_fit(file: str, name: str, p
         assert held["description"].endswith("."), field
         assert {"type", "$ref", "anyOf", "const", "enum"} & set(held), field
         if "default" in held:
-            whole = {**held, "$defs": schemas()[file].get("$defs", {})}
+            whole = {**held, "$defs": SCHEMAS[file].get("$defs", {})}
             assert Draft202012Validator(whole).is_valid(held["default"]), field
             assert field not in part.get("required", ())
 
@@ -79,18 +80,18 @@ def test_a_part_is_described_closed_and_its_defaults_fit(file: str, name: str, p
 )
 def test_an_editor_can_offer_what_a_field_takes(kind: str, path: str, keyword: str, value: object) -> None:
     part, _, field = path.partition(".")
-    assert schemas()[f"{kind}.schema.json"]["$defs"][part]["properties"][field][keyword] == value
+    assert SCHEMAS[f"{kind}.schema.json"]["$defs"][part]["properties"][field][keyword] == value
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_enumeration_that_a_rule_knows_is_in_the_schema(kind: str) -> None:
-    fields = schemas()[f"{kind}.schema.json"]["$defs"][f"{kind}Spec"]["properties"]
+    fields = SCHEMAS[f"{kind}.schema.json"]["$defs"][f"{kind}Spec"]["properties"]
     typed = [name for name in ("type", "framework_type", "framework", "task", "weights", "loss") if name in fields]
     assert typed and all(fields[name]["enum"] for name in typed)
 
 
 def test_the_schema_for_all_kinds_needs_no_other_file() -> None:
-    assert {found for found in references(schemas()[MANIFEST]) if not found.startswith("#/$defs/")} == set()
+    assert {found for found in references(SCHEMAS[MANIFEST]) if not found.startswith("#/$defs/")} == set()
 
 
 def references(value: Any) -> Iterator[str]:

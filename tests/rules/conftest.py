@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +66,36 @@ class Outcome:
 Check = Callable[..., Outcome]
 
 
+class Copy:
+    """A copy of a folder that becomes again what it was: copying it for each test costs as much as what they check."""
+
+    def __init__(self, source: Path, root: Path) -> None:
+        self.source, self.root = source, root
+        shutil.copytree(source, root)
+        self.looks = self._look()
+
+    def restore(self) -> None:
+        """Remove what was added and write anew what was touched; whatever was written has another time of change."""
+        now = self._look()
+        added = sorted(now.keys() - self.looks.keys(), reverse=True)  # what a folder holds before the folder
+        for path in added:
+            (path.rmdir if stat.S_ISDIR(now[path][0]) else path.unlink)()
+        touched = [path for path, look in self.looks.items() if now.get(path) != look]
+        for path in touched:
+            shutil.copy2(self.source / path.relative_to(self.root), path)
+        if added or touched:
+            self.looks = self._look()
+
+    def _look(self) -> dict[Path, tuple[int, ...]]:
+        return {path: _identity(path.lstat()) for path in self.root.rglob("*")}
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    if stat.S_ISDIR(found.st_mode):
+        return (found.st_mode,)
+    return (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample project with the binary files that git should not hold."""
@@ -81,12 +113,17 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def copy(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(sample, tmp_path_factory.mktemp("copy") / "project")
+
+
 @pytest.fixture
-def project(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the sample project to write into. ``data/locked.csv`` cannot be opened, not even by root."""
-    root = tmp_path / "project"
-    shutil.copytree(sample, root)
     opened = Path.open
+    cache = copy.root.parent / "cache"  # what a cache holds of this path is about another test's content
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
     def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
         if path.name == "locked.csv":
@@ -95,7 +132,9 @@ def project(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
     monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setitem(KINDS, "Stage", Kind(Stage))
-    return root
+    yield copy.root
+    copy.restore()
+    shutil.rmtree(cache, ignore_errors=True)
 
 
 @pytest.fixture

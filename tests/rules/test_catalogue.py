@@ -48,25 +48,18 @@ def test_the_bad_example_is_found_at_the_marked_line_and_nothing_else_is(
     assert set(outcome.marked) <= set(places)
     errors = {finding.rule for finding in outcome.findings if finding.severity is Severity.ERROR}
     assert errors - {rule.id} <= IMPLIED.get(rule.id, set())
+    again = checked(rule.page.bad, Phase.STATIC, rule.phase).findings
+    assert again == outcome.findings == sorted(again, key=sort_key), "in the same order every time"
+    for finding in again:
+        assert finding.position and finding.position.line > 0
+        assert finding.message and finding.hint, "what is wrong, and what to do"
+        assert not finding.message.endswith(".") and not finding.hint.endswith(".")
 
 
 @every_rule
 def test_the_good_example_has_no_error_and_not_this_finding(rule: Rule, checked: Check, online: FakeHub) -> None:
     outcome = checked(rule.page.good, Phase.STATIC, rule.phase)
     assert [f for f in outcome.findings if f.severity is Severity.ERROR or f.rule == rule.id] == []
-
-
-@every_rule
-def test_findings_say_where_what_and_what_to_do_in_the_same_order_every_time(
-    rule: Rule, checked: Check, online: FakeHub
-) -> None:
-    first = checked(rule.page.bad, Phase.STATIC, rule.phase).findings
-    again = checked(rule.page.bad, Phase.STATIC, rule.phase).findings
-    assert first == again == sorted(first, key=sort_key)
-    for finding in first:
-        assert finding.position and finding.position.line > 0
-        assert finding.message and finding.hint
-        assert not finding.message.endswith(".") and not finding.hint.endswith(".")
 
 
 def test_the_sample_project_has_no_finding(checked: Check, online: FakeHub) -> None:
