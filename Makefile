@@ -11,7 +11,7 @@ TRAIN := $(VENV)/.train-$(KEY)
 TEST := $(VENV)/.test-$(KEY)
 SITE := $(VENV)/.site-$(KEY)
 
-.PHONY: help here demo test fast generated library-tables site fuzz crash lint format banking77 bench clean
+.PHONY: help here demo test coverage fast generated library-tables site fuzz crash lint format banking77 bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,7 +41,13 @@ here: | $(TRAIN)
 demo: here  ## validate, plan, apply, status, plan again, on the quickstart
 	BIN=$(abspath $(BIN)) ENV=$(ENV) sh examples/quickstart/demo.sh
 
-test: $(TEST) here  ## every test, with coverage
+# Byte code is kept: each process that a test starts would compile studio anew, and pytest every test.
+test fast coverage: export PYTHONDONTWRITEBYTECODE :=
+
+test: $(TEST) here  ## every test
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: $(TEST) here  ## every test, and which lines ran: the fast ones take twice as long
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 

@@ -37,8 +37,10 @@ def until(condition: Callable[[], object], what: str = "") -> None:
 
 
 def _prepare(terminal: int | None) -> None:
-    """A shell's background jobs inherit "ignore"; a terminal sends its signals to the session that it controls."""
+    """A shell's background jobs inherit that SIGINT is ignored, what nohup starts that SIGHUP is; a terminal sends its
+    signals to the session that it controls."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if terminal is not None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

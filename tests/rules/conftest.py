@@ -80,9 +80,14 @@ class Copy:
         added = sorted(now.keys() - self.looks.keys(), reverse=True)  # what a folder holds before the folder
         for path in added:
             (path.rmdir if stat.S_ISDIR(now[path][0]) else path.unlink)()
-        touched = [path for path, look in self.looks.items() if now.get(path) != look]
+        touched = [path for path, look in self.looks.items() if now.get(path) != look]  # a folder before what it holds
         for path in touched:
-            shutil.copy2(self.source / path.relative_to(self.root), path)
+            source = self.source / path.relative_to(self.root)
+            if source.is_dir():
+                path.mkdir(exist_ok=True)
+                shutil.copymode(source, path)
+            else:
+                shutil.copy2(source, path)
         if added or touched:
             self.looks = self._look()
 

@@ -67,59 +67,44 @@ def test_adapter_weights_are_registered_over_a_reference(make_spec: MakeSpec, ro
         result = run(spec, hub.url)
         assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
         folder, flavor = registered(spec)
-        answer = predicted(spec, hub.url)
-        assert served(spec, hub.url) == " card"
+        answers = answered(spec, hub.url)
     assert flavor["source_model_name"] == NAME and flavor["source_model_revision"] == COMMIT
     assert [path.name for path in folder.rglob("*.safetensors")] == ["adapter_model.safetensors"]
-    assert answer == ["card"]
+    assert answers == [" card", ["card"]]
 
 
-def predicted(spec: JobSpec, address: str) -> list[str]:
-    """What a fresh process that loads the registered model answers."""
-    code = (
-        "import json, mlflow\n"
-        "model = mlflow.pyfunc.load_model('models:/ticket-router/1')\n"
-        "print(json.dumps(model.predict('### thanks for card\\n>')))"
-    )
-    variables = {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{spec.path('.studio/mlflow.db')}",
-        "HF_ENDPOINT": address,
-        "HF_HOME": str(spec.path("hf-home")),
-        "HF_HUB_OFFLINE": "0",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment(), **variables}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    answer: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return answer
-
-
-SERVE = """
-import sys
+ASK = """
+import json, sys
 from pathlib import Path
+import mlflow
+question, path = "### thanks for card\\n>", Path(sys.argv[1])
+home = json.loads(path.read_bytes())["project_dir"]
+mlflow.set_tracking_uri(f"sqlite:///{home}/.studio/mlflow.db")
+loaded = mlflow.pyfunc.load_model("models:/ticket-router/1").predict(question)  # as where studio is not installed
 from studio.core.jobspec import JobSpec
 from studio.core.servingspec import RegisteredVersion, ServingSpec
 from studio.jobs.serving import serving
 from studio.jobs.serving.answering import Halt
 from studio.jobs.serving.requests import Ask
-job = JobSpec.model_validate_json(Path(sys.argv[1]).read_bytes())
+job = JobSpec.model_validate_json(path.read_bytes())
 version = RegisteredVersion(model_name="ticket-router", model_version="1")
 spec = ServingSpec(name="r", title="r", version=version, project_dir=job.project_dir, tracking=job.tracking)
 with serving.opened(spec) as served:
-    print("ANSWER " + served.answer(Ask("### thanks for card\\n>"), served.join(), Halt()).text)
+    answer = served.answer(Ask(question), served.join(), Halt()).text
+print("ANSWERS " + json.dumps([answer, loaded]))
 """
 
 
-def served(spec: JobSpec, address: str) -> str:
-    """What ``studio serve`` answers with the registered version."""
+def answered(spec: JobSpec, address: str) -> Any:
+    """What ``studio serve`` answers with the registered version, and what it answers when MLflow loads it."""
     variables = {"HF_ENDPOINT": address, "HF_HOME": str(spec.path("hf-home")), "HF_HUB_OFFLINE": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", SERVE, str(spec.folder / "spec.json")],
+        [sys.executable, "-c", ASK, str(spec.folder / "spec.json")],
         env={**environment(), **variables}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return next(line for line in done.stdout.splitlines() if line.startswith("ANSWER ")).removeprefix("ANSWER ")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("ANSWERS "))
+    return json.loads(line.removeprefix("ANSWERS "))
 
 
 def test_a_reference_stores_no_weights(make_spec: MakeSpec, repository: Path) -> None:
@@ -128,7 +113,7 @@ def test_a_reference_stores_no_weights(make_spec: MakeSpec, repository: Path) ->
         result = run(spec, hub.url)
         assert isinstance(result.output, ExportOutput), (result.failure, log(spec))
         folder, flavor = registered(spec)
-        assert served(spec, hub.url) != " card"  # which only the adapter knows
+        assert answered(spec, hub.url)[0] != " card"  # which only the adapter knows
     assert flavor["source_model_name"] == NAME and flavor["source_model_revision"] == COMMIT
     assert not list(folder.rglob("*.safetensors"))
 
@@ -143,8 +128,8 @@ def test_a_reference_that_persists_brings_the_weights_in(make_spec: MakeSpec, re
     assert stored.read_bytes() == (repository / "model.safetensors").read_bytes()
     assert flavor["source_model_name"] == NAME
     shutil.rmtree(spec.path("hf-home"))
-    assert served(spec, "http://127.0.0.1:9") != " card"  # without a hub; only the adapter knows the answer
-    assert predicted(spec, "http://127.0.0.1:9")
+    served, loaded = answered(spec, "http://127.0.0.1:9")  # without a hub
+    assert served != " card" and loaded  # only the adapter knows the answer
 
 
 DOWNLOAD = """

@@ -95,9 +95,9 @@ def launched(project: Path) -> list[dict[str, Any]]:
 
 def is_running(project: Path, rank: int) -> bool:
     """Whether the job's process of a rank lives; a process that ended and was not collected does not."""
-    pid = int((project / f"started-{rank}").read_text())
+    pid = (project / f"started-{rank}").read_text()
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return bool(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
