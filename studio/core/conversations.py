@@ -45,6 +45,8 @@ def read(value: object) -> Conversation:
     """The turns of a cell up to the assistant's last one, after which nothing is learnt; raises ConversationError."""
     if not isinstance(value, list):
         raise _no_list(value)
+    if not value:
+        raise ConversationError("the list of turns is empty", "fill it, or take the row out")
     turns = tuple(_turn(held, number) for number, held in enumerate(value, 1))
     answers = [index for index, turn in enumerate(turns) if turn.role == ASSISTANT]
     if not answers:

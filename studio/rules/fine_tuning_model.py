@@ -136,6 +136,39 @@ def missing_target_module(view: View) -> Iterator[Breach]:
                 yield breach
 
 
+@rule("FT-066", severity=Severity.WARNING)
+def rank_beyond_width(view: View) -> Iterator[Breach]:
+    """The rank of LoRA is above the width of the model.
+
+    The product of two matrices has at most the rank of what it is added to: all above the model's width is memory and
+    time for nothing.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          lora_config:
+            r: 300  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          lora_config:
+            r: 8
+    """
+    inputs = _inputs(view)
+    said: set[Breach] = set()
+    for job, source in view.each(FineTuningJob):
+        shape = inputs.shape(job)
+        lora = inputs.config(job, "lora_config", job.spec.lora_config) or {} if shape else {}
+        rank = lora.get("r")
+        if shape is None or type(rank) is not int or not rank > shape.hidden > 0:
+            continue
+        what = f"r is {rank:,}, and the model is {shape.hidden:,} wide"
+        breach = _lora_breach(job, source, (("r",), what, f"write r: {min(16, shape.hidden)}, or a little more"), view)
+        if breach not in said:  # jobs of one model that share a Config
+            said.add(breach)
+            yield breach
+
+
 def _lora_breach(job: FineTuningJob, source: Source, fault: Fault, view: View) -> Breach:
     """The fault where it is written: in the Config that the job names, when that is the project's own."""
     (within, what, hint), value = fault, job.spec.lora_config

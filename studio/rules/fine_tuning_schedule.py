@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.findings import Severity
 from studio.core.splits import sampled, sizes
 from studio.resources.dataset import DatasetFacts
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.rules.base import Breach, View, rule
 
+MOST_TRAINED, FEWEST_HELD_OUT = 0.95, 10
+"""Shares of training above the one, which is more than anybody needs, are asked whether the other is held out."""
 MOST_EPOCHS = 1_000_000
 """No training passes over its rows more often; a greater number is a slip of the pen."""
 
@@ -133,3 +136,31 @@ def too_few_rows(job: FineTuningJob, view: View) -> Iterator[Breach]:
         lost = "train on" if not parts.train else "hold out"
         message = f"train_test_split {spec.train_test_split:g} of {kept} rows leaves none to {lost}"
         yield Breach("spec.train_test_split", message, "add rows, or change the share; 1.0 holds nothing out")
+
+
+@rule("FT-065", FineTuningJob, severity=Severity.WARNING)
+def hardly_a_row_held_out(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """A share so small is held out that it comes to a few rows.
+
+    The loss on fewer than ten rows says more of these rows than of the model. Rows are counted where the data set is a
+    file of the project.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          train_test_split: 0.97  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          train_test_split: 0.9
+    """
+    spec = job.spec
+    facts = view.facts(view.graph.target(job.ref, "spec", "dataset"), DatasetFacts)
+    in_range = 0 < spec.dataset_fraction <= 1 and MOST_TRAINED < spec.train_test_split < 1
+    if facts is None or facts.rows is None or not in_range:
+        return
+    parts = sizes(facts.rows, spec.dataset_fraction, spec.train_test_split)
+    if parts.train and 0 < parts.held_out < FEWEST_HELD_OUT:
+        rows = "1 row" if parts.held_out == 1 else f"{parts.held_out} rows"
+        message = f"train_test_split {spec.train_test_split:g} of {facts.rows:,} rows holds out {rows}"
+        yield Breach("spec.train_test_split", message, "write train_test_split: 0.9, or 1.0 to hold nothing out")

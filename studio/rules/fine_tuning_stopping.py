@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from studio.core.findings import Path, Severity
+from studio.core.schedule import schedule
+from studio.core.splits import sizes
 from studio.libraries.conflict import number
 from studio.libraries.decided import to_stop_early
 from studio.libraries.training_conflicts import best_model
-from studio.resources.dataset import Dataset, DatasetType
+from studio.resources.dataset import Dataset, DatasetFacts, DatasetType
 from studio.resources.fine_tuning_job import DEFAULT_EPOCHS, FineTuningJob, Framework
 from studio.rules import measures
 from studio.rules.base import Breach, View, rule
@@ -145,7 +147,9 @@ def stopping_without_evaluations(job: FineTuningJob, view: View) -> Iterator[Bre
 def too_patient(job: FineTuningJob, view: View) -> Iterator[Breach]:
     """The training is over before early stopping could end it.
 
-    The first evaluation is the one to be bettered, so a patience of 3 needs at least 5 evaluations to save anything.
+    The first evaluation is the one to be bettered, so a patience of 3 needs at least 5 evaluations to save anything. An
+    ``eval_steps`` beyond the last step means none at all; where rows are not counted here, the job says so before it
+    begins.
 
     Bad:
         kind: FineTuningJob
@@ -167,19 +171,36 @@ def too_patient(job: FineTuningJob, view: View) -> Iterator[Breach]:
     wanted = job.spec.early_stopping
     if wanted is None or not _by_trl(job):
         return
-    times = _evaluations(job, _in_force(job, view))
-    if times and times <= wanted.patience + 1:
-        message = f"{times:g} evaluations while training never try a patience of {wanted.patience}"
+    times = _evaluations(job, _in_force(job, view), view)
+    if times is not None and times <= wanted.patience + 1:
+        counted = f"{times:g} evaluation{'s' if times != 1 else ''}" if times else "no evaluation at all"
+        message = f"{counted} while training: a patience of {wanted.patience} is never tried"
         path: Path = ("spec", "early_stopping")
         at = (*path, "patience") if "patience" in wanted.model_fields_set else path
         yield Breach(at, message, "lower patience, or evaluate more often: eval_steps: 0.05 of the training arguments")
 
 
-def _evaluations(job: FineTuningJob, values: Mapping[str, Any]) -> float | None:
-    """How often the job evaluates, at most; None where that depends on its rows."""
+def _evaluations(job: FineTuningJob, values: Mapping[str, Any], view: View) -> float | None:
+    """How often the job evaluates, at most; None where that depends on rows that are not counted here."""
     share = number(values.get("eval_steps"), 0)
     if values.get("eval_strategy") == "steps" and 0 < share < 1:
         return 1 / share
+    if values.get("eval_strategy") == "steps" and share >= 1:
+        steps = _steps(job, values, view)
+        return None if steps is None else steps // share
     if values.get("eval_strategy") == "epoch" and number(values.get("max_steps"), -1) <= 0:
         return job.spec.num_epochs or number(values.get("num_train_epochs"), DEFAULT_EPOCHS)
     return None
+
+
+def _steps(job: FineTuningJob, values: Mapping[str, Any], view: View) -> int | None:
+    """How many steps the training takes; None where its rows are not counted here."""
+    if (most := number(values.get("max_steps"), -1)) > 0:
+        return int(most)
+    facts, spec = view.facts(view.graph.target(job.ref, "spec", "dataset"), DatasetFacts), job.spec
+    if facts is None or facts.rows is None or not (0 < spec.dataset_fraction <= 1 and 0 < spec.train_test_split <= 1):
+        return None
+    rows = sizes(facts.rows, spec.dataset_fraction, spec.train_test_split).train
+    epochs = spec.num_epochs or number(values.get("num_train_epochs"), DEFAULT_EPOCHS)
+    devices = spec.num_workers if spec.num_workers > 1 else max(1, spec.num_gpu)
+    return schedule(rows, values, devices, epochs).steps

@@ -61,8 +61,11 @@ def no_dataset(prompt: Prompt, view: View) -> Iterator[Breach]:
         yield Breach("spec.dataset", "dataset is missing", did_you_mean("", view.graph.names("Dataset")))
 
 
-def _missing(prompt: Prompt, field: str, hint: str) -> Iterator[Breach]:
+def _missing(prompt: Prompt, view: View, field: str, hint: str) -> Iterator[Breach]:
     spec = prompt.spec
+    damaged = {path[:2] for path in view.manifests[prompt.ref].damaged}
+    if damaged & {("spec", "messages"), ("spec", "generate"), ("spec", "chat")}:
+        return  # what was meant by it, once it is mended, decides whether templates are needed
     unneeded = spec.generate or spec.messages or (spec.chat and field == "prompt_template")
     if not unneeded and not getattr(spec, field).strip():
         yield Breach(f"spec.{field}", f"{field} is missing", f"{hint}; or write generate: true")
@@ -81,7 +84,7 @@ def no_prompt_template(prompt: Prompt, view: View) -> Iterator[Breach]:
         spec:
           prompt_template: "### CUSTOMER: {text}\\n### QUEUE: {queue}"
     """
-    yield from _missing(prompt, "prompt_template", "write input and completion, one after the other")
+    yield from _missing(prompt, view, "prompt_template", "write input and completion, one after the other")
 
 
 @rule("PR-004", Prompt)
@@ -97,7 +100,7 @@ def no_input_template(prompt: Prompt, view: View) -> Iterator[Breach]:
         spec:
           input_template: "### CUSTOMER: {text}\\n### QUEUE:"
     """
-    yield from _missing(prompt, "input_template", "write the part of prompt_template before the answer")
+    yield from _missing(prompt, view, "input_template", "write the part of prompt_template before the answer")
 
 
 @rule("PR-005", Prompt)
@@ -113,7 +116,7 @@ def no_completion_template(prompt: Prompt, view: View) -> Iterator[Breach]:
         spec:
           completion_template: " {queue}"
     """
-    yield from _missing(prompt, "completion_template", "write the answer's part of prompt_template")
+    yield from _missing(prompt, view, "completion_template", "write the answer's part of prompt_template")
 
 
 @rule("PR-006", Prompt)

@@ -103,6 +103,11 @@ def unswept_matrix_key(job: FineTuningJob, view: View) -> Iterator[Breach]:
         elif name in COMPARED:
             message = f"trials with different values of {name} cannot be compared"
             hint = "write a job for each, and compare them in an EvaluationJob"
+        elif name == "early_stopping":
+            message = (
+                "a matrix cannot list values of early_stopping: it says when a trial ends, and is the same for all"
+            )
+            hint = "write one early_stopping for the job; every trial stops by it on its own"
         elif name in ONE_EACH:
             message = f"a matrix cannot list values of {name}: the sweep has one"
         else:

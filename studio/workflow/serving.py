@@ -18,6 +18,7 @@ from studio.load import configs
 from studio.load.artifacts import Reach, is_present
 from studio.load.project import Loaded
 from studio.load.tracked import tracking
+from studio.report.advice import Here
 from studio.resources.adapter import AdapterSpec
 from studio.resources.base import Resource
 from studio.resources.config import Config
@@ -172,7 +173,9 @@ class Shelf:
         if "model_version" not in output:
             adapter = record.spec.get("adapter")
             source = f"Adapter/{adapter}" if adapter else f"{MODEL}/{record.spec['base_model']}"
-            raise StudioError(f"{ref} is an endpoint that its workspace serves", f"here: 'studio {self.verb} {source}'")
+            raise StudioError(
+                f"{ref} is an endpoint that its workspace serves", f"here: '{self._say(self.verb, source)}'"
+            )
         name, number = str(output["model_name"]), str(output["model_version"])
         version = RegisteredVersion(model_name=name, model_version=number)
         base = self.state.records().get(Ref(MODEL, record.spec["base_model"]))
@@ -182,11 +185,17 @@ class Shelf:
     def _not_made(self, ref: Ref, record: Record | None) -> StudioError:
         if any(run.ref == ref for run in self.state.active()):
             return StudioError(
-                f"{ref} is still under way: there is nothing to {self.verb} yet", "'studio status' says how far"
+                f"{ref} is still under way: there is nothing to {self.verb} yet",
+                f"'{self._say('status')}' says how far",
             )
         if record and record.status is RecordStatus.FAILED:
-            return StudioError(f"{ref} failed: {record.error}", f"'studio logs {ref}' has more; 'studio apply' retries")
-        return StudioError(f"{ref} has not run yet: there is nothing to {self.verb}", "'studio apply' runs it")
+            hint = f"'{self._say('logs', str(ref))}' has more; '{self._say('apply')}' retries"
+            return StudioError(f"{ref} failed: {record.error}", hint)
+        return StudioError(f"{ref} has not run yet: there is nothing to {self.verb}", f"'{self._say('apply')}' runs it")
+
+    def _say(self, *words: str) -> str:
+        """A command for the environment that was asked about."""
+        return Here(environment=self.loaded.environment).command(*words)
 
     def _generation(self, named: str, source: Source) -> dict[str, Any] | None:
         """The Config that was asked for, else the default one; of a version, what it was registered with."""

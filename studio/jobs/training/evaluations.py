@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from studio.core.jobresult import EarlyStop
 from studio.core.jobspec import EarlyStopping
+from studio.jobs.events import EventLog
 from studio.jobs.training.checkpoints import PREFIX
 
 
@@ -46,8 +47,9 @@ def course(history: Iterable[Mapping[str, Any]], min_delta: float = 0.0) -> Cour
 class EvaluationCallback(TrainerCallback):
     """Has every best evaluation saved, and stops early. Nothing is left to do in a run that is resumed at its end."""
 
-    def __init__(self, stopping: EarlyStopping | None) -> None:
+    def __init__(self, stopping: EarlyStopping | None, events: EventLog) -> None:
         self._stopping = stopping
+        self._events = events
         self.stopped: EarlyStop | None = None
 
     def on_train_begin(
@@ -60,6 +62,9 @@ class EvaluationCallback(TrainerCallback):
             state.best_model_checkpoint = str(best)
         if state.global_step >= state.max_steps > 0:
             control.should_training_stop = True
+        if self._stopping and args.eval_strategy == "steps" and state.eval_steps > state.max_steps:
+            words = f"early stopping does nothing: eval_steps is {state.eval_steps}, and the last step is"
+            self._events.write("train", f"{words} {state.max_steps}")
         self._judge(state, control)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -120,7 +120,7 @@ def _set_up(spec: JobSpec, work: TrainingWork, events: EventLog) -> Setup:
     events.write("setup", f"{parameters[1]:,} of {parameters[0]:,} parameters are trained")
     trainer = _trainer(model, arguments, tokenizer, texts)
     counted = batches.settle(trainer, texts, events)
-    evaluating = EvaluationCallback(work.early_stopping)
+    evaluating = EvaluationCallback(work.early_stopping, events)
     trainer.add_callback(evaluating)
     return Setup(trainer, tokenizer, texts, counted, folder, parameters, device, evaluating)
 
