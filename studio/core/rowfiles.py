@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,10 @@ LONGEST_HEADER = 1 << 20
 """Characters of a header in which another separator is looked for."""
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """What other programs write between cells, and its name."""
+
+
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Flaw(StrEnum):
@@ -156,7 +161,17 @@ def _lines(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise RowsError(Flaw.SYNTAX, f"{name}:{number}: {error}", hint) from error
             if not isinstance(row, dict):
                 raise RowsError(Flaw.SYNTAX, f"{name}:{number}: not an object", hint)
+            if _ESCAPED_HALF.search(line):
+                _demand_characters(f"{name}:{number}", row)
             yield f"{name}:{number}", row
+
+
+def _demand_characters(where: str, row: dict[str, Any]) -> None:
+    """JSON can escape one half of a surrogate pair; no tokenizer takes it for text."""
+    for column, value in row.items():
+        if _HALF.search(json.dumps([column, value], ensure_ascii=False)):
+            message = f"{where}: {ascii(column)[1:-1]!r} holds half of a surrogate pair, which is no character"
+            raise RowsError(Flaw.ENCODING, message, r"write both halves, such as \ud83d\ude00, or take it out")
 
 
 def _array(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -175,7 +190,10 @@ def _array(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         content = arrays[0] if len(arrays) == 1 else None
     if not isinstance(content, list):
         raise RowsError(Flaw.SYNTAX, f"{name!r} is neither an array of objects nor holds exactly one", hint)
+    doubtful = bool(_ESCAPED_HALF.search(text))
     for index, row in enumerate(content):
         if not isinstance(row, dict):
             raise RowsError(Flaw.SYNTAX, f"{name}: item {index} is not an object", hint)
+        if doubtful:
+            _demand_characters(f"{name}: item {index}", row)
         yield f"{name}: item {index}", row

@@ -91,9 +91,10 @@ def ragged_rows(dataset: Dataset, view: View) -> Iterator[Breach]:
 
 @rule("DS-007", Dataset)
 def not_utf8(dataset: Dataset, view: View) -> Iterator[Breach]:
-    """The file is not UTF-8 text.
+    """The file is not UTF-8 text, or holds half of a surrogate pair.
 
-    Read with a guessed encoding, names and umlauts would be trained on as garbage.
+    Read with a guessed encoding, names and umlauts would be trained on as garbage. JSON can escape one half of a
+    surrogate pair (``\\ud83d`` alone), which is no character: no tokenizer takes it.
 
     Bad:
         kind: Dataset

@@ -302,3 +302,24 @@ def test_a_file_where_a_folder_is_wanted_is_said_to_be_one(tmp_path: Path, locat
     (tmp_path / location).write_text("a\n1\n")
     found = defect(datasets.observe(DatasetSpec(type="project", location=location), tmp_path))
     assert found.message == f"{location!r} is a file, not a folder" and found.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "text", "where"),
+    [
+        ("a.jsonl", "project_jsonl", '{"q": "fine", "a": "x"}\n{"q": "torn \\ud83d", "a": "x"}\n', "a.jsonl:2: 'q'"),
+        ("a.json", "project_json", '[{"q": "x"}, {"q": [{"content": "\\uDE00"}]}]', "a.json: item 1: 'q'"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_found_with_row_and_column(
+    tmp_path: Path, name: str, kind: str, text: str, where: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    found = datasets.observe(DatasetSpec(type=kind, location=name), tmp_path)
+    assert isinstance(found, Unusable) and found.defect is Defect.ENCODING
+    assert found.message == f"{where} holds half of a surrogate pair, which is no character"
+
+
+def test_both_halves_are_a_character(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"q": "\\ud83d\\ude00"}\n')
+    assert isinstance(datasets.observe(DatasetSpec(type="project_jsonl", location="a.jsonl"), tmp_path), DatasetFacts)
