@@ -40,7 +40,7 @@ def test_a_key_without_a_value_is_as_good_as_none() -> None:
         ('[{"role": "user"}]', "a list of turns, but written as text", "without quotes"),
         ({}, "an object in place of a list of turns", "write [{"),
         (True, "true or false in place of a list of turns", "write [{"),
-        ([], "no turn is the assistant's", "the answer"),
+        ([], "the list of turns is empty", "take the row out"),
         ([USER], "no turn is the assistant's", "the answer"),
         ([ANSWER], "it begins with the assistant: nothing is asked", "the user's turn"),
         ([USER, "b"], "turn 2: text in place of role and content", "write [{"),
