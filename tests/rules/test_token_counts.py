@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.checking import validate
-from studio.load import token_counts
+from studio.load import lengths, token_counts
 from studio.load.witness import watching
 from tests.rules import examples
 
@@ -27,7 +27,8 @@ spec:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The limits of the counts that were begun."""
+    """The limits of the counts that were begun, where no other test's are remembered."""
+    lengths.of_file.cache_clear()
     begun: list[int] = []
     count = token_counts.count
     monkeypatch.setattr(token_counts, "count", lambda *asked: begun.append(asked[2]) or count(*asked))
