@@ -46,6 +46,9 @@ OF_BATCHES = frozenset({"latency"})
 """Metrics that no single row has: rows are answered in batches, and share their time."""
 
 
+MOST_SLICES = 50
+"""Different values of a column to slice by; with more, hardly a slice has rows enough to say anything."""
+
 LOWER_OF_TASKS = frozenset({"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "brier_score", "ter"})
 """Metrics of lm-evaluation-harness that are better when they are lower; theirs are named ``task/metric``."""
 

@@ -34,11 +34,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``most`` bounds the tokens of a value; ``empty`` counts values without text, ``constant`` says all are equal."""
+    """``most`` bounds the tokens of a value; ``empty`` counts values without text, ``different`` values that differ."""
 
     most: int
     empty: int
-    constant: bool
+    different: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _column(values: list[Any]) -> Column:
     return Column(
         most=max(map(most_tokens, texts)),
         empty=sum(not text.strip() for text in texts),
-        constant=texts.count(texts[0]) == len(texts),
+        different=len(set(texts)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.findings import Severity
-from studio.core.metric_names import OF_ROWS
+from studio.core.metric_names import MOST_SLICES, OF_ROWS
 from studio.core.splits import sampled, unseen
 from studio.core.suggest import did_you_mean
 from studio.core.templates import TemplateError, parse
@@ -15,6 +15,7 @@ from studio.resources.evaluation_job import EvaluationJob
 from studio.resources.fine_tuning_job import FineTuningJob
 from studio.resources.prompt import Prompt, PromptFacts
 from studio.rules.base import Breach, View, rule
+from studio.rules.measures import profile
 
 
 @rule("EV-017", EvaluationJob)
@@ -203,6 +204,42 @@ def nothing_to_slice(job: EvaluationJob, view: View) -> Iterator[Breach]:
     """
     if job.spec.slice_by and not set(job.spec.metrics) & set(OF_ROWS):
         yield Breach("spec.slice_by", "no metric here is known row by row", "add exact_match or rougeL to metrics")
+
+
+@rule("EV-042", EvaluationJob, severity=Severity.WARNING)
+def too_many_slices(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """The column to slice by has more different values than an evaluation makes slices of.
+
+    At most 50 make slices: of more, hardly one has rows enough to say anything. The evaluation counts the rows that it
+    asks, which may be fewer than all.
+
+    Bad:
+        kind: Dataset
+        metadata: {name: tickets}
+        spec:
+          location: data/crowd.csv
+        ---
+        kind: EvaluationJob
+        spec:
+          slice_by: text  # <-
+    Good:
+        kind: Dataset
+        metadata: {name: tickets}
+        spec:
+          location: data/crowd.csv
+        ---
+        kind: EvaluationJob
+        spec:
+          slice_by: queue
+    """
+    known = profile(view, view.graph.target(job.ref, "spec", "dataset")) if job.spec.slice_by else None
+    if known is None:
+        return
+    for index, name in enumerate(job.spec.slice_by):
+        column = known.columns.get(name)
+        if column and column.different > MOST_SLICES:
+            message = f"{name!r} has {column.different:,} different values; at most {MOST_SLICES} make slices"
+            yield Breach(f"spec.slice_by.{index}", message, "slice by a column that sorts rows into few groups")
 
 
 @rule("EV-021", EvaluationJob, severity=Severity.WARNING)

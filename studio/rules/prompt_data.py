@@ -77,7 +77,7 @@ def same_text_for_every_row(prompt: Prompt, view: View) -> Iterator[Breach]:
         if template is None or not template.fields:
             continue
         columns = [known.columns[field] for field in template.fields]
-        if all(column.constant or column.empty == known.measured for column in columns):
+        if all(column.different == 1 or column.empty == known.measured for column in columns):
             what = "empty" if all(column.empty == known.measured for column in columns) else "the same"
             fields = ", ".join(f"{{{field}}}" for field in dict.fromkeys(template.fields))
             message = f"{fields} of {name}: {what} in {_scope(known)}"

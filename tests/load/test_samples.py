@@ -39,8 +39,8 @@ def test_rows_are_read_with_their_numbers(tmp_path: Path, monkeypatch: pytest.Mo
 def test_columns_tell_what_is_empty_constant_and_longest(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('a,b,c\nx,same,\nlonger,same, \n"",same,\n')
     found = profile(tmp_path / "a.csv", 3).columns
-    assert (found["a"].empty, found["a"].constant, found["a"].most) == (1, False, 6)
-    assert found["b"].constant and not found["b"].empty
+    assert (found["a"].empty, found["a"].different, found["a"].most) == (1, 3, 6)
+    assert found["b"].different == 1 and not found["b"].empty
     assert found["c"].empty == 3
 
 

@@ -12,14 +12,12 @@ from studio.core.confidence import SHOWN
 from studio.core.errors import JobError
 from studio.core.jobresult import SliceOutput
 from studio.core.jobspec import EvaluationWork
-from studio.core.metric_names import OF_BATCHES
+from studio.core.metric_names import MOST_SLICES, OF_BATCHES
 from studio.core.secrets import redact
 from studio.jobs.evaluation import bootstrap, metrics, sureness
 from studio.jobs.evaluation.metrics import Scores
 from studio.jobs.evaluation.sureness import PLAIN, Ranges
 
-MOST_VALUES = 50
-"""Different values of one column; with more, hardly a slice has rows enough to say anything."""
 MOST_NUMBERS = 20_000
 """Metrics of all slices and combinations: what a record may reasonably hold."""
 LONGEST = 80
@@ -54,9 +52,9 @@ def cut(columns: Mapping[str, Sequence[object]], work: EvaluationWork) -> tuple[
 def _of_column(column: str, cells: Sequence[object]) -> list[Slice]:
     values = np.array([_text(cell) for cell in cells], dtype=object)
     different = sorted(set(values))
-    if len(different) > MOST_VALUES:
+    if len(different) > MOST_SLICES:
         raise JobError(
-            f"slice_by: the column {column!r} has {len(different):,} different values; at most {MOST_VALUES} make "
+            f"slice_by: the column {column!r} has {len(different):,} different values; at most {MOST_SLICES} make "
             "slices",
             "slice by a column that sorts rows into few groups",
         )

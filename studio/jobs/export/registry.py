@@ -135,14 +135,16 @@ def _without(options: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """MLflow builds what it stores in a temporary folder: on the run's own disk, where weights can be linked and the
-    space was asked for, not in a small /tmp."""
-    before = tempfile.tempdir
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".mlflow-") as inside:
-        tempfile.tempdir = inside
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
+    space was asked for, not in a small /tmp. What an attempt left that was killed goes first."""
+    before, inside = tempfile.tempdir, folder / ".mlflow.building"
+    shutil.rmtree(inside, ignore_errors=True)
+    inside.mkdir()
+    tempfile.tempdir = str(inside)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(inside, ignore_errors=True)
 
 
 def _example(work: ExportWork) -> Any:
