@@ -26,6 +26,8 @@ from studio.jobs.evaluation.asking import Loaded
 from studio.jobs.events import EventLog
 
 BATCH = 8
+BOOTSTRAP = 1000
+"""Times that lm_eval draws rows anew, for the error of what is no mean."""
 PLAIN_FILTER = "none"
 SEPARATOR = "/"
 
@@ -48,7 +50,8 @@ class Found:
 
 
 def ready(spec: JobSpec, work: HarnessWork | None) -> Harness | None:
-    """Read what is asked, before a model is loaded. Raises JobError for what a user can mend."""
+    """Read what is asked, and go through it with a row of each task and no model, before one is loaded and before rows
+    are answered. Raises JobError for what a user can mend."""
     if work is None:
         return None
     harness_tasks.demand_installed()
@@ -61,7 +64,9 @@ def ready(spec: JobSpec, work: HarnessWork | None) -> Harness | None:
     if absent:
         where = f"lm_eval or {work.folder}" if work.folder else "lm_eval"
         raise JobError(f"{where} has no task {absent[0]!r}", "lm_eval ls tasks lists those of lm_eval")
-    return Harness(work, own, known)
+    harness = Harness(work, own, known)
+    _asked(harness, "dummy", 1, 0)
+    return harness
 
 
 def _defined(spec: JobSpec, work: HarnessWork) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -94,22 +99,30 @@ def evaluated(harness: Harness | None, loaded: Loaded, events: EventLog) -> Foun
     if harness is None:
         return Found({}, {})
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
 
     events.write("evaluate", f"tasks of lm_eval: {', '.join(harness.work.tasks)}")
     model = HFLM(pretrained=loaded.model, tokenizer=copy.deepcopy(loaded.tokenizer), batch_size=BATCH)
-    found: dict[str, dict[str, Any]] = {}
-    with _confined():
-        if harness.own:  # without lm_eval's own: a file is not mixed with one of theirs that has its name
-            found |= _asked(harness, model, copy.deepcopy(list(harness.own)), TaskManager(include_defaults=False))
-        if harness.known:
-            found |= _asked(harness, model, list(harness.known), TaskManager())
+    found = _asked(harness, model, harness.work.limit, BOOTSTRAP)
     numbers = {f"{task}{SEPARATOR}{name}": each for task, told in found.items() for name, each in _numbers(told)}
     intervals = {name: _intervals(name, *each) for name, each in numbers.items()}
     return Found({name: value for name, (value, *_) in numbers.items()}, {k: v for k, v in intervals.items() if v})
 
 
-def _asked(harness: Harness, model: Any, tasks: list[Any], manager: Any) -> dict[str, dict[str, Any]]:
+def _asked(harness: Harness, model: Any, limit: int, bootstrap: int) -> dict[str, dict[str, Any]]:
+    """What lm_eval tells of each task and group. Its own tasks are asked apart: a file is not mixed with one of theirs
+    that has its name."""
+    from lm_eval.tasks import TaskManager
+
+    with _confined():
+        own = copy.deepcopy(list(harness.own))
+        found = _told(harness, model, own, TaskManager(include_defaults=False), limit, bootstrap) if own else {}
+        known = list(harness.known)
+        return found | (_told(harness, model, known, TaskManager(), limit, bootstrap) if known else {})
+
+
+def _told(
+    harness: Harness, model: Any, tasks: list[Any], manager: Any, limit: int, bootstrap: int
+) -> dict[str, dict[str, Any]]:
     """Whatever goes wrong in lm_eval is said with the tasks it was asked for: it raises all kinds of errors."""
     import lm_eval
 
@@ -117,7 +130,7 @@ def _asked(harness: Harness, model: Any, tasks: list[Any], manager: Any) -> dict
     try:
         told = lm_eval.simple_evaluate(
             model=model, tasks=tasks, task_manager=manager, num_fewshot=harness.work.num_fewshot,
-            limit=harness.work.limit or None, log_samples=False, bootstrap_iters=1000,
+            limit=limit or None, log_samples=False, bootstrap_iters=bootstrap,
         )  # fmt: skip
     except MemoryError:
         raise

@@ -199,8 +199,11 @@ def test_tasks_ask_each_combination_once_with_its_adapter_in_parts_too(make_spec
         ({"doc_to_text": "{{ nothing }}"}, "'nothing' is undefined"),
     ],
 )
-def test_what_lm_eval_raises_is_said_with_its_task(make_spec: MakeSpec, change: dict[str, Any], fault: str) -> None:
+def test_what_lm_eval_raises_is_said_with_its_task_before_a_model_is_loaded(
+    make_spec: MakeSpec, change: dict[str, Any], fault: str
+) -> None:
     asked = files(make_spec(evaluation()), **change)
     spec = make_spec(evaluation(metrics=["exact_match"], generation={"max_new_tokens": 2}, harness=asked))
     said = failure(spec)
     assert "lm_eval failed with queues" in said and fault in said and "splits and templates" in said
+    assert events(spec) and "load" not in {event.phase for event in events(spec)}
