@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from studio.core.course import Course
 from studio.core.endpoint import AdjustmentOutput, DeploymentOutput, WithdrawalOutput
@@ -60,6 +60,12 @@ class TrainingOutput(Record):
     """In which workspace it was made, by the name of the backend; "" on a machine's own disk. No job knows that."""
     sweep: SweepOutput | None = None
     """Of a sweep, all else is its best trial's."""
+
+    @field_validator("stopped", mode="before")
+    @classmethod
+    def _without_words(cls, stopped: object) -> object:
+        """Before there were numbers, results held a sentence, or ""."""
+        return None if isinstance(stopped, str) else stopped
 
 
 FEW_ROWS = 30

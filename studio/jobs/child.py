@@ -27,7 +27,8 @@ _SECRET = re.compile(
 """Names of variables that may hold a secret, whosever it is, or say where the job reports to."""
 _PROXY = re.compile(r"(?i)\w*_proxy\Z")
 """Without them nothing is reached, password in the address or not."""
-_BAR = re.compile(r"\d+%\|.*\|")
+_BAR = re.compile(r"(?<!\d)\d{1,3}%\|[^|]*\| *[\d.]+\w?/[\d.?]+\w? \[")
+"""As tqdm draws them: `` 30%|███   | 3/10 [00:01<00:02]``."""
 _STAMP = re.compile(r"^\[[\d-]+ [\d:,]+\] ")
 
 

@@ -22,7 +22,9 @@ def progress(event: Event) -> str:
 def early_stop(output: Mapping[str, Any]) -> str:
     """Why a training ended before its last step; "" when it did not."""
     stopped = output.get("stopped")
-    return plain(EarlyStop.model_validate(stopped).words) if stopped else ""
+    if not stopped or isinstance(stopped, str):  # records of earlier versions hold the sentence
+        return plain(stopped or "")
+    return plain(EarlyStop.model_validate(stopped).words)
 
 
 def numbers(event: Event) -> str:

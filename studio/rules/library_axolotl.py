@@ -50,11 +50,12 @@ def unknown_dataset_type(view: View) -> Iterator[Breach]:
 
 
 def _formats(view: View) -> set[str]:
-    """The types that Configs describe, shipped or of the project."""
+    """The types that Configs describe, shipped or of the project. Describing a module does not make it a type."""
     every = {**view.defaults, **view.manifests}.values()
     configs = [manifest.resource for manifest in every if isinstance(manifest.resource, Config)]
     formats = (each.spec.config for each in configs if each.spec.type == ConfigType.AXOLOTL_DATASET_FORMATS)
-    return {str(content.get("description", "")) for content in formats if isinstance(content, dict)}
+    said = {str(content.get("description", "")) for content in formats if isinstance(content, dict)}
+    return {each for each in said if "." not in each}
 
 
 def _is_known(type: str, known: set[str]) -> bool:

@@ -35,6 +35,8 @@ def fits(model: Any, config: GenerationConfig) -> bool:
         and not config.return_dict_in_generate
         and (config.num_return_sequences or 1) == 1
         and config.guidance_scale in (None, 1)
+        and config.encoder_repetition_penalty in (None, 1)
+        and not config.encoder_no_repeat_ngram_size
         and config.cache_implementation is None
         and config.prefill_chunk_size is None
     )

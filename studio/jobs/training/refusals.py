@@ -30,7 +30,9 @@ def told(work: TrainingWork) -> Iterator[None]:
         if not library or isinstance(error, (ModuleNotFoundError, UnicodeError)):
             raise
         sentence = " ".join(str(error).split())[:LONGEST] or type(error).__name__
-        raise JobError(f"{library} refuses these settings: {sentence}", _hint(sentence, work)) from error
+        named = _named(sentence, work)
+        what = "refuses these settings" if named else f"ended the training with {type(error).__name__}"
+        raise JobError(f"{library} {what}: {sentence}", _hint(named, work)) from error
 
 
 def _lacking(field: str) -> set[str]:
@@ -47,17 +49,24 @@ def _origin(trace: TracebackType | None) -> str:
     return next((each for each in LIBRARIES if module == each or module.startswith(f"{each}.")), "")
 
 
-def _hint(sentence: str, work: TrainingWork) -> str:
-    said: dict[str, Mapping[str, Any]] = {
+def _named(sentence: str, work: TrainingWork) -> str:
+    """The settings that a sentence names; "" for none, as when it is about a row."""
+    words = set(re.findall(r"\w+", sentence))
+    concerned = {field: sorted(words & (set(values) | _lacking(field))) for field, values in _said(work).items()}
+    return " and ".join(f"{', '.join(keys)} of spec.{field}" for field, keys in concerned.items() if keys)
+
+
+def _hint(named: str, work: TrainingWork) -> str:
+    if named:
+        return f"correct {named}; the log has the traceback"
+    given = " and ".join(f"spec.{field}" for field, values in _said(work).items() if values)
+    return f"the log has the traceback; where it is about settings, compare {given or 'what the job asks for'}"
+
+
+def _said(work: TrainingWork) -> dict[str, Mapping[str, Any]]:
+    return {
         "training_arguments_config": work.training_arguments,
         "lora_config": work.lora,
         "model_bnb_config": work.model_quantization or {},
         "adapter_bnb_config": work.adapter_quantization or {},
     }
-    words = set(re.findall(r"\w+", sentence))
-    concerned = {field: sorted(words & (set(values) | _lacking(field))) for field, values in said.items()}
-    named = [f"{', '.join(keys)} of spec.{field}" for field, keys in concerned.items() if keys]
-    if named:
-        return f"correct {' and '.join(named)}; the log has the traceback"
-    given = " and ".join(f"spec.{field}" for field, values in said.items() if values)
-    return f"compare it with {given or 'what the job asks for'}; the log has the traceback"

@@ -40,11 +40,13 @@ def test_a_librarys_sentence_is_said_with_the_keys_that_it_names() -> None:
 
 def test_without_a_key_in_the_sentence_what_was_said_is_named() -> None:
     with (
-        pytest.raises(JobError, match=r"torch.optim refuses these settings: Invalid beta parameter") as caught,
+        pytest.raises(
+            JobError, match=r"torch.optim ended the training with ValueError: Invalid beta parameter"
+        ) as caught,
         refusals.told(work(adam_beta1=1.5)),
     ):
         optimizer(betas=(1.5, 0.9))
-    assert caught.value.hint.startswith("compare it with spec.training_arguments_config and spec.lora_config")
+    assert caught.value.hint.endswith("compare spec.training_arguments_config and spec.lora_config")
     with pytest.raises(JobError, match="peft refuses these settings") as caught, refusals.told(work()):
         LoraConfig(layers_pattern="layers")
     assert "correct layers_pattern, layers_to_transform of spec.lora_config" in caught.value.hint
