@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from transformers.utils.chat_template_utils import _compile_jinja_template
 
-from studio.core.chat_syntax import MOST_CHARACTERS, default, flaw
+from studio.core.chat_syntax import default, flaw
+from studio.core.jinja_syntax import MOST_CHARACTERS
 
 SOUND = (
     "{%- for message in messages %}{{ '<|' + message['role'] + '|>' }}{% if loop.last %}{% break %}{% endif %}"
@@ -32,8 +34,8 @@ def test_a_template_with_all_that_transformers_gives_one_is_sound() -> None:
         ("{% for m in messages %}\n{{ m }}", 2, "Unexpected end of template"),
         ("{{ a }}\n{{ b | contnet }}", 2, "there is no filter 'contnet'"),
         ("{{ a }}\n{{ b is nosuchtest }}", 2, "there is no test 'nosuchtest'"),
-        ("\n{% include 'other.jinja' %}", 2, "a chat template stands alone"),
-        ("\n{% extends 'other.jinja' %}", 2, "a chat template stands alone"),
+        ("\n{% include 'other.jinja' %}", 2, "it asks for another template"),
+        ("\n{% extends 'other.jinja' %}", 2, "it asks for another template"),
         ("{{ " + "(" * 5000, 0, "nested too deeply"),
         ("{% if a %}" * 5000, 0, "nested too deeply"),
         ("{{ " + "1" * 5000 + " }}", 0, "too long to be read"),
@@ -47,6 +49,70 @@ def test_what_jinja_would_refuse_is_said_with_its_line(text: str, line: int, wor
 
 def test_a_filter_that_is_reached_under_a_condition_only_is_left_to_the_condition() -> None:
     assert flaw("{% if new %}{{ a | newer }}{% endif %}{{ (a | newer) if new else a }}") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SOUND,
+        "{% if a %}{{ x | nope }}{{ y is nope }}{% elif b | nope %}{% else %}{{ x | nope }}{% endif %}",
+        "{{ (x | nope) if a else (y is nope) }}{{ x if a | nope else y }}",
+        "{{ ((x | nope) ~ 'b' | trim) if a else y }}",
+        "{% if a %}{% for x in y %}{{ x | nope }}{% endfor %}{% endif %}",
+        "{% if a %}{% for x in y | nope %}{{ x }}{% endfor %}{% endif %}",
+        "{% if a %}{% for x in y if x is nope %}{{ x }}{% endfor %}{% endif %}",
+        "{% if a %}{% for x in y %}{% if x %}{{ x | nope }}{% endif %}{% endfor %}{% endif %}",
+        "{% if a %}{% for x in y %}{% else %}{{ x | nope }}{% endfor %}{% endif %}",
+        "{% if a %}{% macro f() %}{{ x | nope }}{% endmacro %}{% endif %}",
+        "{% if a %}{% macro f(x=1 | nope) %}{% endmacro %}{% endif %}",
+        "{% if a %}{% call f() %}{{ x | nope }}{% endcall %}{% endif %}",
+        "{% if a %}{% call f(x | nope) %}{% endcall %}{% endif %}",
+        "{% if a %}{% generation %}{{ x | nope }}{% endgeneration %}{% endif %}",
+        "{% if a %}{% block b %}{{ x | nope }}{% endblock %}{% endif %}",
+        "{% if a %}{% filter nope %}{% endfilter %}{% endif %}",
+        "{% if a %}{% with x = y | nope %}{% endwith %}{% endif %}",
+        "{% if a %}{% with x = y %}{{ x | nope }}{% endwith %}{% endif %}",
+        "{% if a %}{% set x %}{{ x | nope }}{% endset %}{% endif %}",
+        "{% if a %}{% set x | nope %}{% endset %}{% endif %}",
+        "{% if a %}{% set x = y | nope %}{% endif %}",
+        "{% if a %}{% autoescape true %}{{ x | nope }}{% endautoescape %}{% endif %}",
+        "{% break %}",
+        "{% if a %}{% continue %}{% endif %}",
+        "{% for x in y %}{% if x %}{% continue %}{% endif %}{% filter trim %}{% break %}{% endfilter %}{% endfor %}",
+        "{% for x in y %}{% with z = x %}{% break %}{% endwith %}{% set w %}{% continue %}{% endset %}{% endfor %}",
+        "{% for x in y %}{% else %}{% break %}{% endfor %}",
+        "{% for a in b %}{% for x in y %}{% else %}{% break %}{% endfor %}{% endfor %}",
+        "{% for a in b %}{% for x in y recursive %}{% else %}{% break %}{% endfor %}{% endfor %}",
+        "{% for a in b %}{% for x in y recursive %}{% break %}{% endfor %}{% endfor %}",
+        "{% for x in y %}{% macro f() %}{% break %}{% endmacro %}{% endfor %}",
+        "{% for x in y %}{% generation %}{% break %}{% endgeneration %}{% endfor %}",
+        "{% for x in y %}{% block b %}{% break %}{% endblock %}{% endfor %}",
+        "{% block b %}{% endblock %}{% block b %}{% endblock %}",
+        "{% block b %}{% block c %}{% endblock %}{% endblock %}",
+        "{% block b %}{% block b %}{% endblock %}{% endblock %}",
+        "{% for loop in y %}{% endfor %}",
+        "{% for x in y %}{% set loop = 1 %}{% endfor %}",
+        "{% for x in y %}{% macro f(loop) %}{{ loop }}{% endmacro %}{% endfor %}",
+        "{% set loop = 1 %}",
+        "{% macro f(a, a) %}{% endmacro %}",
+        "{% macro f(caller) %}{{ caller() }}{% endmacro %}",
+        "{% macro f(caller, a=1) %}{{ caller() }}{% endmacro %}",
+        "{% macro f(a, caller=1) %}{{ caller() }}{% endmacro %}",
+        "{% macro f(caller) %}{% endmacro %}",
+        "{{ f(a=1, a=2) }}",
+        "{{ f(a=1, a=2, class=3) }}",
+        "{{ x | join(d='a', d='b') }}",
+        "{% if a %}{% for x in y %}{% extends 'b' %}{% endfor %}{% endif %}",
+    ],
+)
+def test_the_verdict_is_that_of_transformers_own_compiler(text: str) -> None:
+    try:
+        _compile_jinja_template(text)
+        refused = None
+    except (TemplateError, SyntaxError) as error:
+        refused = error
+    found = flaw(text)
+    assert bool(found) == bool(refused), f"{found} and {refused!r}"
 
 
 PIECES = st.sampled_from(

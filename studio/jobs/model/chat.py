@@ -28,6 +28,8 @@ OTHER_WORDS = "studio9other9words"
 ROWS_AT_A_TIME = 1000
 SHOWN = 20
 """Characters of a template's own words that a message quotes."""
+UNCOMPILED = (SyntaxError, RecursionError)
+"""What Python raises for the code that Jinja makes of a template: blocks too deep in each other, macros without end."""
 ANOTHER_TEMPLATE = "give the prompt a chat_template of its own"
 
 
@@ -51,7 +53,7 @@ class Speech:
         messages = [turn.message() for turn in turns]
         try:
             text = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **options)
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, *UNCOMPILED) as error:
             raise JobError(f"the chat template refuses a conversation: {error}", ANOTHER_TEMPLATE) from error
         return str(text)
 

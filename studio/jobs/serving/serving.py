@@ -103,7 +103,7 @@ class Served:
             text = self.tokenizer.apply_chat_template(
                 list(ask.messages), tokenize=False, add_generation_prompt=True
             )  # the template writes special tokens itself
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, TypeError, ValueError, SyntaxError, RecursionError) as error:
             raise Refusal(f"the model's chat template refuses the messages: {error}", param="messages") from error
         return generation.token_ids(self.tokenizer, [str(text)], special=False)[0]
 

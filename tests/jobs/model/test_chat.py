@@ -127,8 +127,10 @@ def test_a_template_that_changes_earlier_answers_is_refused_where_they_count() -
             r"writes turn 2 \(assistant\) otherwise than it asks for it",
         ),
         ("{{ messages[0].text.more }}", spoken("user: a", "assistant: b"), "refuses a conversation"),
-        ("{% for %}", spoken("user: a", "assistant: b"), "refuses a conversation"),
+        ("{% for %}", spoken("user: a", "assistant: b"), "is no Jinja, line 1"),
         ("{{ messages.__class__.__mro__ }}", spoken("user: a", "assistant: b"), "refuses a conversation"),
+        ("{% if a %}" * 101 + "{% endif %}" * 101, spoken("user: a", "assistant: b"), "too many levels of indentation"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", spoken("user: a", "assistant: b"), "maximum recursion"),
         ("{{ 1 / 0 }}", spoken("user: a", "assistant: b"), "refuses a conversation"),
     ],
 )
