@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from studio.core.errors import JobError
 from studio.core.record import Record
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PACKAGE = "lm_eval"
 INSTALL = "pip install lm_eval"
@@ -38,9 +42,16 @@ AGGREGATIONS = frozenset({
     "bleu", "chrf", "ter", "brier_score",
 })  # fmt: skip
 GENERATION = frozenset({"until", "do_sample", "temperature", "top_p", "top_k", "max_gen_toks"})
-TEXT = frozenset({
-    "task", "training_split", "validation_split", "test_split", "fewshot_split", "doc_to_text", "doc_to_target",
-    "description", "target_delimiter", "fewshot_delimiter", "gen_prefix",
+SPLITS = frozenset({"training_split", "validation_split", "test_split", "fewshot_split"})
+SPLIT = re.compile(r"\w+(\.\w+)*\Z")
+"""A name that datasets takes for one (datasets 5.2, naming)."""
+NEEDED = ("doc_to_text", "doc_to_target")
+"""lm_eval asks each task for both, whatever its output_type: doc_to_text may be empty, as its own rolling tasks have
+it."""
+TEMPLATES = ("description", "doc_to_choice", "doc_to_target", "doc_to_text", "gen_prefix")
+"""Keys whose text is a template."""
+TEXT = SPLITS | frozenset({
+    "task", "doc_to_text", "doc_to_target", "description", "target_delimiter", "fewshot_delimiter", "gen_prefix",
 })  # fmt: skip
 """Keys of a task file that hold a text; doc_to_target may be a number as well."""
 KEYS = TEXT | {
@@ -79,10 +90,11 @@ def faults(task: Mapping[str, Any], folder: str) -> Iterator[Fault]:
             yield f"{key} is no text", "write a text; functions are not run"
     if not _among(task.get("output_type", "generate_until"), OUTPUTS):
         yield f"output_type is {task['output_type']!r}", f"write one of {', '.join(sorted(OUTPUTS))}"
-    if not task.get("test_split") and not task.get("validation_split"):
-        yield "there is no test_split", "write test_split: test, and its file in dataset_kwargs.data_files"
+    shots = task.get("num_fewshot")
+    if shots is not None and (isinstance(shots, bool) or not isinstance(shots, int) or shots < 0):
+        yield f"num_fewshot is {shots!r}", "write a whole number from 0, or leave it out"
     yield from _data_faults(task, folder)
-    yield from _choice_faults(task.get("doc_to_choice"))
+    yield from _row_faults(task)
     yield from _metric_faults(task.get("metric_list"))
     generation = task.get("generation_kwargs") or {}
     for key in sorted(map(str, set(generation) - GENERATION)) if isinstance(generation, dict) else ("it",):
@@ -111,16 +123,58 @@ def _data_faults(task: Mapping[str, Any], folder: str) -> Iterator[Fault]:
     if not isinstance(files, dict) or not files or not all(isinstance(each, str) for each in files.values()):
         yield "dataset_kwargs is not data_files alone", f"write dataset_kwargs: {{data_files: {{test: {folder}/…}}}}"
         return
+    for split in files:
+        if not isinstance(split, str) or not SPLIT.match(split):
+            yield f"data_files: {split!r} is no name of a split", "name it with letters, such as test"
     for each in files.values():
         path = PurePosixPath(each)
         if ".." in path.parts or not path.is_relative_to(folder) or any(sign in each for sign in "*?[]:"):
             yield f"the data file {each!r} is not in {folder}", f"put it there, and write {folder}/{path.name}"
+    yield from _split_faults(task, [str(split) for split in files])
 
 
-def _choice_faults(choice: object) -> Iterator[Fault]:
+def _split_faults(task: Mapping[str, Any], splits: Iterable[str]) -> Iterator[Fault]:
+    if not task.get("test_split") and not task.get("validation_split"):
+        yield "there is no test_split", "write test_split: test, and its file in dataset_kwargs.data_files"
+        return
+    for key in sorted(SPLITS & task.keys()):
+        if isinstance(task[key], str) and task[key] not in splits:
+            yield f"{key} is {task[key]!r}, for which data_files has no file", f"write one of {', '.join(splits)}"
+
+
+def _row_faults(task: Mapping[str, Any]) -> Iterator[Fault]:
+    """Of what is made of a row."""
+    for key in NEEDED:
+        if key not in task:
+            yield f"there is no {key}", "write a template of Jinja, or the name of a column"
+    choice = task.get("doc_to_choice")
     listed = isinstance(choice, list) and all(isinstance(each, str) for each in choice)
     if choice is not None and not isinstance(choice, str) and not listed:
         yield "doc_to_choice is neither a text nor a list of texts", "write one; functions are not run"
+    if choice is None and task.get("output_type") == "multiple_choice":
+        yield "there is no doc_to_choice", "list the choices of multiple_choice, such as [card, loan]"
+    for key in TEMPLATES:
+        if isinstance(task.get(key), str):
+            yield from _template_faults(key, task[key])
+
+
+def _template_faults(key: str, text: str) -> Iterator[Fault]:
+    if "{" not in text:  # nothing of Jinja
+        return
+    from studio.core import jinja_syntax  # imports Jinja, which is wanted only where there is a template
+
+    if found := jinja_syntax.flaw(text, _environment()):
+        yield f"{key}{f', line {found.line}' if found.line else ''}: {found.message}", found.hint
+
+
+@cache
+def _environment() -> Environment:
+    """What lm_eval knows in a template (lm_eval 0.4.13, utils)."""
+    from jinja2 import Environment
+
+    known = Environment(keep_trailing_newline=True)
+    known.filters["regex_replace"] = str
+    return known
 
 
 def _metric_faults(metrics: object) -> Iterator[Fault]:

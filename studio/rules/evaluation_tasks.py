@@ -98,12 +98,16 @@ def unusable_task_file(job: EvaluationJob, view: View) -> Iterator[Breach]:
     if len(files) > task_files.MOST_FILES:
         message = f"{folder} holds {len(files)} files; {task_files.MOST_FILES} can be read"
         yield Breach(path, message, "name a folder of its own")
+    found: dict[object, str] = {}
     for name, held in _defined(job, view):
         if isinstance(held, str):
             yield Breach(
                 path, f"{name}: {held}", "correct it; a task file is plain YAML, without tags such as !function"
             )
         elif held["task"] in spec.tasks:
+            if (first := found.setdefault(held["task"], name)) != name:
+                message = f"{name}: the task {held['task']} is defined in {first} as well"
+                yield Breach(path, message, "remove one of them")
             for message, hint in harness_tasks.faults(held, folder):
                 yield Breach(path, f"{name}: {message}", hint)
             yield from _absent(path, name, held, folder, files)

@@ -7,6 +7,7 @@ sandbox. Its own tasks find their rows in the cache of the hub; nothing is fetch
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ def ready(spec: JobSpec, work: HarnessWork | None) -> Harness | None:
 
 def _defined(spec: JobSpec, work: HarnessWork) -> Iterator[tuple[str, dict[str, Any]]]:
     """The asked tasks that files define, by name. What the plan saw is what is read."""
+    found: dict[str, str] = {}
     for name, digest in work.files.items():
         path = spec.path(name)
         if not path.is_file() or file_digest(path) != digest:
@@ -86,6 +88,9 @@ def _defined(spec: JobSpec, work: HarnessWork) -> Iterator[tuple[str, dict[str, 
                 raise JobError(f"{name}: {message}", hint)
             if absent := set(harness_tasks.data_files(held).values()) - set(work.files):
                 raise JobError(f"{name}: there is no data file {min(absent)}", "plan again, then apply")
+            if first := found.get(held["task"]):
+                raise JobError(f"{name}: the task {held['task']} is defined in {first} as well", "remove one of them")
+            found[held["task"]] = name
             yield held["task"], held
 
 
@@ -103,9 +108,17 @@ def evaluated(harness: Harness | None, loaded: Loaded, events: EventLog) -> Foun
     events.write("evaluate", f"tasks of lm_eval: {', '.join(harness.work.tasks)}")
     model = HFLM(pretrained=loaded.model, tokenizer=copy.deepcopy(loaded.tokenizer), batch_size=BATCH)
     found = _asked(harness, model, harness.work.limit, BOOTSTRAP)
+    return _finite(found, events)
+
+
+def _finite(found: dict[str, dict[str, Any]], events: EventLog) -> Found:
+    """The metrics that are numbers, and their intervals: a model that diverged has a perplexity that is none."""
     numbers = {f"{task}{SEPARATOR}{name}": each for task, told in found.items() for name, each in _numbers(told)}
-    intervals = {name: _intervals(name, *each) for name, each in numbers.items()}
-    return Found({name: value for name, (value, *_) in numbers.items()}, {k: v for k, v in intervals.items() if v})
+    if lost := sorted(name for name, (value, *_) in numbers.items() if not math.isfinite(value)):
+        events.write("evaluate", f"left out, because no finite number came out: {', '.join(lost)}")
+    kept = {name: each for name, each in numbers.items() if name not in lost}
+    intervals = {name: _intervals(name, *each) for name, each in kept.items()}
+    return Found({name: value for name, (value, *_) in kept.items()}, {k: v for k, v in intervals.items() if v})
 
 
 def _asked(harness: Harness, model: Any, limit: int, bootstrap: int) -> dict[str, dict[str, Any]]:

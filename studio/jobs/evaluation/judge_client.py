@@ -156,8 +156,9 @@ def _is_silence(error: Exception) -> bool:
 
 def _pause(attempt: int, asked: str | None) -> float:
     """Seconds before the next attempt; many that were refused at once do not come back at once."""
-    if asked and asked.strip().isdigit():
-        return min(float(asked), LONGEST_PAUSE_SECONDS)
+    seconds = (asked or "").strip()
+    if seconds.isascii() and seconds.isdecimal():
+        return min(float(seconds), LONGEST_PAUSE_SECONDS)
     doubled = FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1)
     return min(doubled, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)
 

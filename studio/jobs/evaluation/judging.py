@@ -38,6 +38,9 @@ MOST_FAILED = 0.1
 LONGEST_SILENCE_SECONDS = 600.0
 """Without a judgement of any row. More than the attempts at one row take, busy services included."""
 LONGEST_REASON = 2000
+MOST_CHARACTERS, MOST_READ = 64 << 10, 4 << 20
+"""Of a reply's end in which objects are looked for, and of what is read in all for beginnings that turn out to be none:
+objects in each other that never end are read anew from each brace."""
 PARAMETERS: dict[str, Any] = {"temperature": 0, "max_tokens": 512}
 SYSTEM = """\
 You are an impartial judge of answers that a language model gave. Judge one quality only: {name}.
@@ -220,13 +223,16 @@ def _read(reply: str, scale: tuple[int, int]) -> Judgement:
     return Judgement(float(score), _cut(reason if isinstance(reason, str) else json.dumps(reason)))
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _objects(reply: str) -> Iterator[dict[str, Any]]:
+    text, left = reply[-MOST_CHARACTERS:], MOST_READ
     decoder, start = json.JSONDecoder(), text.find("{")
-    while start >= 0:
+    while start >= 0 and left > 0:
         try:
             held, end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            end = start + 1
+        except json.JSONDecodeError as error:
+            end, left = start + 1, left - (error.pos - start)
+        except (ValueError, RecursionError):  # too long a number, too many in each other
+            end, left = start + 1, left - (len(text) - start)
         else:
             if isinstance(held, dict):
                 yield held

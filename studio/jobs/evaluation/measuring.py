@@ -54,9 +54,9 @@ def _answer(session: Session, loaded: Loaded) -> Measured:
 
     answers = Answers(generated.texts, tuple(asked.expected), generated.seconds, losses, tokens)
     scores = metrics.score(session.work.metrics, answers)
+    tasks = harness.evaluated(session.harness, loaded, session.events)  # may fail, and judges are paid
     judged = {each.work.name: judging.judged(each, asked.prompts, answers, session.events) for each in session.judges}
     scores |= {name: judging.scores(found, len(asked.prompts)) for name, found in judged.items()}
     computed = metrics.compute((*session.work.metrics, *judged), answers, scores)
-    tasks = harness.evaluated(session.harness, loaded, session.events)
     session.working_seconds += time.perf_counter() - started
     return Measured(answers, scores, computed | tasks.metrics, judged, tasks)

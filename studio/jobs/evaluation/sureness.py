@@ -53,7 +53,10 @@ def is_alike(values: Array) -> bool:
 
 
 def told(value: float, error: float, rows: int, confidence: float, is_share: bool) -> Interval | None:
-    """Where a mean lies of which only its standard error is told, 0 for none; exact where it is a share of rows."""
+    """Where a mean lies of which only its standard error is told, 0 for none; exact where it is a share of rows. What
+    is no finite number lies nowhere."""
+    if not math.isfinite(value):
+        return None
     hits = round(value * rows)
     if is_share and rows and abs(value * rows - hits) < 1e-6:
         return _share(hits, rows, confidence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ def test_a_job_runs_no_function_of_a_task_file(make_spec: MakeSpec) -> None:
         ({"dataset_kwargs": {"data_files": {"test": "tasks/*.jsonl"}}}, "is not in tasks"),
         ({"dataset_kwargs": {"trust_remote_code": True}}, "dataset_kwargs is not data_files alone"),
         ({"test_split": None}, "test_split is no text"),
+        ({"test_split": "validation"}, "test_split is 'validation', for which data_files has no file"),
+        ({"fewshot_split": "train"}, "fewshot_split is 'train', for which"),
+        ({"test_split": "", "validation_split": "test"}, "test_split is '', for which"),
+        ({"dataset_kwargs": {"data_files": {1: "tasks/rows.jsonl"}}}, "data_files: 1 is no name of a split"),
+        ({"dataset_kwargs": {"data_files": {"a b": "tasks/rows.jsonl"}}}, "data_files: 'a b' is no name"),
+        ({"num_fewshot": "a"}, "num_fewshot is 'a'"),
+        ({"num_fewshot": -1}, "num_fewshot is -1"),
+        ({"num_fewshot": 1.5}, "num_fewshot is 1.5"),
+        ({"num_fewshot": True}, "num_fewshot is True"),
+        ({"doc_to_choice": None}, "there is no doc_to_choice"),
+        ({"doc_to_text": "a\n{% if %}"}, "doc_to_text, line 2: "),
+        ({"doc_to_target": "{{ label | nope }}"}, "doc_to_target, line 1: there is no filter 'nope'"),
+        ({"doc_to_choice": "{{ ['a', 'b'"}, "doc_to_choice, line 1: unexpected end"),
+        ({"description": "{% include 'other' %}"}, "description, line 1: it asks for another template"),
+        ({"gen_prefix": "{% for x in y %}{% break %}{% endfor %}"}, "gen_prefix, line 1: Encountered unknown tag"),
         ({"output_type": "code"}, "output_type is 'code'"),
         ({"output_type": ["code"]}, "output_type is ['code']"),
         ({"doc_to_choice": {"a": 1}}, "doc_to_choice is neither"),
@@ -111,6 +127,47 @@ def test_what_runs_or_fetches_code_or_reads_elsewhere_is_not_taken(change: dict[
     assert any(what in message for message, _ in harness_tasks.faults({**TASK, **change}, "tasks"))
 
 
+@pytest.mark.parametrize("key", ["doc_to_text", "doc_to_target"])
+@pytest.mark.parametrize("output", sorted(harness_tasks.OUTPUTS))
+def test_every_task_says_what_is_asked_and_what_is_expected(key: str, output: str) -> None:
+    task = {**TASK, "output_type": output}
+    assert not list(harness_tasks.faults(task, "tasks"))
+    del task[key]
+    assert [message for message, _ in harness_tasks.faults(task, "tasks")] == [f"there is no {key}"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_fewshot": 0},
+        {"num_fewshot": None},
+        {"doc_to_text": "", "output_type": "loglikelihood_rolling"},
+        {"doc_to_text": "text", "doc_to_target": 0},
+        {"doc_to_text": "{{ text | regex_replace('a', 'b') }}", "doc_to_choice": "{{ [a, b] }}"},
+        {"dataset_kwargs": {"data_files": {"test": "tasks/a", "train": "tasks/b"}}, "fewshot_split": "train"},
+    ],
+)
+def test_what_lm_eval_takes_is_taken(change: dict[str, Any]) -> None:
+    assert not list(harness_tasks.faults({**TASK, **change}, "tasks"))
+
+
+def test_a_task_that_two_files_define_is_refused_by_the_job(make_spec: MakeSpec) -> None:
+    spec = make_spec(evaluation())
+    files(spec)
+    spec.path("tasks/again.yaml").write_text(yaml.safe_dump(TASK), encoding="utf-8")
+    with pytest.raises(JobError, match=r"tasks/queues.yaml: the task queues is defined in tasks/again.yaml as well"):
+        dict(harness._defined(spec, HarnessWork.model_validate(work(spec))))
+
+
+@needs_lm_eval
+def test_templates_know_what_lm_eval_gives_them() -> None:
+    import lm_eval.utils
+
+    known = harness_tasks._environment()
+    assert known.filters.keys() == lm_eval.utils.env.filters.keys()
+    assert known.tests.keys() == lm_eval.utils.env.tests.keys() and not lm_eval.utils.env.extensions
+
+
 def test_keys_of_lm_eval_become_metrics_with_their_errors() -> None:
     told = {"alias": "queues", "sample_len": 6, "acc,none": 0.5, "acc_stderr,none": 0.2, "exact_match,strict": 1,
             "exact_match_stderr,strict": "N/A"}  # fmt: skip
@@ -122,6 +179,16 @@ def test_shares_have_exact_intervals_and_other_means_those_of_their_standard_err
     assert exact and exact.low == pytest.approx(0.025 ** (1 / 5)) and exact.high == 1
     assert mean and (mean.low, mean.high) == pytest.approx((0.5 - 0.196, 0.5 + 0.196), abs=1e-4)
     assert sureness.told(0.5, 0, 5, 0.95, False) is None
+    assert [sureness.told(value, 0.1, 5, 0.95, True) for value in (math.nan, math.inf, -math.inf)] == [None] * 3
+
+
+def test_a_task_metric_that_is_no_finite_number_is_left_out_and_said(tmp_path: Path) -> None:
+    told = {"wiki": {"sample_len": 6, "perplexity,none": math.inf, "perplexity_stderr,none": math.nan,
+                     "acc,none": math.nan, "acc_norm,none": 0.5, "acc_norm_stderr,none": 0.1}}  # fmt: skip
+    with EventLog(tmp_path / "events.jsonl") as log:
+        found = harness._finite(told, log)
+    assert found.metrics == {"wiki/acc_norm": 0.5} and set(found.intervals) == {"wiki/acc_norm"}
+    assert "no finite number came out: wiki/acc, wiki/perplexity" in (tmp_path / "events.jsonl").read_text()
 
 
 def test_gates_know_metrics_of_tasks_and_which_way_is_better() -> None:

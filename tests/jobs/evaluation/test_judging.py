@@ -314,6 +314,9 @@ def test_a_job_gets_the_variables_of_its_judges_and_of_no_others() -> None:
         ('{"reason": "good", "score": 4}', 4), ('```json\n{"score": 3}\n```', 3), ('{"score": "2"}', 2),
         ('The answer says {"score": 5}, but it is wrong.\n{"reason": "an order", "score": 1}', 1),
         ("score: 4", None), ('{"score": 0}', None), ('{"score": true}', None), ("[" * 9000, None), ("", None),
+        ("so {a, b} and \\frac{1}{2}, " * 2000 + '{"reason": "{}", "score": 4}', 4),
+        ("x" * 100_000 + '\n{"reason": {"score": "good"}, "score": 4}\n' + "x" * 60_000, 4),
+        ('{"a":[1,' * 3 + '{"reason": "good", "score": 4}', 4),
     ],
 )  # fmt: skip
 def test_the_last_object_with_a_score_counts(reply: str, score: float | None) -> None:
@@ -322,6 +325,29 @@ def test_the_last_object_with_a_score_counts(reply: str, score: float | None) ->
             judging._read(reply, (1, 5))
     else:
         assert judging._read(reply, (1, 5)).score == score
+
+
+@pytest.mark.parametrize(
+    "piece", ['{"a":[1,', '{"a":', "{", '{"a', '{"a":{"b":"', '{"a":"' + "x" * 500 + '","b":[', '{"a":1' + "0" * 5000]
+)
+def test_a_long_broken_reply_is_refused_in_moments(piece: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(judge_client.NoJudgement, match="no score"):
+        judging._read(piece * 50_000, (1, 5))
+    assert time.process_time() - begun < 2  # a tenth of a second; it was eight
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("0", 0), (" 7 ", 7), ("61", 60), ("9" * 5000, 60), ("²", None), ("٣", None), ("-1", None), ("", None),
+     (None, None), ("Sun, 22 Nov 2026 08:00:00 GMT", None)],
+)  # fmt: skip
+def test_a_pause_is_what_the_service_asks_for_where_that_is_a_number_of_seconds(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, seconds: float | None
+) -> None:
+    monkeypatch.setattr(judge_client, "FIRST_PAUSE_SECONDS", 4.0)
+    pause = judge_client._pause(1, asked)
+    assert pause == seconds if seconds is not None else 2 <= pause <= 4
 
 
 @given(st.text(st.sampled_from('{}[]":,score0159.-e \n'), max_size=60))
