@@ -334,6 +334,28 @@ def test_a_fresh_run_that_was_left_running_is_waited_for_by_the_next_apply(desk:
     assert desk.plan().plan.pending == ()
 
 
+def test_a_fresh_run_of_an_earlier_version_is_waited_for_and_its_old_result_is_not_taken_over(desk: Desk) -> None:
+    """The version that is recorded is another one, so that what is asked for could be reused."""
+    manifest = desk.root / "manifests" / "configs.yaml"
+    first = manifest.read_text()
+    desk.apply()
+    key = str(desk.records()[EVALUATION].outcome["run_key"])
+    manifest.write_text(first.replace("max_new_tokens: 8", "max_new_tokens: 9"))
+    assert desk.apply()[EVALUATION].ending is Ending.DONE
+    manifest.write_text(first)
+    assert (EVALUATION, Verb.REUSE) in [(each.ref, each.verb) for each in desk.plan().plan.pending]
+    desk.backend.polls = 10**9
+    again = desk.plan(Selection(replace=("router-vs-base",)))
+    assert applying.apply(again, Notes(), 4, manner=Manner(detach=True)).running == (EVALUATION,)
+    planned = desk.plan(Selection())
+    [action] = [each for each in planned.plan.pending if each.ref == EVALUATION]
+    assert (action.verb, action.attaches, planned.plan.left) == (Verb.REPLACE, True, ())
+    desk.backend.polls = 1
+    assert desk.apply(Selection())[EVALUATION].attached
+    assert [attempt for name, attempt in desk.backend.submissions if name == key] == [1, 2]
+    assert desk.records()[EVALUATION].outcome["run_key"] == key and desk.plan().plan.pending == ()
+
+
 @pytest.mark.parametrize("polls", [1, 3], ids=["ended", "running"])
 def test_a_deletion_that_was_left_under_way_is_waited_for_and_not_begun_again(desk: Desk, polls: int) -> None:
     desk.apply()

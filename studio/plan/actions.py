@@ -66,7 +66,7 @@ class Action:
     attaches: bool = False
     """An earlier apply left the job running; this one would attach to it."""
     only_waits: bool = False
-    """Were no job under way, there would be nothing to do: it is waited for, and never started again."""
+    """Were no job under way, there would be nothing to run: it is waited for, and not begun again once cancelled."""
     memory: int | None = None
     """Bytes that the job's largest process will probably need; None where nobody can tell."""
     fresh: bool = False

@@ -179,9 +179,10 @@ def _action(
         verb, reason = (Verb.REPLACE if record else Verb.CREATE), _once_more(verb, reason)
     asked = kind.resources(item.resource) if kind.resources else None
     under_way = (item.ref, item.fingerprint) in recorded.under_way
-    only_waits = under_way and verb in (Verb.NONE, Verb.UPDATE)
-    if only_waits:
-        verb, reason, fresh = Verb.REPLACE, "it was started again, and its job is under way", True
+    only_waits = under_way and verb in (Verb.NONE, Verb.UPDATE, Verb.REUSE)
+    if only_waits:  # somebody wanted it made anew: what was made before is no answer to that
+        verb, fresh = (Verb.REPLACE if record else Verb.CREATE), True
+        reason = "it was started again, and its job is under way"
     attaches = verb in RUNS and under_way
     revises = verb is Verb.UPDATE and record is not None and _is_revised(item, record, drifted)
     return Action(
