@@ -92,11 +92,20 @@ def test_a_module_that_is_imported_now_is_told(tmp_path: Path) -> None:
 
 
 def test_more_workers_mean_more_rows_a_step_and_the_plan_says_so(tmp_path: Path) -> None:
-    before = projects.recorded(projects.wanted(projects.write(tmp_path, support_desk())))
-    projects.write(tmp_path, with_spec(support_desk(), "FineTuningJob", num_workers=2))
-    action = next(each for each in projects.plan(tmp_path, before).actions if each.ref == JOB)
-    change = next(change for change in action.changes if change.path == "spec.num_workers")
-    assert change.reason == "a step learns from batch × accumulation × workers rows"
+    assert reason_of_workers(tmp_path, support_desk()) == "a step learns from batch × accumulation × workers rows"
+
+
+def test_what_more_workers_mean_to_a_script_of_ones_own_only_the_script_knows(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("pass")
+    scripted = with_spec(support_desk(), "FineTuningJob", user_script="train.py")
+    assert reason_of_workers(tmp_path, scripted) == "determines the outcome"
+
+
+def reason_of_workers(root: Path, manifests: Any) -> str:
+    before = projects.recorded(projects.wanted(projects.write(root, manifests)))
+    projects.write(root, with_spec(manifests, "FineTuningJob", num_workers=2))
+    action = next(each for each in projects.plan(root, before).actions if each.ref == JOB)
+    return next(change.reason for change in action.changes if change.path == "spec.num_workers")
 
 
 def test_the_job_is_told_what_the_plan_saw(tmp_path: Path) -> None:

@@ -28,6 +28,14 @@ _KEY = re.compile(
     r"|token"
 )
 HIDDEN = "***"
+_NAMED = re.compile(
+    r"((?:password|passwd|passphrase|secret|api[_-]?key|(?:secret|access|private)[_-]key"
+    r"|(?<!pad_)(?<!eos_)(?<!bos_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)token)"
+    r"""\\?["']?\s{0,2}[=:]\s{0,2}\\?["']?)[^\s"'\\<\[][^\s"'\\]{7,}""",
+    re.IGNORECASE,
+)
+"""What comes before the name does not matter, so no search for its beginning is needed and the time stays linear. A
+tokenizer's own tokens begin with a bracket; quotes end a value, so that JSON stays JSON."""
 MARKS = (
     "hf_", "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "AIza", "xox", "eyJ",
     "PRIVATE KEY", "://",
@@ -56,6 +64,13 @@ def has_password(url: str) -> bool:
 def names_secret(key: str) -> bool:
     """Whether values under ``key`` are secrets by its name; a tokenizer's ``pad_token`` is not one."""
     return _KEY.fullmatch(key.casefold().replace("-", "_")) is not None
+
+
+def redact_named(text: str) -> str:
+    """``text`` with the values hidden that a name calls secret, as in ``password=…``; of eight characters or more.
+
+    For what programs print. In people's own texts, such as a data set's, a password may be a word like any other."""
+    return _NAMED.sub(rf"\1{HIDDEN}", text)
 
 
 def redact(text: str) -> str:

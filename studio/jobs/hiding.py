@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from studio.core.jobspec import VARIABLE, JobSpec
-from studio.core.secrets import HIDDEN, redact
+from studio.core.secrets import HIDDEN, redact, redact_named
 
 SHORTEST_SECRET = 6
 """Characters. Hiding every ``1`` because some variable is ``1`` would help nobody."""
@@ -26,6 +26,6 @@ def hiding(spec: JobSpec, environ: Mapping[str, str]) -> Hide:
     def hide(text: str) -> str:
         for secret in secrets:
             text = text.replace(secret, HIDDEN)
-        return redact(text)
+        return redact_named(redact(text))
 
     return hide

@@ -33,7 +33,8 @@ def attempt(spec: JobSpec, work: Callable[[], Outcome]) -> Outcome | Failure:
     try:
         return work()
     except Exception as error:  # the border of the process: nothing passes without a report
-        traceback.print_exc()
+        if not isinstance(error, StudioError) or error.__cause__:  # else its words are all there is to know
+            traceback.print_exc()
         failure = _failure(error, spec)
         print(f"failed: {failure.message}\n{failure.hint}".rstrip(), file=sys.stderr, flush=True)
         return failure

@@ -27,12 +27,14 @@ def observe(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource], root: Pa
     if not spec.user_script and not named:
         return None
     files, fault = {name: digest for name in sorted(named) if (digest := _digest(root, name))}, ""
+    alone = False
     if spec.user_script:
         from studio.load import scripts  # only for those who have one: the parser takes its time to load
 
         found = scripts.sources(root, spec.user_script)
         files, fault = {**files, **found.files}, found.fault
-    return JobFacts(dict(sorted(files.items())), fault)
+        alone = bool(found.files) and not found.shares
+    return JobFacts(dict(sorted(files.items())), fault, alone)
 
 
 def _arguments(spec: FineTuningJobSpec, resources: Mapping[Ref, Resource]) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ LARGEST = 1 << 20
 """Bytes of a file that is still read as a script."""
 MOST = 1000
 """Files of one script."""
+SHARES = re.compile(rb"\b(?:(?:LOCAL_)?RANK|WORLD_SIZE|distributed|accelerate|deepspeed|\w{0,60}Trainer)\b")
+"""What is in the text of a script that knows of other workers: by itself, or by a library that shares the rows."""
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What the parser raises: for wrong text, NUL characters, and nesting without end."""
 
@@ -29,6 +32,8 @@ class Sources:
 
     files: dict[str, str] = field(default_factory=dict)
     fault: str = ""
+    shares: bool = False
+    """Whether anything in them may have to do with other workers."""
 
 
 def sources(root: Path, script: str) -> Sources:
@@ -63,6 +68,7 @@ def _parsed(root: Path, name: str, found: Sources) -> ast.Module | None:
         found.fault = found.fault or f"{name} cannot be read: {error.strerror}"
         return None
     found.files[name] = hashed.hexdigest()
+    found.shares = found.shares or SHARES.search(content) is not None
     if len(content) > LARGEST:
         found.fault = found.fault or f"{name} is larger than {LARGEST >> 20} MiB"
         return None

@@ -9,7 +9,7 @@ from typing import Any
 from studio.core.findings import Path, format_path
 from studio.core.fingerprints import canonical
 from studio.desired import CONTENT, REGISTRY, WORKSPACE
-from studio.resources.base import Effect, Part, effects, meanings, revised
+from studio.resources.base import Effect, Part, effects, exceptions, meanings, revised
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,12 @@ def compare_parts(old: Mapping[str, Any], new: Mapping[str, Any], model: type[Pa
     """Differences between two stored parts of the same model, down to the leaves of mappings, sorted by path."""
     found = []
     by_field, in_place, told = effects(model), revised(model, str(new.get("type", ""))), meanings(model)
+    untold = {name for name, other in exceptions(model).items() if new.get(other)}
     for name in sorted({*old, *new}):
         effect = by_field.get(name, Effect.DESCRIPTIVE)
         for path, before, after in _leaves((root, name), old.get(name, ABSENT), new.get(name, ABSENT)):
-            reason = told.get(name) or (REVISED if name in in_place else _REASONS[effect])
+            said = "" if name in untold else told.get(name)
+            reason = said or (REVISED if name in in_place else _REASONS[effect])
             found.append(Change(format_path(path), effect, reason, before, after))
     return found
 

@@ -57,10 +57,20 @@ def field(effect: Effect, description: str, default: Any = None, **schema: Any) 
     of parts that hold references, ``required`` that a rule demands it, ``types`` the values of ``type`` with which
     alone it counts, ``revised`` a field that says something about a thing outside the record, where a change is carried
     out without making the thing again: true, or the values of ``type`` with which that is so, ``because`` what else a
-    change means, in words.
+    change means, in words; not so where the field ``unless`` is set.
     """
     extra: dict[str, Any] = {"x-effect": effect.value}
-    for key in ("references", "config", "default_config", "nested", "required", "revised", "types", "because"):
+    for key in (
+        "references",
+        "config",
+        "default_config",
+        "nested",
+        "required",
+        "revised",
+        "types",
+        "because",
+        "unless",
+    ):
         if key in schema:
             extra[f"x-{key.replace('_', '-')}"] = schema.pop(key)
     if "x-config" in extra:
@@ -144,6 +154,7 @@ class FieldMark:
     default: Any
     revised: tuple[str, ...] | bool = False
     because: str = ""
+    unless: str = ""
 
 
 @cache
@@ -165,6 +176,7 @@ def marks(model: type[BaseModel]) -> tuple[FieldMark, ...]:
                 info.get_default(call_default_factory=True) if not info.is_required() else None,
                 tuple(map(str, revised)) if isinstance(revised := extra.get("x-revised"), list) else bool(revised),
                 str(extra.get("x-because", "")),
+                str(extra.get("x-unless", "")),
             )
         )
     return tuple(found)
@@ -187,6 +199,12 @@ def revised(model: type[BaseModel], type: str) -> frozenset[str]:
 def meanings(model: type[BaseModel]) -> dict[str, str]:
     """Field name to what a change of it means, where that is more than its effect."""
     return {mark.name: mark.because for mark in marks(model) if mark.because}
+
+
+@cache
+def exceptions(model: type[BaseModel]) -> dict[str, str]:
+    """Field name to the other field that, where it is set, makes what ``meanings`` says of it untrue."""
+    return {mark.name: mark.unless for mark in marks(model) if mark.unless}
 
 
 @cache

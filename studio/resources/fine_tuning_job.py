@@ -44,11 +44,13 @@ FILES = ("accelerator_config", "deepspeed", "fsdp_config")
 class JobFacts:
     """The files of the project that a job reads besides its data: its script with what that imports, and settings.
 
-    ``files`` maps project-relative names to SHA-256; ``fault`` says where the script is no Python.
+    ``files`` maps project-relative names to SHA-256; ``fault`` says where the script is no Python, ``alone`` whether
+    nothing in it has to do with other workers.
     """
 
     files: Mapping[str, str] = member(default_factory=dict)
     fault: str = ""
+    alone: bool = False
 
 
 def settings_files(arguments: Mapping[str, Any]) -> dict[str, str]:
@@ -121,7 +123,8 @@ class FineTuningJobSpec(Spec):
     num_cpu: int = field(PLACEMENT, "CPU cores.", 0, minimum=1, required=True)
     num_gpu: int = field(PLACEMENT, "GPUs.", 0, minimum=0)
     num_memory: int = field(PLACEMENT, "Memory in GB.", 0, minimum=1, required=True)
-    num_workers: int = field(OUTCOME, "Training workers; changes the effective batch.", 1, minimum=1, because=MORE_ROWS)
+    num_workers: int = field(OUTCOME, "Training workers; changes the effective batch.", 1, minimum=1, because=MORE_ROWS,
+                             unless="user_script")  # fmt: skip
     dist_cpu: int | None = field(PLACEMENT, "CPU cores of each distributed worker.", minimum=1)
     dist_gpu: int | None = field(PLACEMENT, "GPUs of each distributed worker.", minimum=0)
     dist_mem: int | None = field(PLACEMENT, "Memory in GB of each distributed worker.", minimum=1)

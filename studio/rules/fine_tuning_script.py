@@ -80,6 +80,32 @@ def script_beside_axolotl(job: FineTuningJob, view: View) -> Iterator[Breach]:
         yield Breach("spec.user_script", message, "remove user_script, or write framework_type: legacy")
 
 
+@rule("FT-067", FineTuningJob, severity=Severity.WARNING)
+def script_that_ignores_other_workers(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """A training script is to run with several workers, and nothing in it has to do with them.
+
+    Every worker runs the whole script. One that asks for no rank, and uses no library that does, trains on every row in
+    each of them: it takes as long as one worker, and they write the same checkpoints. The search is one of text, in the
+    script and the modules of the project that it imports.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          user_script: scripts/train.py
+          num_workers: 2  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          user_script: scripts/train_together.py
+          num_workers: 2
+    """
+    facts = view.facts(job.ref, JobFacts)
+    if job.spec.user_script and job.spec.num_workers > 1 and facts and facts.alone and not facts.fault:
+        message = f"every worker runs the whole script, and nothing in {job.spec.user_script!r} has to do with others"
+        hint = "share the rows by RANK and WORLD_SIZE, with torch.distributed or accelerate, or write num_workers: 1"
+        yield Breach("spec.num_workers", message, hint)
+
+
 @rule("FT-036", FineTuningJob)
 def missing_settings_file(job: FineTuningJob, view: View) -> Iterator[Breach]:
     """A training argument names a file of settings that is not in the project, or is no JSON.

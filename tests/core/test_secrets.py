@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.core.secrets import HIDDEN, has_password, names_secret, redact, secret_in
+from studio.core.secrets import HIDDEN, has_password, names_secret, redact, redact_named, secret_in
 
 TOKENS = {
     "a Hugging Face token": "hf_" + "aB3" * 12,
@@ -61,3 +61,39 @@ def test_a_password_in_a_url_is_hidden_and_the_rest_is_kept() -> None:
 )
 def test_a_key_tells_whether_its_value_is_secret(key: str, secret: bool) -> None:
     assert names_secret(key) is secret
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("password=hunter2supersecret", "password=***"),
+        ("DB_PASSWORD: hunter2supersecret and more", "DB_PASSWORD: *** and more"),
+        ("connect(api_key='abcd-efgh-1234', timeout=3)", "connect(api_key='***', timeout=3)"),
+        ('{"client_secret": "abcdefgh", "rows": 3}', '{"client_secret": "***", "rows": 3}'),
+        (r'{"message": "{\"token\": \"abcdefgh\"}"}', r'{"message": "{\"token\": \"***\"}"}'),
+        ("config: MY_SERVICE_TOKEN = abcdefgh12", "config: MY_SERVICE_TOKEN = ***"),
+        ("--hf-token=abcdefgh", "--hf-token=***"),
+    ],
+)
+def test_a_value_that_its_name_calls_secret_is_hidden_in_what_programs_print(text: str, shown: str) -> None:
+    assert redact_named(text) == shown == redact_named(shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=short", "passwords: everything", "pad_token=endoftext", "eos_token: <|endoftext|>", "token: [MARK]",
+        "tokens=12345678", "the secret is out: nobody knows", "secret\n\n\n= anything", "password=", "token", "",
+    ],
+)  # fmt: skip
+def test_what_no_name_calls_secret_is_printed_as_it_is(text: str) -> None:
+    assert redact_named(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["password", "token='", 'secret="a', "api_key: ", "pad_token=", "password=a\\", "key"]
+)
+def test_the_time_for_hostile_names_is_linear(piece: str) -> None:
+    text, before = piece * (1_000_000 // len(piece)), time.process_time()
+    assert len(redact_named(text)) <= len(text)
+    assert time.process_time() - before < 5

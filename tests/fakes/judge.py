@@ -21,10 +21,12 @@ def kind(material: dict[str, str]) -> str:
 
 @dataclass(slots=True)
 class FakeJudge:
-    """The first chat requests get ``first``; after that a reply is what ``says`` makes of the material."""
+    """The first chat requests get ``first``; after that a reply is what ``says`` makes of the material. A service that
+    does not list its models says so to anybody, whatever the key."""
 
     says: Callable[[dict[str, str]], str] = kind
     first: Sequence[Answer] = ()
+    lists: bool = True
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -33,6 +35,8 @@ class FakeJudge:
     def answer(self, request: Request) -> Answer:
         with self.lock:
             self.requests.append(request)
+            if request.path == "/v1/models" and not self.lists:
+                return as_json({"error": {"message": "no such page"}}, 404)
             if request.bearer != KEY:
                 return as_json({"error": {"message": f"Incorrect API key provided: {request.bearer}"}}, 401)
             if request.path == "/v1/models":
@@ -54,8 +58,10 @@ class FakeJudge:
 
 
 @contextmanager
-def judge(says: Callable[[dict[str, str]], str] = kind, first: Sequence[Answer] = ()) -> Iterator[FakeJudge]:
-    fake = FakeJudge(says, first)
+def judge(
+    says: Callable[[dict[str, str]], str] = kind, first: Sequence[Answer] = (), *, lists: bool = True
+) -> Iterator[FakeJudge]:
+    fake = FakeJudge(says, first, lists)
     with serving(fake.answer) as address:
         fake.url = f"{address}/v1"
         yield fake

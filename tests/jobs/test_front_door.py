@@ -72,6 +72,20 @@ def test_a_fault_of_ours_is_marked_as_one_and_logs_its_traceback(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("cause", [None, ValueError("a library's own words")])
+def test_what_a_user_can_mend_is_told_without_a_traceback_unless_a_library_said_more(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cause: Exception | None
+) -> None:
+    def fails(spec: JobSpec, events: EventLog) -> Outcome:
+        raise JobError("the judge refuses the key", "put in a valid one") from cause
+
+    monkeypatch.setattr(performing, "_job", lambda task: fails)
+    perform(make_spec(training()))
+    printed = capsys.readouterr().err
+    assert ("Traceback" in printed) is bool(cause)
+    assert printed.endswith("failed: the judge refuses the key\nput in a valid one\n")
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("passed_on_as", [RuntimeError, JobError])
 def test_a_full_disk_is_named(

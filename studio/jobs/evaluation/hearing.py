@@ -60,3 +60,4 @@ def _ask(
             said.put((question, ask(question, over)))
         except BaseException as error:  # raised again by whoever listens
             said.put((question, error))
+            over.set()  # what ends it all ends the others too, before anybody has listened

@@ -7,6 +7,7 @@ import os
 import random
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
@@ -58,12 +59,15 @@ class Endpoint:
             raise NoJudgement("the judge said nothing")
         return content
 
-    def reach(self) -> None:
-        """Raises JobError when nobody answers, or the key is refused: before anything costly is done."""
+    def reach(self, body: Mapping[str, Any] | None = None) -> None:
+        """Raises JobError when nobody answers, or the key is refused: before anything costly is done. A service that
+        does not list its models, as not every one does, is asked ``body``, if there is one; any reply will do."""
         try:
             self._patiently("/models", None, threading.Event())
         except NoJudgement:
-            return  # it answers, and not every service lists its models
+            if body:
+                with suppress(NoJudgement):
+                    self.ask(body, threading.Event())
 
     def _patiently(self, path: str, body: bytes | None, over: threading.Event) -> bytes:
         seconds = ANSWER_SECONDS if body is not None else GREETING_SECONDS

@@ -107,8 +107,8 @@ def reached(works: Sequence[JudgeWork], kept: Kept) -> tuple[Judge, ...]:
         if work.name in METRICS or work.name in WHOLE:
             raise JobError(f"judges: {work.name} is a metric already", "call the judge something else")
     judges = tuple(Judge(work, judge_client.endpoint(work.endpoint), kept) for work in works)
-    for endpoint in {each.endpoint.name: each.endpoint for each in judges}.values():
-        endpoint.reach()
+    for judge in {each.endpoint.name: each for each in judges}.values():
+        judge.endpoint.reach(judge.asked(("", "", "")))
     return judges
 
 

@@ -25,7 +25,7 @@ from studio.core.jobresult import EvaluationOutput
 from studio.core.jobspec import EvaluationWork
 from studio.core.judging import JudgeWork, variables
 from studio.jobs import __main__ as front_door
-from studio.jobs.evaluation import judge_client, judgements, judging, metrics, run, slices, sureness
+from studio.jobs.evaluation import hearing, judge_client, judgements, judging, metrics, run, slices, sureness
 from studio.jobs.evaluation.judgements import Kept
 from studio.jobs.evaluation.metrics import Answers
 from studio.jobs.events import EventLog
@@ -148,7 +148,33 @@ def test_a_refused_key_a_wrong_address_and_nobody_there_are_told_before_anything
         reach()
 
 
+def test_a_service_that_does_not_list_its_models_is_asked_about_an_empty_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with judge(lists=False) as fake:
+        set_up(monkeypatch, fake)
+        reach()
+        assert [fake.material(number) for number in range(len(fake.asked))] == [
+            {"question": "", "expected": "", "answer": ""}
+        ]
+        set_up(monkeypatch, fake, "another-key-of-tests")
+        with pytest.raises(JobError, match="STUDIO_JUDGE_URL refuses the key: 401"):
+            reach()
+    with judge(lambda _: "I cannot say", lists=False) as fake:
+        set_up(monkeypatch, fake)
+        reach()  # it answers, and takes the key
+    assert len(fake.asked) == 1
+
+
 MANY = answers(*[(" x", str(number)) for number in range(40)])
+
+
+def test_a_key_that_is_refused_meanwhile_ends_it_at_once(monkeypatch: pytest.MonkeyPatch, events: EventLog) -> None:
+    with judge(first=[as_json({"error": {"message": "revoked"}}, 401)] * 40) as fake:
+        set_up(monkeypatch, fake)
+        with pytest.raises(JobError, match="refuses the key: 401"):
+            judging.judged(reach(), [""] * 40, MANY, events)
+    assert len(fake.asked) <= hearing.CONCURRENT
 
 
 @dataclass

@@ -1,0 +1,3 @@
+import os
+
+WORLD_SIZE = os.environ["WORLD_SIZE"]

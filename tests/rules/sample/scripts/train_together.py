@@ -1,0 +1,3 @@
+import gradients
+
+print("trained by", gradients.WORLD_SIZE)
