@@ -43,3 +43,8 @@ def _environment() -> Environment:
 def flaw(text: str) -> SyntaxFlaw | None:
     """The first thing for which Jinja would refuse the template, whatever it is asked to write."""
     return jinja_syntax.flaw(text, _environment())
+
+
+def reads_messages(text: str) -> bool:
+    """Whether a template that parses ever asks for ``messages``; one that does not writes nothing of a conversation."""
+    return any(each.name == "messages" for each in _environment().parse(text).find_all(nodes.Name))

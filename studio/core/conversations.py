@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from studio.core.suggest import did_you_mean
+from studio.core.suggest import did_you_mean, nearest
 
 ASSISTANT, USER, SYSTEM = "assistant", "user", "system"
 ROLES = (SYSTEM, "developer", USER, ASSISTANT, "tool")
@@ -74,12 +74,26 @@ def _turn(held: object, number: int) -> Turn:
             f"{where}: 'from' and 'value' in place of 'role' and 'content'",
             "rename them, and write user for human and assistant for gpt",
         )
+    for key in ("tool_calls", "function_call"):
+        if held.get(key):
+            raise ConversationError(
+                f"{where}: {key!r}: calls of tools are not learnt here",
+                "take the row out, or write the call as text into content",
+            )
     for key in (_ROLE, _CONTENT):
         if key not in given:
-            raise ConversationError(f"{where} has no {key}", did_you_mean(key, tuple(given)) if given else FORM)
+            raise ConversationError(f"{where} has no {key}", _lacking(key, tuple(given)))
     for key in sorted(set(given) - {_ROLE, _CONTENT}):
         raise ConversationError(f"{where}: {key!r} is not read here", "take it out: a turn is a role and its content")
     return Turn(_role(given[_ROLE], where), _content(given[_CONTENT], where))
+
+
+def _lacking(key: str, given: tuple[str, ...]) -> str:
+    meant = nearest(key, given)
+    written = f"write {_ROLE}: {', '.join(ROLES[:-1])} or {ROLES[-1]}" if key == _ROLE else "write what is said in it"
+    if not given:
+        return FORM
+    return f"did you mean {meant!r}?" if meant else f"{written}, or take the row out"
 
 
 def _role(value: object, where: str) -> str:

@@ -3,6 +3,7 @@ other reader of JSON takes."""
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -37,3 +38,10 @@ def _without(value: Any, path: Path, words: dict[str, str]) -> Any:
 
 def _lacks(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
+
+
+def refusal(error: ValueError | RecursionError) -> str:
+    """Why Python's reader refused a text as JSON, in words of the text and not of Python."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error) if isinstance(error, json.JSONDecodeError | UnicodeError) else "a number has too many digits"

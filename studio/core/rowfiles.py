@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from studio.core.json_values import refusal
+
 csv.field_size_limit(1 << 27)
 
 ENCODING = "utf-8-sig"
@@ -157,8 +159,8 @@ def _lines(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
                 raise RowsError(Flaw.SYNTAX, f"{name}:{number}:{error.colno}: {error.msg}", hint) from error
-            except (ValueError, RecursionError) as error:  # a number of too many digits, or nested too deeply
-                raise RowsError(Flaw.SYNTAX, f"{name}:{number}: {error}", hint) from error
+            except (ValueError, RecursionError) as error:
+                raise RowsError(Flaw.SYNTAX, f"{name}:{number}: {refusal(error)}", hint) from error
             if not isinstance(row, dict):
                 raise RowsError(Flaw.SYNTAX, f"{name}:{number}: not an object", hint)
             if _ESCAPED_HALF.search(line):
@@ -183,7 +185,7 @@ def _array(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     except json.JSONDecodeError as error:
         raise RowsError(Flaw.SYNTAX, f"{name}:{error.lineno}:{error.colno}: {error.msg}", hint) from error
     except (ValueError, RecursionError) as error:
-        raise RowsError(Flaw.SYNTAX, f"{name}: {error}", hint) from error
+        raise RowsError(Flaw.SYNTAX, f"{name}: {refusal(error)}", hint) from error
     if isinstance(content, dict):
         arrays = [held for held in content.values() if isinstance(held, list)]
         arrays = [held for held in arrays if all(isinstance(row, dict) for row in held)] if len(arrays) > 1 else arrays

@@ -16,6 +16,8 @@ NEIGHBOURS = 20
 LONGEST = 1_000
 """Letters of a word; the time of a comparison grows with their square."""
 SHOWN = 8
+_AS_HYPHENS = str.maketrans("_. /", "----")
+"""What stands between the parts of a name."""
 _LETTERS = string.ascii_lowercase + string.digits + "-_."
 
 
@@ -65,9 +67,15 @@ def _nearest(word: str, known: tuple[str, ...]) -> str | None:
     close = found.folds if len(found.folds) <= FEW else _close(word, found)
     matches = difflib.get_close_matches(word, close, n=1, cutoff=0.6)
     if not matches and len(word) >= 3:  # "csv" for "project_csv"
-        holding = [name for name in close if word in name]
+        holding = [name for name in close if _names_a_part(word, name)]
         matches = holding if len(holding) == 1 else []
     return found.by_fold[matches[0]] if matches else None
+
+
+def _names_a_part(word: str, name: str) -> bool:
+    """Whether ``word`` is one or several whole parts of a name, or most of it from its beginning on."""
+    parts = f"-{name}-".translate(_AS_HYPHENS)
+    return f"-{word.translate(_AS_HYPHENS)}-" in parts or (name.startswith(word) and 2 * len(word) >= len(name))
 
 
 def _close(word: str, known: _Names) -> list[str]:

@@ -44,6 +44,10 @@ def misfits(value: Any, type: Type, lenient: bool = False, path: Path = ()) -> I
     if number:
         yield Misfit(path, Fault.NOT_TAKEN, value, number)
         return
+    meant = _meant(type)
+    if meant and (is_infinite(value) or (isinstance(value, str) and not _reads_as_finite(value))):
+        yield Misfit(path, Fault.NOT_TAKEN, value, meant)
+        return
     match type:
         case Leaf():
             yield from _leaf(value, type, lenient, path)
@@ -61,6 +65,23 @@ def misfits(value: Any, type: Type, lenient: bool = False, path: Path = ()) -> I
 
 def _is_huge(value: Any) -> bool:
     return isinstance(value, int) and value > LARGEST
+
+
+def is_infinite(value: Any) -> bool:
+    """Whether a value is a number to YAML, and none that can be computed with."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _meant(type: Type) -> Leaf | None:
+    """The number where any text is taken in its place: libraries read it as a number later."""
+    options = type.options if isinstance(type, AnyOf) else ()
+    number = next((each for each in options if isinstance(each, Leaf) and each.name == "number"), None)
+    return number if Leaf("string") in options else None
+
+
+def _reads_as_finite(text: str) -> bool:
+    read = as_pydantic_reads(text, "number")
+    return isinstance(read, float) and math.isfinite(read)
 
 
 def _number(type: Type) -> Leaf | None:
@@ -95,7 +116,7 @@ def _within(value: Any, type: Leaf) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return True
     return (
-        not (isinstance(value, float) and not math.isfinite(value))
+        not is_infinite(value)
         and (type.least is None or value >= type.least)
         and (type.above is None or value > type.above)
         and (type.most is None or value <= type.most)

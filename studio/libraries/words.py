@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from studio.core.suggest import nearest
-from studio.libraries.fitting import misfits
+from studio.libraries.fitting import is_infinite, misfits
 from studio.libraries.lenient import as_pydantic_reads
 from studio.libraries.types import AnyOf, Choice, Items, Leaf, Record, Type
 
@@ -24,6 +24,8 @@ SHOWN = 12
 
 def written(value: Any) -> str:
     """A value as one writes it in a manifest, in at most 60 characters."""
+    if is_infinite(value):
+        return ".nan" if value != value else ".inf" if value > 0 else "-.inf"
     text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else f"'{value}'"
     return text if len(text) <= 60 else text[:57] + "…"
 
@@ -42,6 +44,11 @@ def expected(type: Type) -> str:
         case AnyOf(options):
             named = [expected(option) for option in options if option != Leaf("null")]
             return " or ".join(dict.fromkeys(named)) or "null"
+
+
+def wanted(value: Any, type: Type) -> str:
+    """What must stand in the place of ``value``, which does not fit."""
+    return expected(type).replace("a number", "a finite number", 1) if is_infinite(value) else expected(type)
 
 
 def one_of(values: tuple[Any, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from studio.core.json_values import refusal
 from studio.load import files, safetensors_header
 from studio.load.models import PICKLES
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
@@ -57,7 +58,7 @@ def _folder(location: str, content: dict[str, Path]) -> AdapterFacts | Unusable:
     try:
         config = json.loads(content["adapter_config.json"].read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        return Unusable(Defect.SYNTAX, f"{location}/adapter_config.json: {error}", "save the adapter again")
+        return Unusable(Defect.SYNTAX, f"{location}/adapter_config.json: {refusal(error)}", "save the adapter again")
     config = config if isinstance(config, dict) else {}
     rank, modules = config.get("r"), config.get("target_modules")
     return AdapterFacts(

@@ -15,6 +15,7 @@ MOST_BYTES = 64 << 10
 """Of a template; the longest of known models has a tenth of it. It travels in the job's spec."""
 FILE, CONFIG, KEY = "chat_template.jinja", "tokenizer_config.json", "chat_template"
 """Where transformers keeps a tokenizer's template (transformers 5.17, PreTrainedTokenizerBase.from_pretrained)."""
+_TURNS = "write {% for message in messages %}, with {{ message.role }} and {{ message.content }} in it, {% endfor %}"
 
 
 def given(root: Path, location: str) -> str | Unusable:
@@ -26,6 +27,9 @@ def given(root: Path, location: str) -> str | Unusable:
         size = path.stat().st_size if path.is_file() else None
     except OSError as error:  # no path of a file system: longer than any may be
         return unreadable(location, error)
+    if size is None and path.is_dir():
+        message = f"{location!r} is a folder, not a file"
+        return Unusable(Defect.MISSING, message, "name the file of the template in it")
     if size is None:
         return missing(root, location, "the chat template")
     if size > MOST_BYTES:
@@ -50,12 +54,16 @@ def has_own(spec: ModelSpec, root: Path) -> bool | None:
 
 
 def flaw(text: str, name: str) -> tuple[str, str] | None:
-    """Why Jinja would refuse a template that is called ``name``, with its line, and what to do; None for a sound one.
-    It is parsed, and nothing of it runs."""
+    """Why Jinja would refuse a template that is called ``name``, with its line, and what to do, or that it writes
+    nothing of a conversation; None for a sound one. It is parsed, and nothing of it runs."""
     from studio.core import chat_syntax  # imports Jinja, which is wanted only where there is a template
 
     found = chat_syntax.flaw(text)
-    return (found.within(name), found.hint) if found else None
+    if found:
+        return found.within(name), found.hint
+    if len(text) <= MOST_BYTES and not chat_syntax.reads_messages(text):
+        return f"{name}: it never reads messages, so nothing of a conversation is in what it writes", _TURNS
+    return None
 
 
 def flaw_of_own(spec: ModelSpec, root: Path) -> tuple[str, str] | None:

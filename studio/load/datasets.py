@@ -66,7 +66,9 @@ def _saved_features(content: dict[str, Path]) -> tuple[str, ...]:
 def _file(spec: DatasetSpec, path: Path, root: Path) -> DatasetFacts | Unusable:
     kind = DatasetType(spec.type)
     if path.suffix != EXTENSIONS[kind]:
-        hint = f"a {kind} data set ends in {EXTENSIONS[kind]}; rename the file or change type"
+        fitting = next((each for each, ending in EXTENSIONS.items() if ending == path.suffix), None)
+        change = f"write type: {fitting}" if fitting else "rename the file or change type"
+        hint = f"a {kind} data set ends in {EXTENSIONS[kind]}; {change}"
         return Unusable(Defect.EXTENSION, f"{spec.location!r} does not end in {EXTENSIONS[kind]}", hint)
     if path.is_dir():
         hint = "name a file in it, or write type: project for a folder of data"

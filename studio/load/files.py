@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from studio.core.errors import UsageError
-from studio.core.findings import Source
+from studio.core.findings import Position, Source
 from studio.load.problems import Fault, Problem
 from studio.load.witness import doubt, note, note_way
 
@@ -126,7 +126,10 @@ def read_text(root: Path, name: str) -> str | Problem:
         hint = "save it as UTF-8, or move it out of the manifest folders"
         if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             hint = f"it is UTF-16: {hint}"
-        return Problem(Fault.UNREADABLE, f"not UTF-8 text (byte {error.start})", hint, Source(name))
+        before = error.object[: error.start].decode("utf-8-sig")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"not UTF-8 text (byte {error.start})"
+        return Problem(Fault.UNREADABLE, message, hint, Source(name), position=Position(name, line, column))
 
 
 def _read(root: Path, name: str) -> bytes | Problem:

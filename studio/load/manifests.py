@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class Manifest:
     resource: Resource
     source: Source
     damaged: tuple[Path, ...] = ()
+
+    def is_damaged(self, *fields: str) -> bool:
+        """Whether one of these fields of the spec, or a part of it, was left out: what it says is not known."""
+        return any(path[:2] == ("spec", field) for path in self.damaged for field in fields)
 
 
 def parse_manifest(document: Any, source: Source) -> tuple[Manifest | None, list[Problem]]:
@@ -256,7 +261,9 @@ def _as_number(value: str, digits: str, unit: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

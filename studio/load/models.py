@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from studio.core.json_values import refusal
 from studio.load import files, safetensors_header
 from studio.load.model_shape import shape
 from studio.load.observation import Defect, Unusable, folder_files, leaving, missing, outside, unreadable
@@ -59,7 +60,7 @@ def _folder(location: str, content: dict[str, Path]) -> ModelFacts | Unusable:
     try:
         config = json.loads(content["config.json"].read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        return Unusable(Defect.SYNTAX, f"{location}/config.json: {error}", "save the model again")
+        return Unusable(Defect.SYNTAX, f"{location}/config.json: {refusal(error)}", "save the model again")
     config = config if isinstance(config, dict) else {}
     architectures = config.get("architectures")
     family = str(architectures[0]) if isinstance(architectures, list) and architectures else ""

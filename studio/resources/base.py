@@ -21,7 +21,9 @@ from studio.core.references import Ref
 
 API_VERSION = "studio/v1"
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
-"""A DNS-like slug of at most 253 characters."""
+"""A DNS-like slug."""
+LONGEST_NAME = 253
+"""Characters of one."""
 SLUG = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
 """The same for texts that may end in a line break."""
 UNRECORDED = "unrecorded"
@@ -32,7 +34,7 @@ UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 
 def slug(text: str, otherwise: str) -> str:
     """The nearest name that ``text`` can become; ``otherwise`` when it holds no letter or digit of the alphabet."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower())[:253].strip("-.") or otherwise
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower())[:LONGEST_NAME].strip("-.") or otherwise
 
 
 class Effect(StrEnum):

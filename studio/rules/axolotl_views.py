@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from studio.core.findings import Path
 from studio.load import configs
 from studio.resources.config import Config, ConfigType
 from studio.resources.fine_tuning_job import FineTuningJob
-from studio.rules.base import View
+from studio.rules.base import Breach, View
+from studio.rules.library_breach import breach
 
 
 def content(job: FineTuningJob, field: str, view: View) -> dict[str, Any]:
@@ -19,6 +21,20 @@ def content(job: FineTuningJob, field: str, view: View) -> dict[str, Any]:
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def breaches(job: FineTuningJob, view: View, found: Iterable[tuple[Path, str, str]]) -> Iterator[Breach]:
+    """Paths within the configuration, messages and hints as breaches there, be it written in the job or in a Config. Of
+    a Config that several jobs name, the same is told once."""
+    target = view.graph.target(job.ref, "spec", "axolotl_config") or job.ref
+    every = (each for each in view.configurations if each.type == ConfigType.AXOLOTL and each.ref == target)
+    held = next(every, None)
+    told: set[Breach] = view.once("faults for Axolotl jobs", target, set)
+    for path, message, hint in found:
+        told_now = breach(held, path, message, hint) if held else Breach(("spec", "axolotl_config"), message, hint)
+        if target == job.ref or told_now not in told:
+            told.add(told_now)
+            yield told_now
 
 
 def first(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from studio.core.enumerations import members
 from studio.core.findings import Severity
 from studio.core.fingerprints import canonical
+from studio.core.json_values import refusal
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.load.documents import parse
@@ -61,8 +62,8 @@ def not_json(config: Config, view: View) -> Iterator[Breach]:
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
             yield Breach("spec.config", f"not valid JSON: {error.msg} ({where})", JSON_HINT)
-        except (RecursionError, ValueError) as error:  # nested too deeply, or a number of too many digits
-            yield Breach("spec.config", f"not readable as JSON: {error}", JSON_HINT)
+        except (RecursionError, ValueError) as error:
+            yield Breach("spec.config", f"not readable as JSON: {refusal(error)}", JSON_HINT)
         else:
             yield from _unless_mapping(found, JSON_HINT)
 

@@ -19,6 +19,12 @@ def _prompt(view: View, job: Ref) -> Prompt | None:
     return view.get(view.graph.target(job, "spec", "prompt"), Prompt)
 
 
+def _needs_template(view: View, prompt: Prompt | None) -> bool:
+    """Whether conversations are left to the template of the model."""
+    silent = prompt is not None and prompt.spec.is_chat and not prompt.spec.chat_template
+    return prompt is not None and silent and not view.manifests[prompt.ref].is_damaged("chat_template")
+
+
 def _mute(view: View, ref: Ref | None) -> Model | None:
     """A model that is known to have no chat template."""
     model = view.get(ref, Model)
@@ -39,7 +45,8 @@ def no_assistant_in_text(job: FineTuningJob, view: View) -> Iterator[Breach]:
           loss: completion
     """
     prompt = _prompt(view, job.ref)
-    if job.spec.loss == Loss.ASSISTANT and prompt and not prompt.spec.is_chat:
+    unsaid = prompt is not None and view.manifests[prompt.ref].is_damaged("chat", "messages")
+    if job.spec.loss == Loss.ASSISTANT and prompt and not (prompt.spec.is_chat or unsaid):
         message = f"loss: assistant, but {prompt.ref} makes texts, in which nobody speaks"
         yield Breach("spec.loss", message, f"write loss: completion, or chat: true in {prompt.ref}")
 
@@ -76,7 +83,7 @@ def model_without_chat_template(job: FineTuningJob, view: View) -> Iterator[Brea
           chat_template: templates/chat.jinja
     """
     prompt, model = _prompt(view, job.ref), _mute(view, view.graph.target(job.ref, "spec", "base_model"))
-    if prompt and prompt.spec.is_chat and not prompt.spec.chat_template and model:
+    if model and _needs_template(view, prompt):
         yield Breach("spec.base_model", f"the tokenizer of {model.ref} has no chat template", HINT)
 
 
@@ -159,7 +166,7 @@ def no_chat_template_to_ask_with(job: EvaluationJob, view: View) -> Iterator[Bre
           chat_template: templates/chat.jinja
     """
     prompt = _prompt(view, job.ref)
-    if prompt is None or not prompt.spec.is_chat or prompt.spec.chat_template:
+    if not _needs_template(view, prompt):
         return
     for index, combination in enumerate(job.spec.model_adapter_combinations):
         where = ("spec", "model_adapter_combinations", index, "base_model")

@@ -141,8 +141,14 @@ def gate_without_condition(job: EvaluationJob, view: View) -> Iterator[Breach]:
     """
     for index, gate in enumerate(job.spec.gates):
         limits = (gate.min, gate.max, gate.min_gain_over_baseline)
-        if all(limit is None for limit in limits) and not gate.not_worse_than:
-            hint = "add min, max, min_gain_over_baseline or not_worse_than"
+        unread = any(path[:3] == ("spec", "gates", index) for path in view.manifests[job.ref].damaged)
+        if unread or gate.not_worse_than or any(limit is not None for limit in limits):
+            continue
+        hint = "add min, max, min_gain_over_baseline or not_worse_than"
+        if "not_worse_than" in gate.model_fields_set:
+            message = "not_worse_than names no combination, so the gate has no condition"
+            yield Breach(f"spec.gates.{index}.not_worse_than", message, "name one, or add min or max")
+        else:
             yield Breach(f"spec.gates.{index}", "the gate has no condition", hint)
 
 

@@ -139,3 +139,27 @@ def idle_task_setting(job: EvaluationJob, view: View) -> Iterator[Breach]:
     for name in ("tasks_dir", "num_fewshot", "limit"):
         if getattr(job.spec, name) not in (None, ""):
             yield Breach(f"spec.{name}", f"{name} has no effect: there are no tasks", f"list tasks, or remove {name}")
+
+
+@rule("EV-043", EvaluationJob)
+def task_setting_too_small(job: EvaluationJob, view: View) -> Iterator[Breach]:
+    """A number of rows or examples of tasks is below the smallest that means something.
+
+    No row at all measures nothing, and there are no fewer examples than none.
+
+    Bad:
+        kind: EvaluationJob
+        spec:
+          tasks: [hellaswag]
+          limit: 0  # <-
+    Good:
+        kind: EvaluationJob
+        spec:
+          tasks: [hellaswag]
+          limit: 100
+    """
+    for name, least in (("limit", 1), ("num_fewshot", 0)):
+        value = getattr(job.spec, name)
+        if value is not None and value < least:
+            message = f"{name} is {value}; it must be at least {least}"
+            yield Breach(f"spec.{name}", message, f"write {name}: {least}, or remove it")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.core.findings import Severity
+from studio.core.findings import Path, Severity
+from studio.core.references import Ref
 from studio.libraries import axolotl_settings
-from studio.resources.fine_tuning_job import FineTuningJob, Framework
-from studio.rules.axolotl_views import content
+from studio.resources.fine_tuning_job import FineTuningJob, Framework, Trial
+from studio.rules.axolotl_views import breaches, content
 from studio.rules.base import Breach, View, rule
 
 ON_GPU_ONLY = ("deepspeed", "fsdp", "fsdp_config", "fp8", "gptq", "flash_attn_rms_norm", "flash_attn_cross_entropy")
@@ -123,8 +124,8 @@ def axolotl_needs_a_gpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
         spec:
           framework_type: axolotl
           num_gpu: 0
-          axolotl_config:  # <-
-            deepspeed: {zero_optimization: {stage: 2}}
+          axolotl_config:
+            deepspeed: {zero_optimization: {stage: 2}}  # <-
             datasets:
               - type: alpaca
     Good:
@@ -141,7 +142,11 @@ def axolotl_needs_a_gpu(job: FineTuningJob, view: View) -> Iterator[Breach]:
         return
     said = content(job, "axolotl_config", view)
     plugins = said.get("plugins")
-    named = [str(name) for name in plugins] if isinstance(plugins, list) else []
-    asked = [key for key in ON_GPU_ONLY if said.get(key)]
-    for what in (*asked, *(f"the plugin {name}" for name in named if name.startswith(KERNELS))):
-        yield Breach("spec.axolotl_config", f"{what} needs a GPU, and num_gpu is 0", "remove it, or raise num_gpu")
+    asked: list[tuple[Path, str]] = [((key,), key) for key in ON_GPU_ONLY if said.get(key)]
+    for index, name in enumerate(plugins if isinstance(plugins, list) else ()):
+        if str(name).startswith(KERNELS):
+            asked.append((("plugins", index), f"the plugin {name}"))
+    who = Ref(job.kind, job.sweep) if isinstance(job, Trial) else job.ref
+    hint = "remove it, or raise num_gpu"
+    found = [(path, f"{what} needs a GPU, and num_gpu of {who} is 0", hint) for path, what in asked]
+    yield from breaches(job, view, found)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studio.core.findings import Path
 from studio.load import chat_templates, job_files
 from studio.load.observation import Unusable
 from studio.resources.fine_tuning_job import FineTuningJob, Framework
-from studio.rules.axolotl_views import content
+from studio.rules.axolotl_views import breaches, content
 from studio.rules.base import Breach, View, rule
 
 
@@ -40,7 +41,12 @@ def missing_axolotl_file(job: FineTuningJob, view: View) -> Iterator[Breach]:
     """
     if job.spec.framework_type != Framework.AXOLOTL:
         return
-    said, inline = content(job, "axolotl_config", view), isinstance(job.spec.axolotl_config, dict)
+    said = content(job, "axolotl_config", view)
+    yield from breaches(job, view, (*_missing(said, view), *_trigger(said)))
+
+
+def _missing(said: dict[str, object], view: View) -> Iterator[tuple[Path, str, str]]:
+    """Where, what is wrong, and what to do."""
     for path, name in job_files.axolotl_files(said, view.root):
         if path[-1] == job_files.DEEPSPEED:
             held = job_files.settings(view.root, name)
@@ -50,16 +56,13 @@ def missing_axolotl_file(job: FineTuningJob, view: View) -> Iterator[Breach]:
             template = chat_templates.given(view.root, name)
             fault, hint = (template.message, template.hint) if isinstance(template, Unusable) else ("", "")
         if fault:
-            key = ".".join(map(str, path))
-            yield Breach(("spec", "axolotl_config", *(path if inline else ())), f"{key}: {fault}", hint)
-    yield from _trigger(said, inline)
+            yield path, f"{'.'.join(map(str, path))}: {fault}", hint
 
 
-def _trigger(said: dict[str, object], inline: bool) -> Iterator[Breach]:
+def _trigger(said: dict[str, object]) -> Iterator[tuple[Path, str, str]]:
     """Axolotl removes that file when it is there."""
     held = said.get("dynamic_checkpoint")
     name = held.get("trigger_file_path") if isinstance(held, dict) else None
     if isinstance(name, str) and ("/" in name or name == ".."):
-        path = ("dynamic_checkpoint", "trigger_file_path") if inline else ()
         message = f"trigger_file_path: {name!r} leaves the run's folder, and Axolotl removes that file"
-        yield Breach(("spec", "axolotl_config", *path), message, "write a plain file name")
+        yield ("dynamic_checkpoint", "trigger_file_path"), message, "write a plain file name"

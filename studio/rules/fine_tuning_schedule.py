@@ -14,6 +14,8 @@ MOST_TRAINED, FEWEST_HELD_OUT = 0.95, 10
 """Shares of training above the one, which is more than anybody needs, are asked whether the other is held out."""
 MOST_EPOCHS = 1_000_000
 """No training passes over its rows more often; a greater number is a slip of the pen."""
+MOST_RATE = 100
+"""Optimizers that scale the rate themselves are given 1; a rate beyond a hundred is an exponent gone wrong."""
 
 
 @rule("FT-008", FineTuningJob)
@@ -43,9 +45,10 @@ def bad_epochs(job: FineTuningJob, view: View) -> Iterator[Breach]:
 
 @rule("FT-009", FineTuningJob)
 def no_learning_rate(job: FineTuningJob, view: View) -> Iterator[Breach]:
-    """The learning rate is not positive.
+    """The learning rate is not positive, or is beyond a hundred.
 
-    At zero no weight moves; below it the model unlearns. Left out, the training arguments decide.
+    At zero no weight moves; below it the model unlearns; far above it no weight survives the first step. Left out, the
+    training arguments decide.
 
     Bad:
         kind: FineTuningJob
@@ -60,6 +63,9 @@ def no_learning_rate(job: FineTuningJob, view: View) -> Iterator[Breach]:
     if rate is not None and rate <= 0:
         message = f"learning_rate is {rate:g}; it must be greater than 0"
         yield Breach("spec.learning_rate", message, "write learning_rate: 2.0e-4, or remove it")
+    elif rate is not None and rate > MOST_RATE:
+        message = f"learning_rate is {rate:g}; it must be at most {MOST_RATE}"
+        yield Breach("spec.learning_rate", message, "write a small number, such as learning_rate: 2.0e-4")
 
 
 @rule("FT-010", FineTuningJob)
@@ -164,3 +170,30 @@ def hardly_a_row_held_out(job: FineTuningJob, view: View) -> Iterator[Breach]:
         rows = "1 row" if parts.held_out == 1 else f"{parts.held_out} rows"
         message = f"train_test_split {spec.train_test_split:g} of {facts.rows:,} rows holds out {rows}"
         yield Breach("spec.train_test_split", message, "write train_test_split: 0.9, or 1.0 to hold nothing out")
+
+
+@rule("FT-068", FineTuningJob)
+def more_workers_than_rows(job: FineTuningJob, view: View) -> Iterator[Breach]:
+    """There are more training workers than rows to train on.
+
+    Workers share the rows of each step among them; one that gets none has nothing to compute, and the machine waits
+    for it all the same. Rows are counted where the data set is a file of the project.
+
+    Bad:
+        kind: FineTuningJob
+        spec:
+          num_workers: 1000000  # <-
+    Good:
+        kind: FineTuningJob
+        spec:
+          num_workers: 2
+    """
+    spec = job.spec
+    facts = view.facts(view.graph.target(job.ref, "spec", "dataset"), DatasetFacts)
+    in_range = 0 < spec.dataset_fraction <= 1 and 0 < spec.train_test_split <= 1
+    if facts is None or facts.rows is None or not in_range:
+        return
+    rows = sizes(facts.rows, spec.dataset_fraction, spec.train_test_split).train
+    if 0 < rows < spec.num_workers:
+        message = f"num_workers is {spec.num_workers:,}; the rows to train on are {rows:,}"
+        yield Breach("spec.num_workers", message, "write num_workers: 1, or as many as there are machines to train on")

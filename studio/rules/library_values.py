@@ -8,7 +8,7 @@ from typing import Any
 from studio.core.findings import format_path
 from studio.libraries.fitting import Fault, Misfit
 from studio.libraries.types import Record, Type
-from studio.libraries.words import expected, instead, written
+from studio.libraries.words import expected, instead, wanted, written
 from studio.rules.base import Breach, View, rule
 from studio.rules.configurations import Configuration, library_table
 from studio.rules.library_breach import breach
@@ -61,7 +61,8 @@ def _found(view: View, fault: Fault) -> Iterator[Breach]:
     for each in view.configurations:
         for misfit in each.misfits:
             if misfit.fault is fault:
-                message = f"{format_path(misfit.path)} is {written(misfit.value)}; it must be {expected(misfit.type)}"
+                fits = wanted(misfit.value, misfit.type)
+                message = f"{format_path(misfit.path)} is {written(misfit.value)}; it must be {fits}"
                 yield breach(each, misfit.path, message, instead(misfit.value, misfit.type, _default(each, misfit)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from studio.core.findings import Severity
 from studio.load.problems import Fault
-from studio.resources.base import SLUG, slug
+from studio.resources.base import LONGEST_NAME, SLUG, slug
 from studio.rules.base import Breach, View, faults, rule
 
 NAME = ("metadata", "name")
@@ -246,8 +246,11 @@ def bad_name(view: View) -> Iterator[Breach]:
     for ref, manifest in view.manifests.items():
         if ref.name and not SLUG.match(ref.name):
             shown = ref.name if len(ref.name) <= 60 else ref.name[:57] + "..."
-            hint = f"write {slug(ref.name, ref.kind.lower())}"
-            yield Breach(NAME, f"the name {shown!r} is not a slug", hint, ref, manifest.source)
+            message, hint = f"the name {shown!r} is not a slug", f"write {slug(ref.name, ref.kind.lower())}"
+            if len(ref.name) > LONGEST_NAME:
+                message = f"the name {shown!r} has {len(ref.name):,} characters; at most {LONGEST_NAME} are allowed"
+                hint = "write a shorter one: lower-case letters, digits, hyphens and dots"
+            yield Breach(NAME, message, hint, ref, manifest.source)
 
 
 @rule("MF-012")

@@ -9,6 +9,7 @@ from studio.core.findings import Path, Severity
 from studio.core.suggest import did_you_mean
 from studio.load.settings import Backend, Environment, Patch, SecretName, Target, Tracking
 from studio.resources import KINDS
+from studio.resources.base import SLUG
 from studio.rules.base import Breach, View, rule, setting
 
 _IN_MEMORY = re.compile(r"sqlite(\+pysqlite)?:(//)?/?([?]|$|.*:memory:)")
@@ -267,7 +268,7 @@ def patch_of_nothing(view: View) -> Iterator[Breach]:
             hint = "correct kind, name and labels of the target, or remove the patch"
             named = [ref.name for ref in view.manifests if target.kind in ("", ref.kind)]
             if target.name and target.name not in named:
-                hint = did_you_mean(target.name, named)
+                hint = did_you_mean(target.name, [name for name in named if SLUG.match(name)])
             yield from setting(view, (*path, "target"), f"the patch targets nothing: {_nothing(target)}", hint)
 
 

@@ -10,6 +10,7 @@ from studio.load.observation import Defect
 from studio.resources.dataset import Dataset, DatasetFacts
 from studio.resources.prompt import Prompt, PromptFacts, PromptSpec
 from studio.rules.base import Breach, View, rule
+from studio.rules.prompts import names_no_column
 
 TEMPLATES = ("prompt_template", "input_template", "completion_template")
 WRITTEN = (*TEMPLATES, "generate", "chat", "system", "examples")
@@ -53,7 +54,8 @@ def forms_mixed(prompt: Prompt, view: View) -> Iterator[Breach]:
             yield Breach(f"spec.{field}", f"messages and {field}: a row's conversation is made in one way", _REMOVE)
         else:
             yield Breach(f"spec.{field}", f"{field} has no place beside chat: true", _HINTS[field])
-    for field in ("system", "chat_template") if not spec.is_chat else ():
+    unsaid = view.manifests[prompt.ref].is_damaged("chat", "messages")
+    for field in ("system", "chat_template") if not (spec.is_chat or unsaid) else ():
         if getattr(spec, field):
             message = f"{field} without {'chat' if field == 'system' else 'a conversation'}: it would be in no row"
             yield Breach(f"spec.{field}", message, "write chat: true, and remove prompt_template; or remove it")
@@ -113,6 +115,8 @@ def no_column_of_conversations(prompt: Prompt, view: View) -> Iterator[Breach]:
     if column and columns and column not in columns:
         message = f"{column!r} is not a column of {prompt.spec.dataset!r}"
         yield Breach("spec.messages", message, did_you_mean(column, columns))
+    elif names_no_column(prompt.spec):
+        yield Breach("spec.messages", "messages names no column", did_you_mean(column, columns))
 
 
 @rule("PR-022", Prompt)

@@ -8,7 +8,7 @@ from studio.core.enumerations import members
 from studio.core.references import Ref
 from studio.core.suggest import did_you_mean
 from studio.load.problems import Fault
-from studio.resources.prompt import Prompt, PromptType
+from studio.resources.prompt import Prompt, PromptSpec, PromptType
 from studio.rules.base import Breach, View, rule
 
 NAME = ("metadata", "name")
@@ -67,8 +67,21 @@ def _missing(prompt: Prompt, view: View, field: str, hint: str) -> Iterator[Brea
     if damaged & {("spec", "messages"), ("spec", "generate"), ("spec", "chat")}:
         return  # what was meant by it, once it is mended, decides whether templates are needed
     unneeded = spec.generate or spec.messages or (spec.chat and field == "prompt_template")
-    if not unneeded and not getattr(spec, field).strip():
-        yield Breach(f"spec.{field}", f"{field} is missing", f"{hint}; or write generate: true")
+    if not unneeded and not getattr(spec, field).strip() and not names_no_column(spec):
+        advice = _OF_CHATS[field] if spec.chat else f"{hint}; or write generate: true"
+        yield Breach(f"spec.{field}", f"{field} is missing", advice)
+
+
+_OF_CHATS = {
+    "input_template": "write what the user says, with columns of the data set in braces",
+    "completion_template": "write what the assistant answers, with columns of the data set in braces",
+}
+
+
+def names_no_column(spec: PromptSpec) -> bool:
+    """Whether a column of conversations was meant, and left empty."""
+    others = (spec.prompt_template, spec.input_template, spec.completion_template)
+    return "messages" in spec.model_fields_set and not any((spec.messages, spec.chat, spec.generate, *others))
 
 
 @rule("PR-003", Prompt)

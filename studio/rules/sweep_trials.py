@@ -10,7 +10,7 @@ from studio.core.fingerprints import canonical
 from studio.core.references import Ref
 from studio.libraries.observing import determining
 from studio.load import configs
-from studio.resources.base import SLUG, marks
+from studio.resources.base import LONGEST_NAME, SLUG, marks
 from studio.resources.fine_tuning_job import (
     DEFAULT_EPOCHS,
     DEFAULT_LEARNING_RATE,
@@ -26,8 +26,6 @@ from studio.resources.model import ModelFacts
 from studio.rules.base import Breach, View, rule
 from studio.rules.library_decisions import FIELDS
 
-LONGEST = 253
-"""Characters of a name."""
 DEFAULTS = {"num_epochs": DEFAULT_EPOCHS, "learning_rate": DEFAULT_LEARNING_RATE}
 
 
@@ -64,7 +62,7 @@ def taken_trial_name(job: FineTuningJob, view: View) -> Iterator[Breach]:
     points = dict(trials(job))
     long = sorted((name for name in points if not SLUG.match(name)), key=len)
     if long and SLUG.match(job.metadata.name):
-        message = f"the trial's name {long[-1]!r} has {len(long[-1])} characters; at most {LONGEST} are allowed"
+        message = f"the trial's name {long[-1]!r} has {len(long[-1])} characters; at most {LONGEST_NAME} are allowed"
         yield Breach("spec.matrix", _and_more(message, len(long)), "give the sweep a shorter name", at_key=True)
     found = [words for name, point in points.items() if name not in long and (words := _taken(job, name, point, view))]
     if found:
@@ -124,7 +122,7 @@ def identical_trials(job: FineTuningJob, view: View) -> Iterator[Breach]:
     for name, _ in trials(job) if job.is_sweep else ():
         trial = view.get(Ref(job.kind, name), Trial)
         work = _work(trial, view) if trial and trial.sweep == job.metadata.name else None
-        if trial is None or work is None:
+        if trial is None or work is None or view.manifests[trial.ref].damaged:  # then other rules report a value
             continue
         first = seen.setdefault(work, trial)
         key = next((key for key in sorted(trial.places) if trial.places[key] != first.places[key]), "")

@@ -93,7 +93,7 @@ def test_good_rows_give_columns_rows_and_the_digest_of_the_bytes(
         ("project_json", '[{"a": 1}, {"b": 1}]', Defect.RAGGED, "item 1 lacks 'a'"),
         ("project_json", '[{"a": 1}, {"a": 1, "b": 1}]', Defect.RAGGED, "item 1 has an extra key 'b'"),
         ("project_json", b'[{"a": "\xff"}]', Defect.ENCODING, "rows.json:1:9: not UTF-8"),
-        ("project_json", "[" * 100_000, Defect.SYNTAX, "rows.json: maximum recursion depth"),
+        ("project_json", "[" * 100_000, Defect.SYNTAX, "rows.json: nested too deeply"),
         ("project_jsonl", "", Defect.EMPTY, "is empty"),
         ("project_jsonl", "\n\n", Defect.EMPTY, "holds no rows"),
         ("project_jsonl", '{"a": 1}\n{"a": \n', Defect.SYNTAX, "rows.jsonl:2:"),

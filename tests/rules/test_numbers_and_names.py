@@ -83,8 +83,8 @@ def test_a_share_is_above_0_and_at_most_1(id: str, kind: str, field: str, value:
 
 
 @given(value=NUMBERS)
-def test_a_rate_is_positive(value: float) -> None:
-    assert bool(breaches("FT-009", "FineTuningJob", "learning_rate", value)) == (not value > 0)
+def test_a_rate_is_positive_and_at_most_a_hundred(value: float) -> None:
+    assert bool(breaches("FT-009", "FineTuningJob", "learning_rate", value)) == (not 0 < value <= 100)
 
 
 @given(value=NUMBERS | st.sampled_from([1e6, math.nextafter(1e6, 2e6)]))
@@ -118,8 +118,15 @@ def test_a_name_is_a_slug_and_the_suggested_one_is(name: str) -> None:
     _, view = alone("Config", {}, name)
     found = [breach for id in ("MF-011", "MF-012") for breach in RULES[id].check(view)]
     assert bool(found) == (not is_slug(name))
-    for breach in found if name else ():
+    for breach in found if 0 < len(name) <= 253 else ():
         assert is_slug(breach.hint.removeprefix("write "))
+
+
+def test_a_name_that_is_too_long_is_told_the_limit() -> None:
+    _, view = alone("Config", {}, 300 * "a")
+    found = [breach.message for breach in RULES["MF-011"].check(view)]
+    assert len(found) == 1
+    assert found[0].endswith("has 300 characters; at most 253 are allowed")
 
 
 @given(name=st.text(max_size=10) | st.text("ab/:. ", max_size=5))

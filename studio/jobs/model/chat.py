@@ -31,6 +31,7 @@ SHOWN = 20
 UNCOMPILED = (SyntaxError, RecursionError)
 """What Python raises for the code that Jinja makes of a template: blocks too deep in each other, macros without end."""
 ANOTHER_TEMPLATE = "give the prompt a chat_template of its own"
+CORRECTED = "correct the file that chat_template of the prompt names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Speech:
     tokenizer: PreTrainedTokenizerBase
     template: str
     ends: frozenset[int]
+    cure: str = ANOTHER_TEMPLATE
+    """What to do about a template that does not serve."""
 
     def question(self, turns: Sequence[Turn]) -> str:
         """What the model is shown to answer next; raises JobError when the template refuses the turns."""
@@ -54,7 +57,7 @@ class Speech:
         try:
             text = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **options)
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, *UNCOMPILED) as error:
-            raise JobError(f"the chat template refuses a conversation: {error}", ANOTHER_TEMPLATE) from error
+            raise JobError(f"the chat template refuses a conversation: {error}", self.cure) from error
         return str(text)
 
 
@@ -93,7 +96,9 @@ def speech(tokenizer: PreTrainedTokenizerBase, template: str, ends: Sequence[int
         whose = "the prompt's chat_template" if template else f"the chat template of model {name}"
         where = f", line {flaw.line}" if flaw.line else ""
         raise JobError(f"{whose} is no Jinja{where}: {flaw.message}", flaw.hint)
-    return Speech(tokenizer, chosen, frozenset({int(tokenizer.eos_token_id), *ends}))
+    return Speech(
+        tokenizer, chosen, frozenset({int(tokenizer.eos_token_id), *ends}), CORRECTED if template else ANOTHER_TEMPLATE
+    )
 
 
 def encode(speech: Speech, spoken: Sequence[Spoken], loss: str) -> Encoded:
@@ -152,7 +157,7 @@ def _written(speech: Speech, spoken: Spoken, loss: str) -> _Written:
         whole = speech.text(turns)
         for number, turn in enumerate(turns, 1):
             if turn.role != ASSISTANT and turn.content.strip() not in whole:
-                raise JobError(f"the chat template leaves out turn {number} ({turn.role})", ANOTHER_TEMPLATE)
+                raise JobError(f"the chat template leaves out turn {number} ({turn.role})", speech.cure)
         every = [index for index, turn in enumerate(turns) if turn.role == ASSISTANT]
         counted = every if loss == "assistant" else every[-1:]
         return _Written(whole, tuple(_answer(speech, turns, index, whole) for index in counted))
@@ -170,18 +175,18 @@ def _answer(speech: Speech, conversation: Conversation, index: int, whole: str) 
         raise JobError(
             f"the chat template writes turn {index + 1} (assistant) otherwise{others}: where it begins and ends in the "
             "whole conversation cannot be told",
-            f"{'write loss: completion, or ' if index < len(conversation) - 1 else ''}{ANOTHER_TEMPLATE}",
+            f"{'write loss: completion, or ' if index < len(conversation) - 1 else ''}{speech.cure}",
         )
     if after is None or not through.endswith(after):
-        raise _rewritten(index)
+        raise _rewritten(index, speech.cure)
     said = through[len(before) : len(through) - len(after)]
     if not _squeezed(said).endswith(_squeezed(answer.content)):
-        raise _rewritten(index)
+        raise _rewritten(index, speech.cure)
     return len(before), len(before) + len(said.rstrip())
 
 
-def _rewritten(index: int) -> JobError:
-    return JobError(f"the chat template does not write what turn {index + 1} (assistant) says", ANOTHER_TEMPLATE)
+def _rewritten(index: int, cure: str) -> JobError:
+    return JobError(f"the chat template does not write what turn {index + 1} (assistant) says", cure)
 
 
 def _squeezed(text: str) -> str:
