@@ -22,7 +22,7 @@ from studio.plan.selection import Selection, Unmanaged
 from studio.workflow import applying, places, planning
 from tests import projects
 from tests.cli.front_door import ask
-from tests.fakes.backend import CountingBackend, result_of
+from tests.fakes.backend import CountingBackend, failed, result_of
 from tests.projects import manifest
 from tests.test_apply import QUICKSTART, Notes
 
@@ -362,6 +362,29 @@ def test_plans_show_trials_below_their_sweep_and_fold_many(bench: Bench) -> None
     assert lines[at + 1].startswith("      + create  FineTuningJob/train-learning-rate-1")
     assert "… and 4 more trials: 4 to create" in lines[at + 9]
     assert "↳" in ask(bench.root, "plan", "--markdown").out
+
+
+def test_a_report_of_a_sweep_has_its_trials_and_names_the_one_that_was_taken(bench: Bench) -> None:
+    bench.apply()
+    told = ask(bench.root, "report", str(SWEEP)).out
+    [row] = [line for line in told.splitlines() if FAST.name in line and "0.002" in line]
+    assert "best" in row and "0.998" in row and any(SLOW.name in line for line in told.splitlines())
+    [headline] = [line for line in told.splitlines() if "trial taken" in line]
+    assert FAST.name in headline and "best of 2" in headline
+    page = bench.root / "page.html"
+    assert ask(bench.root, "report", str(SWEEP), "--html", "--out", str(page)).code == 0
+    assert "Trials" in page.read_text() and "trial taken" in page.read_text()
+
+
+def test_after_a_sweep_failed_nobody_takes_its_new_trials_for_those_of_the_recorded_choice(bench: Bench) -> None:
+    bench.apply()
+    bench.write(matrix={"learning_rate": [2.0e-3, 3.0e-3]})
+    bench.backend.ends["train-learning-rate-3e-3"] = failed("killed")
+    assert bench.apply()[SWEEP].ending is Ending.BLOCKED
+    for shown in (ask(bench.root, "show", str(SWEEP)).out, ask(bench.root, "report", str(SWEEP)).out):
+        assert "nothing is chosen yet; recorded is the best of 2" in shown
+        [row] = [line for line in shown.splitlines() if FAST.name in line and "0.002" in line]
+        assert "taken" in row and "best" not in row
 
 
 def test_show_compares_the_trials_and_marks_the_best(bench: Bench) -> None:

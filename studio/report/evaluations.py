@@ -16,6 +16,8 @@ from studio.report.findings import plural
 from studio.report.plain import plain
 from studio.report.tables import table
 
+GAINS = "  in brackets the gain over the baseline: above 0 is better, also where lower numbers are"
+
 
 def comparison(output: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[str]:
     """Each combination's metrics beside the baseline's, the same of each slice, then the gates."""
@@ -23,8 +25,10 @@ def comparison(output: dict[str, Any], verdicts: list[dict[str, Any]]) -> list[s
     baseline = made.combinations[0]
     rows = [["combination", *made.metrics]]
     for place, each in enumerate(made.combinations):
-        rows.append([_label(each, baseline), *(_cell(name, each, _gained(made, name, place)) for name in made.metrics)])
-    lines = [f"  {made.rows} held-out rows", "", *table(rows), *_sureness(made)]
+        gains = {name: made.gain(name, place) if place else None for name in made.metrics}
+        rows.append([_label(each, baseline), *(_cell(name, each, gains[name]) for name in made.metrics)])
+    beside = [GAINS] if len(made.combinations) > 1 else []
+    lines = [f"  {made.rows} held-out rows", "", *beside, *table(rows), *_sureness(made)]
     for column in dict.fromkeys(each.column for each in baseline.slices):
         lines += table(list(_slices(column, made)))
     lines += _marked(baseline)
@@ -100,9 +104,9 @@ def _sliced(names: list[str], each: SliceOutput, base: SliceOutput | None) -> It
     """Metrics with their intervals: those of slices are too many for a table of their own."""
     for name in names:
         value, other = each.metrics.get(name), base.metrics.get(name) if base else None
-        plain_gain = None if value is None or other is None else value - other
+        gained = None if value is None or other is None else gain(name, value, other)
         ends = _ends([each.intervals[name]]) if name in each.intervals else ""
-        yield " ".join(filter(None, (_cell(name, each, plain_gain), ends)))
+        yield " ".join(filter(None, (_cell(name, each, gained), ends)))
 
 
 def _marked(baseline: CombinationOutput) -> list[str]:
@@ -110,14 +114,8 @@ def _marked(baseline: CombinationOutput) -> list[str]:
     return [f"  * {plural(few, 'slice')} of few rows: chance moves such numbers", ""] if few else []
 
 
-def _gained(made: EvaluationOutput, metric: str, place: int) -> float | None:
-    """By how much the number differs from the baseline's, of the same rows; None for the baseline itself."""
-    gained = made.gain(metric, place) if place else None
-    return None if gained is None else gain(metric, gained, 0.0)
-
-
-def _cell(name: str, each: CombinationOutput | SliceOutput, difference: float | None) -> str:
+def _cell(name: str, each: CombinationOutput | SliceOutput, gained: float | None) -> str:
     if name not in each.metrics:
         return "-"
     shown = number(each.metrics[name])
-    return shown if difference is None else f"{shown} ({signed(difference)})"
+    return shown if gained is None else f"{shown} ({signed(gained)})"

@@ -9,7 +9,7 @@ from typing import Any
 
 from studio.core.fingerprints import canonical
 from studio.core.numerals import number
-from studio.core.sweeps import SweepOutput
+from studio.core.sweeps import SweepOutput, TrialOutput
 from studio.inspection import Standing
 from studio.plan.actions import Action
 from studio.plan.spend import asking, bill
@@ -72,27 +72,58 @@ def choice(action: Action, resource: Resource | None, pending: Iterable[Action])
 
 def headline(sweep: dict[str, Any]) -> str:
     """The best trial and its number."""
-    made = SweepOutput.model_validate(sweep)
-    best = next(each for each in made.trials if each.fingerprint == made.fingerprint)
+    made, best = SweepOutput.model_validate(sweep), taken(sweep)
     return f"best of {len(made.trials)}: {best.name}, {made.metric} {number(best.metrics[made.metric])}"
 
 
-def compared(standing: Standing) -> list[str]:
-    """A sweep's trials as a table: their values, what they measured, and which one is the best."""
+def taken(sweep: dict[str, Any]) -> TrialOutput:
+    """The trial that became the sweep's own."""
+    made = SweepOutput.model_validate(sweep)
+    return next(each for each in made.trials if each.fingerprint == made.fingerprint)
+
+
+def choice_of(standing: Standing) -> SweepOutput | None:
+    """How a sweep chose, as it is recorded; None for one that did not yet, and for what is no sweep."""
+    output = (standing.record.outcome.get("output") or {}) if standing.record else {}
+    return SweepOutput.model_validate(output["sweep"]) if output.get("sweep") else None
+
+
+def grid(standing: Standing) -> list[list[str]]:
+    """A sweep's trials below their heads: their values, how they stand, what they measured; the first column marks the
+    one that was taken. Empty for what has no trials."""
     if not standing.trials:
         return []
-    output = ((standing.record.outcome.get("output") or {}) if standing.record else {}).get("sweep") or {}
-    metrics = list(dict.fromkeys(filter(None, (output.get("metric"), DEFAULT_METRIC, "train_loss"))))
+    made = choice_of(standing)
+    metrics = list(dict.fromkeys(filter(None, (made.metric if made else "", DEFAULT_METRIC, "train_loss"))))
     keys = list(standing.trials[0].values)
+    mark = "taken" if beside(standing) else "best"
     rows = [["", "trial", *keys, "state", *metrics]]
     for each in standing.trials:
         record = each.standing.record
-        made = ((record.outcome.get("output") or {}) if record else {}).get("metrics", {})
-        best = record is not None and record.fingerprint == output.get("fingerprint")
+        measured = ((record.outcome.get("output") or {}) if record else {}).get("metrics", {})
+        taken = made is not None and record is not None and record.fingerprint == made.fingerprint
         values = [
-            plain(each.values[key] if isinstance(each.values[key], str) else canonical(each.values[key]))
-            for key in keys
+            each.values[key] if isinstance(each.values[key], str) else canonical(each.values[key]) for key in keys
         ]
-        numbers = [number(made[name]) if name in made else "-" for name in metrics]
-        rows.append(["best" if best else "", each.standing.ref.name, *values, each.standing.state, *numbers])
-    return ["", *table(rows)]
+        numbers = [number(measured[name]) if name in measured else "-" for name in metrics]
+        rows.append([mark if taken else "", each.standing.ref.name, *values, each.standing.state, *numbers])
+    return rows
+
+
+def beside(standing: Standing) -> str:
+    """What to know where the recorded choice was made among other trials than there are now; "" where it was not."""
+    made = choice_of(standing)
+    present = {each.standing.record.fingerprint if each.standing.record else "" for each in standing.trials}
+    if made is None or not present or present == {each.fingerprint for each in made.trials}:
+        return ""
+    earlier = headline(made.model_dump())
+    return f"the trials as they stand now, among which nothing is chosen yet; recorded is the {earlier}"
+
+
+def compared(standing: Standing) -> list[str]:
+    """A sweep's trials as a table."""
+    rows = [[plain(cell) for cell in row] for row in grid(standing)]
+    if not rows:
+        return []
+    words = beside(standing)
+    return ["", *([f"  {plain(words)}"] if words else []), *table(rows)]

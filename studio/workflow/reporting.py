@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from studio import inspection, traces
@@ -24,8 +25,12 @@ def view(loaded: Loaded, state: StateReader, environ: Mapping[str, str]) -> View
     """The project as it stands; jobs under way are asked for."""
     resources = {ref: manifest.resource for ref, manifest in loaded.manifests.items()}
     defaults = {ref: manifest.resource for ref, manifest in loaded.defaults.items()}
-    found = inspection.standings(state, places.witness(loaded, environ), resources)
-    standings = {each.ref: each for each in reversed(found)}  # of a job of an earlier version, the present one counts
+    witness = places.witness(loaded, environ)
+    found = inspection.standings(state, witness, resources)
+    standings = {  # of a job of an earlier version, the present one counts
+        each.ref: replace(each, trials=inspection.tried(each.ref, loaded.resources, state, witness))
+        for each in reversed(found)
+    }
     operations, runs = state.operations(OPERATIONS), state.runs()
     return View(
         project=loaded.settings.metadata.name,

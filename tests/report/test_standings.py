@@ -115,6 +115,18 @@ def test_the_comparison_shows_each_metric_beside_the_baseline_and_then_the_gates
     assert "✗ exact_match of router: 0.9, not at least 0.95" in shown
 
 
+def test_a_gain_is_above_0_where_it_is_better_also_of_a_metric_that_is_better_when_it_is_lower() -> None:
+    named = {"column": "queue", "value": "card", "rows": 40}
+    measured = [{"perplexity": 450.0, "bleu": 0.2}, {"perplexity": 50.0, "bleu": 0.1}]
+    combinations = [
+        {"model": "tiny", "adapter": adapter, "metrics": each, "slices": [{**named, "metrics": each}]}
+        for adapter, each in zip(("", "router"), measured, strict=True)
+    ]
+    shown = "\n".join(evaluations.comparison({**EVALUATION, "combinations": combinations}, []))
+    assert shown.count("50 (+400)") == 2 and shown.count("0.1 (-0.1)") == 2
+    assert "in brackets the gain over the baseline: above 0 is better" in shown
+
+
 def test_intervals_and_the_test_against_the_baseline_are_shown_and_make_the_headline() -> None:
     base, tuned = EVALUATION["combinations"]
     ends = [{"confidence": 0.95, "low": 0.85, "high": 0.94}]

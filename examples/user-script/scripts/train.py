@@ -1,16 +1,19 @@
 """A training loop of one's own: a curriculum, which trl's trainer does not have.
 
 It reads what studio hands over, tells how it goes, keeps a checkpoint after every tenth step, and leaves an adapter.
+With several workers (``num_workers``) each runs this script and takes its share of every batch; the first one writes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import curriculum
 import torch
+import torch.distributed as workers
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -19,10 +22,14 @@ from studio import script
 
 IGNORED = -100
 """Label of tokens that do not count for the loss."""
+RANK, WORLD_SIZE = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+"""Which worker this is, and of how many."""
 
 
 def main(job: script.Job) -> None:
-    torch.manual_seed(job.settings["seed"])
+    if WORLD_SIZE > 1:
+        workers.init_process_group("gloo")
+    torch.manual_seed(job.settings["seed"])  # so that all begin with the same weights
     tokenizer = AutoTokenizer.from_pretrained(job.model)
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(job.model), LoraConfig(**job.settings["lora"]))
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], job.settings["learning_rate"])
@@ -36,15 +43,38 @@ def main(job: script.Job) -> None:
     for step, batch in enumerate(batches, 1):
         if step <= done:
             continue
-        loss = model(**padded(batch, tokenizer.pad_token_id)).loss
-        loss.backward()
+        loss = backward(model, batch, tokenizer.pad_token_id)
         optimizer.step()
         optimizer.zero_grad()
-        job.log(step=step, total=len(batches), loss=loss.item(), longest_row=max(len(ids) for ids, _ in batch))
-        if step % 10 == 0:
+        job.log(step=step, total=len(batches), loss=loss, longest_row=max(len(ids) for ids, _ in batch))
+        if step % 10 == 0 and job.is_main:
             keep(model, job.checkpoints, step)
-    model.save_pretrained(job.adapter)
+    if job.is_main:
+        model.save_pretrained(job.adapter)
     job.write_metrics({"stages": len(job.config["stages"])})
+
+
+def backward(model: Any, batch: list[curriculum.Row], pad: int) -> float:
+    """The mean loss of a batch, of which every worker takes a share; its gradients are in all of them afterwards."""
+    share, told = batch[RANK::WORLD_SIZE], torch.zeros(2)
+    if share:
+        inputs = padded(share, pad)
+        tokens = (inputs["labels"][:, 1:] != IGNORED).sum()
+        loss = model(**inputs).loss * tokens
+        loss.backward()
+        told = torch.stack([loss.detach(), tokens.to(loss.dtype)])
+    total, tokens_in_all = summed(told).tolist()
+    for parameter in (p for p in model.parameters() if p.requires_grad):
+        own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        parameter.grad = summed(own) / tokens_in_all
+    return total / tokens_in_all
+
+
+def summed(value: torch.Tensor) -> torch.Tensor:
+    """Over all workers."""
+    if WORLD_SIZE > 1:
+        workers.all_reduce(value)
+    return value
 
 
 def encoded(tokenizer: Any, row: dict[str, str]) -> curriculum.Row:

@@ -9,7 +9,7 @@ from studio.core import course
 from studio.core.course import Course
 from studio.core.numerals import number
 from studio.core.references import Ref
-from studio.report import measures, telling
+from studio.report import measures, sweeps, telling
 from studio.report.evaluations import headline
 from studio.report.measures import LABELS, label, said
 from studio.report.pages import evaluation
@@ -32,6 +32,9 @@ TITLES = {"loss": "Loss", "learning_rate": "Learning rate", "gradient_norm": "Gr
 def figures(record: Record | None) -> Iterator[Figure]:
     """The numbers to know first."""
     output = (record.outcome.get("output") or {}) if record else {}
+    if output.get("sweep"):
+        words = sweeps.headline(output["sweep"])
+        yield Figure("trial taken", cut(sweeps.taken(output["sweep"]).name, LONGEST), cut(words, LONGEST))
     numbers = output.get("metrics") or {}
     peak = "peak_gpu_memory_bytes" if "peak_gpu_memory_bytes" in numbers else "peak_memory_bytes"
     for name in ("eval_loss", "final_loss", "tokens_per_second", peak):
@@ -50,6 +53,8 @@ def sections(view: View, ref: Ref, told: Told, evidence: Evidence) -> Iterator[S
     output = (record.outcome.get("output") or {}) if record else {}
     ended = telling.early_stop(output)
     yield Section("Curves", [*([Note(f"It {ended}.")] if ended else []), *_curves(told)])
+    if trials := _trials(view, ref):
+        yield trials
     judged = [*_judged(view, ref)]
     if judged:
         heads = ("evaluation", "what it says", "against the baseline")
@@ -62,6 +67,16 @@ def sections(view: View, ref: Ref, told: Told, evidence: Evidence) -> Iterator[S
     data = [*_data(view, evidence.spec, output)]
     if data:
         yield Section("Data", data)
+
+
+def _trials(view: View, ref: Ref) -> Section | None:
+    """Of a sweep, what it chose among."""
+    standing = view.standings[ref]
+    rows = [[cut(cell, LONGEST) for cell in row] for row in sweeps.grid(standing)]
+    if not rows:
+        return None
+    words = sweeps.beside(standing)
+    return Section("Trials", [*([Note(f"These are {words}.", "busy")] if words else []), Table(rows[0], rows[1:])])
 
 
 def _curves(told: Told) -> Iterator[Note | Gallery]:
