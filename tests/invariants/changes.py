@@ -104,6 +104,9 @@ def judges(**changes: Any) -> Values:
     return {"judges": [{**JUDGE, **changes}]}
 
 
+FAR_RELEASE = {"base_model": "far", "adapter": "of-far", "requires": []}
+
+
 def gates(**changes: Any) -> Values:
     return {"gates": [{**GATE, **changes}]}
 
@@ -251,7 +254,7 @@ OTHERS: dict[str, dict[str, Other]] = {
         "model_description": Other({"model_description": "routes tickets"}),
         "generation_config": Other({"generation_config": {"do_sample": False, "max_new_tokens": 4}}),
         "task": Other({"task": "llm/v1/completions"}),
-        "weights": Other({"weights": "adapter"}),
+        "weights": Other({"weights": "adapter"}, FAR_RELEASE),
         "persist": Other({"persist": True}, {"base_model": "far", "adapter": None, "weights": "reference"}),
         "gguf": Other({"gguf": "q8_0"}),
         "requires": Other({"requires": []}),
@@ -295,6 +298,7 @@ def world() -> World:
         manifest("Prompt", "route-short", {**prompt, **short}),
         manifest("Model", "small", {"type": "project", "location": "models/small"}),
         manifest("Model", "far", {"type": "huggingface", "huggingface_model_name": "acme/far", "revision": COMMIT}),
+        manifest("Adapter", "of-far", {k: v for k, v in HUB_ADAPTER.items() if v} | {"model": "far"}),
         manifest("Adapter", "imported", {"type": "project", "model": "tiny", "location": "adapters/imported"}),
         manifest("Adapter", "of-small", {"type": "project", "model": "small", "location": "adapters/of-small"}),
         _variant(train, "again", "imported-again", 0.01),

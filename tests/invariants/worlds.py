@@ -228,7 +228,7 @@ def _export(draw: Draw, world: World, number: int) -> None:
     adapter = draw(st.sampled_from(world.adapters(model)))
     spec = {
         "type": "model_registry", "base_model": model, "adapter": adapter, "model_name": f"released-{number}",
-        "weights": draw(st.sampled_from(("merged", "adapter"))), **_required(world, adapter),
+        **_required(world, adapter),
         **_chosen(draw, world, "generation_config"),
     }  # fmt: skip
     return _add(draw, world, "ModelExport", number, spec)

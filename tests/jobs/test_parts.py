@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset
 
 from studio.core.errors import JobError
-from studio.core.jobresult import CombinationOutput
+from studio.core.jobresult import CombinationOutput, EvaluationOutput
 from studio.core.metric_names import EVALUATION_METRICS, OF_ROWS, RANGES
 from studio.core.prompting import Templates
 from studio.jobs.evaluation import comparison_table, metrics
@@ -180,5 +180,9 @@ def test_a_gain_is_an_improvement_whatever_the_direction(tmp_path: Path) -> None
         CombinationOutput(model="m", metrics={"exact_match": 0.5, "latency": 2.0}),
         CombinationOutput(model="m", adapter="a", metrics={"exact_match": 0.75, "latency": 0.5}),
     ]
-    text = comparison_table.write(tmp_path / "table.csv", rows, ()).read_text().splitlines()
-    assert text[2] == "m,a,,,0.75,0.5,0.25,1.5"
+    text = (
+        comparison_table.write(tmp_path / "table.csv", EvaluationOutput(combinations=tuple(rows), rows=1))
+        .read_text()
+        .splitlines()
+    )
+    assert text[2] == "m,a,,,1,0.75,0.5,0.25,1.5"

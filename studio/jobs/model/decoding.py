@@ -37,6 +37,8 @@ def fits(model: Any, config: GenerationConfig) -> bool:
         and config.guidance_scale in (None, 1)
         and config.encoder_repetition_penalty in (None, 1)
         and not config.encoder_no_repeat_ngram_size
+        and not config.stop_strings  # they need the tokenizer, which transformers 5 keeps from other loops
+        and not config.token_healing
         and config.cache_implementation is None
         and config.prefill_chunk_size is None
     )

@@ -45,6 +45,7 @@ WITHOUT: list[dict[str, Any]] = [
     {"do_sample": True}, {"num_beams": 2}, {"use_cache": False}, {"cache_implementation": "static"},
     {"guidance_scale": 2.0}, {"return_dict_in_generate": True}, {"prefill_chunk_size": 4},
     {"prompt_lookup_num_tokens": 2}, {"encoder_repetition_penalty": 1.5}, {"encoder_no_repeat_ngram_size": 2},
+    {"stop_strings": ["."]}, {"token_healing": True},
 ]  # fmt: skip
 
 
