@@ -116,7 +116,7 @@ class _Values:
                 raise key_node.fault("a key must be plain text")
             key = self.value(key_node, depth)
             if key in found:
-                raise key_node.fault(f"the key {key!r} appears twice", duplicate=True)
+                raise key_node.fault(f"the key {key_node.text!r} appears twice", duplicate=True)
             found[key] = self.value(value_node, depth + 1)
         return found
 

@@ -113,7 +113,7 @@ def _not_a_manifest(document: Any, source: Source) -> Problem | None:
         return Problem(Fault.UNKNOWN_KIND, f"the kind {kind!r} is unknown", hint, source, ("kind",))
     if document.get("apiVersion") != API_VERSION:
         found = document.get("apiVersion")
-        message = "apiVersion is missing" if found is None else f"apiVersion {found!r} is unknown"
+        message = "apiVersion is missing" if found is None else f"apiVersion {_shown(found)} is unknown"
         return Problem(Fault.NOT_A_MANIFEST, message, f"write apiVersion: {API_VERSION}", source, ("apiVersion",))
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.core.suggest import did_you_mean, nearest
+from studio.libraries.words import written
 from studio.resources.base import effects
 from studio.resources.fine_tuning_job import SWEPT, FineTuningJob, FineTuningJobSpec, can_be_swept, swept
 from studio.resources.matrix import MOST, count, spelled, step
@@ -136,7 +137,7 @@ def repeated_value(job: FineTuningJob, view: View) -> Iterator[Breach]:
         seen: set[str] = set()
         for place, value in enumerate(values):
             if (name := spelled(value)) in seen:
-                message = f"the value {value!r} of {key} is listed twice"
+                message = f"the value {written(value)} of {key} is listed twice"
                 yield Breach(("spec", "matrix", key, place), message, "remove it, or write the value that was meant")
             seen.add(name)
 

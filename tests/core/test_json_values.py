@@ -6,10 +6,11 @@ import json
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.core.json_values import WORDS, finite
+from studio.core.json_values import WORDS, finite, refusal
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner), max_leaves=9)
@@ -30,3 +31,17 @@ def test_the_outermost_mapping_says_what_stands_where_null_is() -> None:
     made = finite([{"metrics": {"loss": math.nan}, "curve": [1.0, -math.inf]}, {"metrics": {"loss": 0.5}}])
     words = {"metrics.loss": "nan", "curve[1]": "-inf"}
     assert made == [{"metrics": {"loss": None}, "curve": [1.0, None], WORDS: words}, {"metrics": {"loss": 0.5}}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (100_000 * "[", "nested too deeply"),
+        (5_000 * "1", "a number has too many digits"),
+        ("[1,]", "line 1 column"),
+    ],
+)
+def test_a_refused_text_is_told_in_words_of_the_text(text: str, said: str) -> None:
+    with pytest.raises((ValueError, RecursionError)) as error:
+        json.loads(text)
+    assert said in refusal(error.value)

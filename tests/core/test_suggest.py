@@ -96,3 +96,17 @@ def test_among_thousands_of_names_only_a_few_are_compared(monkeypatch: pytest.Mo
     for number in range(50):
         assert did_you_mean(f"datset-x{number}", MANY) and did_you_mean(f"datset-x{number}", MANY)
     assert len(compared) == 50 and max(compared) <= 2 * suggest.NEIGHBOURS
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("csv", ["project_csv", "project"], "project_csv"),
+        ("model", ["base_model", "adapter"], "base_model"),
+        ("mode", ["base_model", "adapter", "metric"], None),
+    ],
+)
+def test_a_word_that_is_a_part_of_a_name_means_it_and_one_that_is_only_in_it_does_not(
+    word: str, known: list[str], meant: str | None
+) -> None:
+    assert nearest(word, known) == meant
