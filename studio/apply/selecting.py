@@ -26,8 +26,8 @@ class Selector:
 
     def choose(self, item: Desired, trials: Iterable[Ref]) -> Artifact:
         """File the best trial's artifact as the sweep's own, with a table of all; what depends on the sweep depends on
-        that trial from now on. Raises StudioError when no trial
-        reports the metric as a finite number, or one is not there."""
+        that trial from now on. Raises StudioError when no trial reports the metric as a finite number, or one is not
+        there."""
         job = item.resource
         if not isinstance(job, FineTuningJob):
             raise TypeError(f"{item.ref} is no sweep")

@@ -18,6 +18,7 @@ from studio.core.findings import EVERYTHING, OFFLINE
 
 if TYPE_CHECKING:
     from studio.apply.manner import Manner
+    from studio.checking import Checked
     from studio.plan.actions import Refreshed
     from studio.plan.selection import Selection
     from studio.report.advice import Here
@@ -80,9 +81,7 @@ def command(
         phases = EVERYTHING if online else OFFLINE
         planned = planning.plan(root, environment, phases, given=given, selection=selection, refresh=refreshed)
     if isinstance(planned, Checked):
-        click.echo(findings.to_text(planned.findings, root), nl=False)
-        click.echo("Nothing was applied: mend the errors above first.", err=True)
-        return Exit.FINDINGS
+        return _faulty(planned, root)
     options.warn(planned)
     if saved:
         demand_same(saved, planned.plan)
@@ -103,6 +102,14 @@ def command(
     return carry_out(
         planned, parallelism, manner, options.here(folder, environment, given), agreed=bool(asked or saved)
     )
+
+
+def _faulty(checked: Checked, root: Path) -> int:
+    from studio.report import findings
+
+    click.echo(findings.to_text(checked.findings, root), nl=False)
+    click.echo("Nothing was applied: mend the errors above first.", err=True)
+    return Exit.FINDINGS
 
 
 @contextmanager

@@ -47,4 +47,4 @@ def flaw(text: str) -> SyntaxFlaw | None:
 
 def reads_messages(text: str) -> bool:
     """Whether a template that parses ever asks for ``messages``; one that does not writes nothing of a conversation."""
-    return any(each.name == "messages" for each in _environment().parse(text).find_all(nodes.Name))
+    return "messages" in jinja_syntax.names(text, _environment())

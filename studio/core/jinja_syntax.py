@@ -67,9 +67,22 @@ def flaw(text: str, environment: Environment) -> SyntaxFlaw | None:
         return SyntaxFlaw(0, "it holds a number that is too long to be read", _HINT)
 
 
+def names(text: str, environment: Environment) -> set[str]:
+    """What a template that parses asks for by name, or sets. Walks without recursion: Jinja's own walk would overflow,
+    since a long sum is as deep as it is long."""
+    found: set[str] = set()
+    pending: list[nodes.Node] = [environment.parse(text)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, nodes.Name):
+            found.add(node.name)
+        pending += node.iter_child_nodes()
+    return found
+
+
 def _refused(template: nodes.Template, known: Environment) -> Iterator[SyntaxFlaw]:
     """What parses, and is refused when it is compiled (jinja2 3.1, compiler.CodeGenerator), or asks for a file. Walks
-    without recursion: Jinja's own walk would overflow."""
+    without recursion, as ``names``."""
     pending: list[tuple[nodes.Node, _Place]] = [(template, _Place())]
     blocks: set[str] = set()
     while pending:

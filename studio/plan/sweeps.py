@@ -32,7 +32,7 @@ def with_sweeps(actions: Sequence[Action], desire: Desire, records: Mapping[Ref,
     marked = (_marked(each, sweeps.get(each.ref), trials.get(each.ref, ())) for each in actions)
     chosen = [_choosing(each, decided, records) for each in marked]
     open = (sweep for sweep, found in trials.items() if any(decided[trial].dispatches for trial in found))
-    return _judged_again(chosen, {*open, *(trials.keys() - desire.chosen.keys())})
+    return _judged_again(chosen, desire, {*open, *(trials.keys() - desire.chosen.keys())})
 
 
 def _marked(action: Action, sweep: Ref | None, trials: tuple[Ref, ...]) -> Action:
@@ -90,18 +90,10 @@ def _named(fingerprint: str, sweep: Ref, records: Mapping[Ref, Record]) -> str:
     return str((known | past).get(fingerprint, fingerprint))
 
 
-def _judged_again(actions: list[Action], open: set[Ref]) -> list[Action]:
+def _judged_again(actions: list[Action], desire: Desire, open: set[Ref]) -> list[Action]:
     """Whatever was made of a sweep's adapter may have to be made again where nobody knows yet what it will choose."""
-    found = {action.ref: action for action in actions}
-    causes = {ref: ref for ref in sorted(open)}
-    grown = True
-    while grown:
-        grown = False
-        for ref, action in found.items():
-            cause = next((causes[need] for need in action.needs if need in causes), None)
-            if cause and ref not in causes:
-                causes[ref], grown = cause, True
-    return [_again(each, causes[each.ref]) if causes.get(each.ref, each.ref) != each.ref else each for each in actions]
+    causes = {ref: sweep for sweep in sorted(open, reverse=True) for ref in desire.graph.downstream(sweep) - open}
+    return [_again(each, causes[each.ref]) if each.ref in causes else each for each in actions]
 
 
 def _again(action: Action, sweep: Ref) -> Action:

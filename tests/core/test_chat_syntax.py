@@ -12,7 +12,7 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
-from studio.core.chat_syntax import default, flaw
+from studio.core.chat_syntax import default, flaw, reads_messages
 from studio.core.jinja_syntax import MOST_CHARACTERS
 
 SOUND = (
@@ -143,3 +143,10 @@ def test_the_longest_hostile_template_takes_no_more_than_moments(piece: str) -> 
 def test_of_several_templates_the_default_one_counts() -> None:
     assert default([{"name": "tools", "template": "x"}, {"name": "default", "template": "y"}]) == "y"
     assert default("z") == "z" and default(None) == "" and default({"rag": "x"}) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ " + "a+" * 20_000 + "%s }}", "{{ %s" + ".b" * 20_000 + " }}"], ids=["sum", "path"]
+)
+def test_a_name_is_found_however_deep_it_is(text: str) -> None:
+    assert reads_messages(text % "messages") and not reads_messages(text % "message")
